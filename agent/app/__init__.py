@@ -1,0 +1,1 @@
+"""Wiring and life cycle: the only place where rooms meet."""

@@ -1,0 +1,1 @@
+"""The contract with the city: messages, topics, the outbox, the MQTT link."""

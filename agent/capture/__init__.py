@@ -1,0 +1,1 @@
+"""Frame sources, privacy masks, the packet ring, the encoder; never vision."""

@@ -1,0 +1,1 @@
+"""Clips: written crash-safe, indexed, bounded."""

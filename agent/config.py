@@ -1,0 +1,336 @@
+"""Settings: one TOML file over defaults, environment variables over both.
+
+A variable is `STAIRWELL_` + section + `__` + key, e.g. `STAIRWELL_BACKBONE__HOST=broker.local`.
+Lists and tables in a variable are JSON. Everything is checked whole before anything starts: an unknown
+key, a wrong type or a value out of range raises ConfigError with the place, the value and the fix.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agent.errors import ConfigError
+from agent.kitid import check_kit_id
+
+ENV_PREFIX = "STAIRWELL_"
+DEFAULT_PATH = Path("/etc/stairwell/agent.toml")
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction01 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+"""A topic level: lower case, digits, dashes."""
+Point = tuple[Fraction01, Fraction01]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
+"""Corners as fractions of the picture, origin top left."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kit(_Section):
+    """Who this kit is."""
+
+    id: Annotated[str, AfterValidator(check_kit_id)] = Field(
+        default="0000000000", description="10 characters of Crockford base32, the last a check character"
+    )
+
+
+class Site(_Section):
+    """Where the kit hangs. The first three are topic levels, the rest travels in payloads."""
+
+    oblast: Annotated[str, Field(pattern=r"^\d{2}$")] = Field(
+        default="00", description="ISO 3166-2:UA number, e.g. 51 (Odesa)"
+    )
+    city: Slug = Field(default="city", description="topic level: lower case Latin letters, digits, dashes")
+    district: Slug = Field(default="district", description="topic level, as city")
+    katotth: str = Field(default="", description="KATOTTH code of the place")
+    precinct: str = Field(default="", description="police precinct that answers for the building")
+    building: str = Field(default="", description="building, as the city's register names it")
+    entrance: str = Field(default="", description="entrance (під'їзд)")
+    floor: int | None = Field(default=None, description="floor; leave out when there is none to name")
+
+
+class Capture(_Section):
+    """Where pictures come from."""
+
+    source: str = Field(
+        default="/dev/video0",
+        min_length=1,
+        description="a video file, rtsp://…, a V4L2 device such as /dev/video0, or synthetic:",
+    )
+    fps: float = Field(
+        default=10.0, gt=0, le=60, description="analysed frames per second; recording keeps every frame"
+    )
+    loop: bool = Field(default=False, description="play a file again when it ends (soak tests)")
+    reencode: bool = Field(
+        default=False,
+        description="encode again what already arrives as H.264; needed for privacy masks, costs a core",
+    )
+    bitrate_kbps: int = Field(
+        default=2000, ge=100, le=20000, description="of our own encoder; below 100 hardware encoders hang"
+    )
+    stall_after_s: float = Field(
+        default=10.0, gt=0, description="no picture for this long: the source is reopened, an alarm raised"
+    )
+    reconnect_min_s: float = Field(default=1.0, gt=0, description="first wait before a lost source is tried")
+    reconnect_max_s: float = Field(default=30.0, gt=0, description="longest wait between two tries")
+
+
+class Mask(_Section):
+    """An area burned black before anything sees it: a flat's door, a window."""
+
+    name: Slug
+    polygon: Polygon
+
+
+class Privacy(_Section):
+    """What the camera must never show."""
+
+    masks: tuple[Mask, ...] = Field(default=(), description="[[privacy.masks]] tables with name and polygon")
+
+
+class MotionSettings(_Section):
+    """The motion stage. Its thresholds follow the measured noise: there is little to set."""
+
+    sensitivity: float = Field(
+        default=1.0, ge=0.25, le=4.0, description="divides the evidence that a block needs; 1 is right"
+    )
+    min_area: Fraction01 = Field(default=0.004, description="smallest moving area, share of the picture")
+
+
+class DetectorSettings(_Section):
+    """The person detector."""
+
+    model: str = Field(default="ssdlite", description="a model shipped with the agent, or a path to a card")
+    runtime: Literal["auto", "litert", "tflite"] = Field(
+        default="auto",
+        description="auto takes LiteRT and falls to tflite-runtime where only that is installed",
+    )
+    threads: int = Field(default=1, ge=1, le=4, description="CPU threads of one inference")
+    threshold: Fraction01 | None = Field(
+        default=None, description="score of a detection; default: the card's"
+    )
+    max_per_s: float = Field(default=10.0, gt=0, le=100, description="inference budget per second")
+    scan_s: float = Field(
+        default=5.0, gt=0, description="seconds between looks at the whole picture, motion or not"
+    )
+
+
+class TrackerSettings(_Section):
+    """How detections become persons."""
+
+    lost_s: float = Field(default=2.0, gt=0, description="a track without support for this long is dropped")
+    person_score: Fraction01 = Field(default=0.5, description="median score that makes a track a person")
+    min_hits: int = Field(default=2, ge=1, le=20, description="detections before a track may be a person")
+
+
+class EventSettings(_Section):
+    """The life of a person event."""
+
+    quiet_s: float = Field(default=6.0, gt=0, description="an event ends after this long without a person")
+    update_s: float = Field(default=5.0, gt=0, description="at most one update per event in this time")
+
+
+class SceneSettings(_Section):
+    """The state of the view."""
+
+    hold_s: float = Field(default=5.0, gt=0, description="a state must last this long before it is believed")
+
+
+class Clips(_Section):
+    """Recording."""
+
+    enabled: bool = Field(default=True, description="record clips of events")
+    dir: Path | None = Field(default=None, description="where clips lie; default: clips/ in state.dir")
+    seal: Literal["none"] | None = Field(
+        default=None,
+        description='must be set to "none" by hand to record without sealing: a stolen card then shows all',
+    )
+    pre_roll_s: float = Field(default=10.0, ge=0, le=60, description="kept from before the event")
+    post_roll_s: float = Field(default=10.0, ge=0, le=60, description="recorded after the event")
+    max_s: float = Field(default=120.0, ge=10, le=3600, description="a longer clip goes on in a next part")
+    sync_s: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="longest stretch that a power cut may cost; shorter wears the card",
+    )
+    ring_mb: float = Field(default=24.0, ge=1, le=512, description="memory for the pre-roll at most")
+    retention_h: float = Field(default=72.0, gt=0, le=168, description="a clip is deleted after this")
+    max_mb: float = Field(default=8192.0, gt=0, description="all clips together at most")
+    reserve_mb: float = Field(default=512.0, ge=0, description="kept free on the file system")
+
+
+class Backbone(_Section):
+    """The MQTT broker of the city."""
+
+    host: str = Field(default="localhost", min_length=1, description="broker's name, as in its certificate")
+    port: int = Field(default=8883, ge=1, le=65535, description="8883 with TLS")
+    tls: bool = Field(default=True, description="false only for a broker on this very machine (tests, demo)")
+    ca_file: Path | None = Field(default=None, description="certificates that may sign the broker's")
+    cert_file: Path | None = Field(default=None, description="the kit's certificate")
+    key_file: Path | None = Field(default=None, description="the kit's private key")
+    keepalive_s: int = Field(default=30, ge=5, le=600, description="60 on LTE")
+    heartbeat_s: float = Field(default=30.0, ge=1, le=3600, description="time between heartbeats")
+    will_delay_s: int = Field(default=30, ge=0, le=3600, description="the broker waits so long with the will")
+    session_expiry_s: int = Field(default=86400, ge=0, description="the broker keeps our session so long")
+    delivery: Literal["watermark", "puback"] = Field(
+        default="puback",
+        description="when a message counts as delivered: the platform's ack passed it, or the broker took it",
+    )
+
+    @model_validator(mode="after")
+    def _tls_files(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: set both or none")
+        return self
+
+
+class Outbox(_Section):
+    """Messages not yet delivered."""
+
+    max_rows: int = Field(default=50_000, ge=100, description="more are dropped by a fixed order, with a gap")
+    max_mb: float = Field(default=64.0, gt=0, description="bytes of all rows at most")
+    keep_h: float = Field(default=72.0, gt=0, description="delivered rows are kept so long for a resend")
+
+
+class State(_Section):
+    """What the agent keeps."""
+
+    dir: Path = Field(default=Path("/var/lib/stairwell"), description="database and clips")
+
+
+class Log(_Section):
+    """What the agent tells its journal."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least severity")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, checked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    kit: Kit = Kit()
+    site: Site = Site()
+    capture: Capture = Capture()
+    privacy: Privacy = Privacy()
+    motion: MotionSettings = MotionSettings()
+    detector: DetectorSettings = DetectorSettings()
+    tracker: TrackerSettings = TrackerSettings()
+    events: EventSettings = EventSettings()
+    scene: SceneSettings = SceneSettings()
+    clips: Clips = Clips()
+    backbone: Backbone = Backbone()
+    outbox: Outbox = Outbox()
+    state: State = State()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over the file (given as init values); nothing else."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def clips_dir(self) -> Path:
+        """Where clips lie."""
+        return self.clips.dir or self.state.dir / "clips"
+
+
+def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Settings from `path` (defaults alone when None), the environment over it, `overrides` over the file.
+
+    Raises:
+        ConfigError: the file cannot be read or is no TOML, or a key or value is wrong; the text names each.
+    """
+    values = _read(path) if path else {}
+    for section, table in (overrides or {}).items():
+        values[section] = {**values.get(section, {}), **table}
+    _check_environment()
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise _explain(error, path) from None
+    except ValueError as error:  # pydantic-settings: a variable that should be JSON and is not
+        raise ConfigError(
+            f"environment: {error}", fix="write lists and tables in a variable as JSON"
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file", fix="name the file with --config, or create it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error})", fix="check its permissions and content"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: no valid TOML ({error})", fix="correct the line that is named") from None
+
+
+def keys() -> dict[str, list[str]]:
+    """Every section with its keys."""
+    return {name: sorted(_section(name).model_fields) for name in Settings.model_fields}
+
+
+def _section(name: str) -> type[BaseModel]:
+    annotation = Settings.model_fields[name].annotation
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        raise TypeError(f"{name} is no section")
+    return annotation
+
+
+def _check_environment() -> None:
+    """Refuse a variable that sets nothing: pydantic-settings passes over it in silence."""
+    known = {f"{ENV_PREFIX}{s}__{k}".upper() for s, fields in keys().items() for k in fields}
+    known |= {f"{ENV_PREFIX}{s}".upper() for s in keys()}
+    for name in sorted(os.environ):
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
+            raise ConfigError(f"environment variable {name}: sets nothing", fix=_nearest(name.upper(), known))
+
+
+def _nearest(word: str, known: set[str] | list[str]) -> str:
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def _explain(error: ValidationError, path: Path | None) -> ConfigError:
+    """One sentence per wrong key, all at once."""
+    problems, fixes = [], []
+    for item in error.errors():
+        loc = [str(part) for part in item["loc"]]
+        key = ".".join(loc)
+        variable = ENV_PREFIX + "__".join(loc[:2]).upper()
+        place = (
+            f"environment variable {variable}" if variable in os.environ else f"{path or 'settings'}: {key}"
+        )
+        if item["type"] == "extra_forbidden":
+            known = keys().get(loc[0], []) if len(loc) > 1 else list(keys())
+            problems.append(f"{place}: unknown key")
+            fixes.append(_nearest(loc[-1], known) if len(loc) <= 2 else f"remove {loc[-1]}")  # noqa: PLR2004
+        else:
+            text = item["msg"].removeprefix("Value error, ")
+            value = repr(item["input"])
+            problems.append(f"{place} = {value[:80]}: {text[0].lower()}{text[1:]}")
+            fixes.append("`stairwell config schema` tells what each key takes")
+    return ConfigError("; ".join(problems), fix="; ".join(dict.fromkeys(fixes)))

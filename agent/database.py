@@ -1,0 +1,152 @@
+"""The agent's one SQLite database and its one writer.
+
+Invariants:
+- Every write happens in the writer thread, so a message and the row that it speaks of commit together.
+- A unit of work that returned is on disk: WAL with `synchronous=FULL` syncs each commit.
+- Units that wait together commit together (one sync for all), each in a savepoint of its own: one that
+  fails takes nothing with it.
+- A file that is no sound database is set aside, never repaired in place, and a new one is begun.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+T = TypeVar("T")
+Work = "Callable[[sqlite3.Connection], T]"
+
+GROUP_MAX = 64  # units in one commit; bounds the time until the first of them is answered
+WAL_LIMIT_BYTES = 4 * 1024 * 1024  # the log is cut back to this: a card is no place for a growing log
+
+
+class Database:
+    """A database file with the schemas of the rooms that keep something in it.
+
+    `set_aside` names the unsound file that was found in its place, or is None.
+
+    Raises:
+        StorageError: the file cannot be created, opened or written.
+    """
+
+    def __init__(self, path: Path, schemas: Iterable[str]) -> None:
+        self.path = path
+        self.set_aside: Path | None = None
+        self._schemas = tuple(schemas)
+        self._queue: queue.Queue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = (
+            queue.Queue()
+        )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._connection = self._open()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StorageError(
+                f"{path}: the database cannot be opened ({error})",
+                fix="see that the directory belongs to the agent's user and is not read-only or full",
+            ) from None
+        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Run `work` in the writer thread inside a transaction; the future is done once it is on disk.
+
+        The future raises StorageError when the disk refused, or what `work` raised.
+        """
+        future: Future[T] = Future()
+        self._queue.put((work, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what was submitted, then close."""
+        self._queue.put(None)
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the writer thread runs."""
+        return self._thread.is_alive()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            self.set_aside = _free_name(self.path)
+            self.path.rename(self.set_aside)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT_BYTES}")
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+            for schema in self._schemas:
+                connection.executescript(schema)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            batch = [self._queue.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < GROUP_MAX:
+                    batch.append(self._queue.get_nowait())
+            running = None not in batch
+            self._commit([item for item in batch if item is not None])
+        self._connection.close()
+
+    def _commit(self, batch: list[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]]) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for work, future in batch:
+                self._connection.execute("SAVEPOINT unit")
+                try:
+                    done.append((future, work(self._connection)))
+                except (sqlite3.OperationalError, sqlite3.DatabaseError):
+                    raise
+                except Exception as error:  # noqa: BLE001 - handed whole to the caller, who waits for it
+                    self._connection.execute("ROLLBACK TO unit")
+                    future.set_exception(error)
+                self._connection.execute("RELEASE unit")
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            refused = StorageError(
+                f"{self.path}: cannot be written ({error})",
+                fix="free space, or replace a card that is worn out",
+            )
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(refused)
+            return
+        for future, result in done:
+            future.set_result(result)
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (name := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    return name

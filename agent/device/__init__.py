@@ -1,0 +1,1 @@
+"""The machine: its clock, its name, its health, its init system."""

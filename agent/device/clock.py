@@ -1,0 +1,127 @@
+"""Time, and how far it may be trusted. The only module that reads the wall clock.
+
+Durations and order come from CLOCK_BOOTTIME; the wall clock only labels. A kit without a clock battery
+starts with a wrong time, so every label says where it comes from (`clk`) and is absent when it would lie.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+ClockState = Literal["none", "saved", "rtc", "ntp"]
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+RTC = Path("/sys/class/rtc/rtc0/hctosys")
+
+NEVER_SET_BEFORE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+"""No kit existed before this: an earlier wall clock was never set."""
+
+STA_UNSYNC = 0x0040  # linux/timex.h: the kernel's clock is not disciplined
+TIME_ERROR = 5  # linux/timex.h: return value of adjtimex when not synchronised
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """One moment: order by (boot, mono), label by ts."""
+
+    boot: str
+    mono: float
+    ts: str | None
+    clk: ClockState
+
+
+class Clock(Protocol):
+    """What the agent asks of a clock."""
+
+    @property
+    def boot(self) -> str:
+        """Eight hex digits that change with every boot."""
+        ...
+
+    def mono(self) -> float:
+        """Seconds that never jump; in step with the frames' `t`."""
+        ...
+
+    def stamp(self, mono: float | None = None) -> Stamp:
+        """The moment `mono` (of this boot; now when None)."""
+        ...
+
+
+class SystemClock:
+    """The kit's own clock."""
+
+    def __init__(self) -> None:
+        self._boot = BOOT_ID.read_text(encoding="ascii").replace("-", "")[:8]
+
+    @property
+    def boot(self) -> str:
+        """The first eight hex digits of the kernel's boot id."""
+        return self._boot
+
+    def mono(self) -> float:
+        """CLOCK_BOOTTIME: counts through suspend, unlike CLOCK_MONOTONIC."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def stamp(self, mono: float | None = None) -> Stamp:
+        """See Clock."""
+        now = self.mono()
+        mono = now if mono is None else mono
+        wall = time.time()
+        state = _state(wall)
+        return Stamp(
+            self._boot, round(mono, 3), None if state == "none" else _rfc3339(wall - (now - mono)), state
+        )
+
+
+class VideoClock:
+    """The clock of a replay: video time, no wall clock, the same on every run."""
+
+    boot = "00000000"
+
+    def __init__(self) -> None:
+        self.t = 0.0
+
+    def mono(self) -> float:
+        """The time of the frame under way."""
+        return self.t
+
+    def stamp(self, mono: float | None = None) -> Stamp:
+        """See Clock."""
+        return Stamp(self.boot, round(self.t if mono is None else mono, 3), None, "none")
+
+
+def _rfc3339(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _state(wall: float) -> ClockState:
+    if wall < NEVER_SET_BEFORE:
+        return "none"
+    if _disciplined():
+        return "ntp"
+    # hctosys is 1 on the clock chip that set the system time at boot.
+    try:
+        from_chip = RTC.read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        from_chip = False
+    return "rtc" if from_chip else "saved"
+
+
+def _disciplined() -> bool:
+    """Whether the kernel says that a time daemon keeps its clock (adjtimex(2), read only)."""
+    # struct timex begins with modes, offset, freq, maxerror, esterror, status; 256 bytes hold all of it.
+    buffer = (ctypes.c_long * 32)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    state = libc.adjtimex(ctypes.byref(buffer))
+    if state < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    status = ctypes.cast(
+        ctypes.byref(buffer, 5 * ctypes.sizeof(ctypes.c_long)), ctypes.POINTER(ctypes.c_int)
+    )[0]
+    return state != TIME_ERROR and not status & STA_UNSYNC

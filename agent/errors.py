@@ -1,0 +1,67 @@
+"""One tree for every error that a person may read.
+
+    StairwellError            1   anything below, when nothing more exact fits
+    ├── ConfigError           3   a configuration file, key or value
+    ├── SourceError           4   a camera, stream or video file
+    │   └── SourceLostError   4   it worked before and stopped: worth another try
+    ├── ModelError            5   a detector model or its runtime
+    ├── StorageError          6   the state directory, the database or a clip
+    ├── BrokerError           7   the MQTT broker
+    └── StallError            8   a stage stopped making progress
+
+The number is the process exit code (2 is a wrong command line, as in every click program).
+"""
+
+
+class StairwellError(Exception):
+    """An error with its fix, shown to a technician as one line and never as a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, fix: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.problem}. Fix: {self.fix}"
+
+
+class ConfigError(StairwellError):
+    """A configuration file, key or value that cannot be used."""
+
+    exit_code = 3
+
+
+class SourceError(StairwellError):
+    """A camera, stream or file that gives no pictures."""
+
+    exit_code = 4
+
+
+class SourceLostError(SourceError):
+    """A source that gave pictures and stopped."""
+
+
+class ModelError(StairwellError):
+    """A detector model that is missing, altered or unusable, or no runtime to run it."""
+
+    exit_code = 5
+
+
+class StorageError(StairwellError):
+    """The state directory, the database or a clip cannot be written or read."""
+
+    exit_code = 6
+
+
+class BrokerError(StairwellError):
+    """The broker cannot be used as configured."""
+
+    exit_code = 7
+
+
+class StallError(StairwellError):
+    """A stage made no progress for longer than it may; the process must be started anew."""
+
+    exit_code = 8

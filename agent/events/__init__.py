@@ -1,0 +1,1 @@
+"""Pure functions of tracks: rules and the life cycle of events."""

@@ -1,0 +1,279 @@
+"""What rooms hand to each other: frozen dataclasses, nothing that acts.
+
+Positions are fractions of the picture (0..1), origin top left. `t` is always in seconds on the
+source's monotonic time line: CLOCK_BOOTTIME for a live source, video time for a replay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
+
+    Luma = NDArray[np.uint8]
+    """A plane of brightness, shape (height, width)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in fractions of the picture."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def x2(self) -> float:
+        """The right edge."""
+        return self.x + self.w
+
+    @property
+    def y2(self) -> float:
+        """The lower edge."""
+        return self.y + self.h
+
+    @property
+    def area(self) -> float:
+        """The share of the picture that it covers."""
+        return self.w * self.h
+
+    def intersection(self, other: Box) -> float:
+        """The area common to both."""
+        w = min(self.x2, other.x2) - max(self.x, other.x)
+        h = min(self.y2, other.y2) - max(self.y, other.y)
+        return w * h if w > 0 and h > 0 else 0.0
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0..1."""
+        common = self.intersection(other)
+        union = self.area + other.area - common
+        return common / union if union > 0 else 0.0
+
+    def as_list(self) -> list[float]:
+        """`[x, y, w, h]` rounded to 1/10,000 of the picture: finer than a pixel of an 8K picture is not."""
+        return [round(v, 4) for v in (self.x, self.y, self.w, self.h)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A full-size picture as I420 planes (BT.601); views of the decoder's memory, not copies.
+
+    `y` has shape (height, width); `u` and `v` have shape ((height+1)//2, (width+1)//2), or are None for
+    a grey picture.
+    """
+
+    y: Luma
+    u: Luma | None = None
+    v: Luma | None = None
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.y.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.y.shape[0])
+
+    def rgb(self, x: int, y: int, w: int, h: int) -> NDArray[np.uint8]:
+        """The rectangle (pixels; clipped to the picture) as RGB, shape (h, w, 3).
+
+        Only this rectangle is converted: a full conversion costs more than a whole motion stage.
+        """
+        x0, y0 = max(0, x) & ~1, max(0, y) & ~1
+        x1, y1 = min(self.width, x + w), min(self.height, y + h)
+        luma = self.y[y0:y1, x0:x1]
+        left, top = max(0, x) - x0, max(0, y) - y0
+        if self.u is None or self.v is None:
+            return np.repeat(luma[top:, left:, None], 3, axis=2)
+        half = (slice(y0 // 2, (y1 + 1) // 2), slice(x0 // 2, (x1 + 1) // 2))
+        size = (luma.shape[1], luma.shape[0])
+        chroma = (
+            cv2.resize(np.ascontiguousarray(p[half]), size, interpolation=cv2.INTER_NEAREST)
+            for p in (self.v, self.u)
+        )
+        ycrcb = cv2.merge([np.ascontiguousarray(luma), *chroma])
+        # OpenCV's YCrCb is full range; H.264 from cameras is 16..235 / 16..240: stretch before converting.
+        rgb = cv2.cvtColor(cv2.LUT(ycrcb, _FULL_RANGE), cv2.COLOR_YCrCb2RGB)
+        return np.asarray(rgb, np.uint8)[top:, left:]
+
+
+def _range_table() -> NDArray[np.uint8]:
+    """The table from limited to full range for Y, Cr, Cb, shape (1, 256, 3)."""
+    level = np.arange(256, dtype=np.float32)
+    luma = (level - 16) * (255 / 219)
+    chroma = (level - 128) * (255 / 224) + 128
+    table = np.stack([luma, chroma, chroma], axis=1)[None]
+    return np.asarray(np.clip(np.rint(table), 0, 255), np.uint8)
+
+
+_FULL_RANGE = _range_table()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One analysed picture: `luma` is the small (lores) plane, `picture` the full one."""
+
+    index: int
+    t: float
+    luma: Luma
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """The encoded video that follows: packets up to the next StreamInfo decode with this."""
+
+    codec: str
+    width: int
+    height: int
+    time_base: Fraction
+    extradata: bytes
+    rotation: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packet:
+    """One encoded picture. `pts`, `dts` and `duration` count `StreamInfo.time_base`."""
+
+    data: bytes
+    pts: int
+    dts: int
+    duration: int
+    keyframe: bool
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDown:
+    """The source gives no pictures; `reason` is one line for people. Sent once per outage."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUp:
+    """The source gives pictures (again)."""
+
+
+SourceItem = StreamInfo | Packet | Frame | SourceDown | SourceUp
+"""What a frame source yields, in the order in which it happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What moved in one frame. `regions` is empty unless the motion stage holds it for true."""
+
+    regions: tuple[Box, ...] = ()
+    global_change: bool = False
+    blocks: tuple[Box, ...] = ()
+    """The raw evidence behind the regions, for pictures that explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The state of the view. Figures are of the luma plane: levels 0..255, sharpness in levels."""
+
+    brightness: float
+    contrast: float
+    sharpness: float
+    dark: bool = False
+    covered: bool = False
+    blinded: bool = False
+    moved: bool = False
+    blurred: bool = False
+    frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A person as the detector sees one in one frame; `score` 0..1."""
+
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One thing followed over time. `score` is the median of its recent detections."""
+
+    id: int
+    box: Box
+    score: float
+    person: bool
+    seen: bool
+    """Whether a detection of this very frame supports it."""
+
+
+class Phase(StrEnum):
+    """Where an event is in its life."""
+
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class EventChange:
+    """One step of an event's life: exactly one NEW, any UPDATEs, exactly one END per `event`."""
+
+    event: int
+    """A number of this run, from 1; messages carry a ULID instead."""
+    kind: str
+    phase: Phase
+    rev: int
+    """1 with NEW, one more with each later change."""
+    t: float
+    started: float
+    ended: float | None
+    """When the last evidence was seen; set by END only."""
+    score: float
+    top_score: float
+    count: int
+    """The most persons seen together so far."""
+    box: Box
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BestMoment:
+    """A frame that shows an open event better than any before it."""
+
+    event: int
+    t: float
+    box: Box
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecord:
+    """A clip in the store: a file that is complete, synced and playable."""
+
+    id: str
+    path: str
+    events: tuple[str, ...]
+    started: float
+    """Seconds of CLOCK_BOOTTIME (video time in a replay) at the first picture."""
+    duration: float
+    boot: str
+    ts: str | None
+    """UTC of the first picture, RFC 3339, or None when the clock was never set."""
+    clk: str
+    bytes: int
+    sha256: str
+    codec: str
+    width: int
+    height: int
+    sealed: str
+    part: int = 1
+    truncated: bool = False

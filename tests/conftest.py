@@ -1,0 +1,23 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of the developer's shell must not change what a test sees."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("STAIRWELL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The footage that ships inside the package."""
+    return Path(__file__).parent.parent / "agent" / "samples"
