@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,6 @@ import pytest
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable of the developer's shell must not change what a test sees."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("STAIRWELL_"):
             monkeypatch.delenv(name)
