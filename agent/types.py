@@ -16,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from cv2.typing import MatLike
     from numpy.typing import NDArray
 
     Luma = NDArray[np.uint8]
@@ -102,10 +103,28 @@ class Picture:
             cv2.resize(np.ascontiguousarray(p[half]), size, interpolation=cv2.INTER_NEAREST)
             for p in (self.v, self.u)
         )
-        ycrcb = cv2.merge([np.ascontiguousarray(luma), *chroma])
-        # OpenCV's YCrCb is full range; H.264 from cameras is 16..235 / 16..240: stretch before converting.
-        rgb = cv2.cvtColor(cv2.LUT(ycrcb, _FULL_RANGE), cv2.COLOR_YCrCb2RGB)
-        return np.asarray(rgb, np.uint8)[top:, left:]
+        return _to_rgb(np.ascontiguousarray(luma), *chroma)[top:, left:]
+
+    def rgb_scaled(self, x: int, y: int, w: int, h: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The rectangle (pixels, inside the picture) as RGB of `size` (width, height), scaled bilinearly.
+
+        The planes are scaled before they are converted: that costs a tenth of converting first.
+        """
+        luma = cv2.resize(self.y[y : y + h, x : x + w], size, interpolation=cv2.INTER_LINEAR)
+        if self.u is None or self.v is None:
+            return np.repeat(np.asarray(luma, np.uint8)[:, :, None], 3, axis=2)
+        half = (slice(y // 2, (y + h + 1) // 2), slice(x // 2, (x + w + 1) // 2))
+        chroma = (cv2.resize(p[half], size, interpolation=cv2.INTER_LINEAR) for p in (self.v, self.u))
+        return _to_rgb(luma, *chroma)
+
+
+def _to_rgb(y: MatLike, v: MatLike, u: MatLike) -> NDArray[np.uint8]:
+    """Three planes of one shape as RGB.
+
+    OpenCV's YCrCb is full range, H.264 from cameras is 16..235 / 16..240: it is stretched first.
+    """
+    rgb = cv2.cvtColor(cv2.LUT(cv2.merge([y, v, u]), _FULL_RANGE), cv2.COLOR_YCrCb2RGB)
+    return np.asarray(rgb, np.uint8)
 
 
 def _range_table() -> NDArray[np.uint8]:
