@@ -263,7 +263,9 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     """
     values = _read(path) if path else {}
     for section, table in (overrides or {}).items():
-        values[section] = {**values.get(section, {}), **table}
+        below = values.get(section, {})
+        if isinstance(below, dict):  # anything else is an error, and stays one
+            values[section] = {**below, **table}
     _check_environment()
     try:
         return Settings(**values)
@@ -314,16 +316,20 @@ def _nearest(word: str, known: set[str] | list[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
 
 
+def _variable(loc: list[str]) -> str | None:
+    """The environment variable that sets the key at `loc`, as its name is written."""
+    wanted = ENV_PREFIX + "__".join(loc[:2]).upper()
+    name = next((name for name in os.environ if name.upper() == wanted), None)
+    return f"environment variable {name}" if name else None
+
+
 def _explain(error: ValidationError, path: Path | None) -> ConfigError:
     """One sentence per wrong key, all at once."""
     problems, fixes = [], []
     for item in error.errors():
         loc = [str(part) for part in item["loc"]]
         key = ".".join(loc)
-        variable = ENV_PREFIX + "__".join(loc[:2]).upper()
-        place = (
-            f"environment variable {variable}" if variable in os.environ else f"{path or 'settings'}: {key}"
-        )
+        place = _variable(loc) or f"{path or 'settings'}: {key}"
         if item["type"] == "extra_forbidden":
             known = keys().get(loc[0], []) if len(loc) > 1 else list(keys())
             problems.append(f"{place}: unknown key")

@@ -43,6 +43,8 @@ class Database:
         self.path = path
         self.set_aside: Path | None = None
         self._schemas = tuple(schemas)
+        self._lock = threading.Lock()
+        self._closed = False
         self._queue: queue.Queue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = (
             queue.Queue()
         )
@@ -61,14 +63,23 @@ class Database:
         """Run `work` in the writer thread inside a transaction; the future is done once it is on disk.
 
         The future raises StorageError when the disk refused, or what `work` raised.
+
+        Raises:
+            StorageError: the database was closed.
         """
         future: Future[T] = Future()
-        self._queue.put((work, future))
+        with self._lock:
+            if self._closed:
+                raise StorageError(f"{self.path}: written after it was closed", fix="start the agent anew")
+            self._queue.put((work, future))
         return future
 
     def close(self) -> None:
-        """Finish what was submitted, then close."""
-        self._queue.put(None)
+        """Finish what was submitted, then close; a second time does nothing."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
 
     @property
@@ -112,7 +123,7 @@ class Database:
                 while len(batch) < GROUP_MAX:
                     batch.append(self._queue.get_nowait())
             running = None not in batch
-            self._commit([item for item in batch if item is not None])
+            self._commit([item for item in batch if item and item[1].set_running_or_notify_cancel()])
         self._connection.close()
 
     def _commit(self, batch: list[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]]) -> None:
@@ -123,9 +134,9 @@ class Database:
                 self._connection.execute("SAVEPOINT unit")
                 try:
                     done.append((future, work(self._connection)))
-                except (sqlite3.OperationalError, sqlite3.DatabaseError):
-                    raise
-                except Exception as error:  # noqa: BLE001 - handed whole to the caller, who waits for it
+                except Exception as error:  # handed whole to the caller, who waits for it
+                    if _of_the_disk(error):
+                        raise
                     self._connection.execute("ROLLBACK TO unit")
                     future.set_exception(error)
                 self._connection.execute("RELEASE unit")
@@ -143,6 +154,12 @@ class Database:
             return
         for future, result in done:
             future.set_result(result)
+
+
+def _of_the_disk(error: Exception) -> bool:
+    """Whether the whole transaction is lost with it: not a broken constraint or a wrong statement."""
+    about_the_unit = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, about_the_unit)
 
 
 def _free_name(path: Path) -> Path:
