@@ -280,6 +280,7 @@ class ClipRecord:
 
     id: str
     path: str
+    """The file's name within the directory of clips."""
     events: tuple[str, ...]
     started: float
     """Seconds of CLOCK_BOOTTIME (video time in a replay) at the first picture."""

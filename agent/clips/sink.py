@@ -1,0 +1,101 @@
+"""Where a clip's bytes go: a file that did not exist before and that says when it is on disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_MODE = 0o640  # the agent's group (upload, support) reads, nobody else
+
+_FIXES = {
+    errno.ENOSPC: "free space, or lower clips.max_mb so that old clips go earlier",
+    errno.EDQUOT: "raise the quota of the agent's user, or lower clips.max_mb",
+    errno.EROFS: "the file system went read-only: replace the card, it is worn out or torn",
+    errno.EIO: "replace the card: it no longer takes data",
+    errno.EACCES: "give the directory to the agent's user",
+    errno.ENOENT: "see that the directory exists and its disk is mounted",
+    errno.EEXIST: "two clips got one name: report this",
+}
+
+
+class Sink(Protocol):
+    """Takes bytes in order. Each call raises StorageError when the disk refuses."""
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`."""
+        ...
+
+    def sync(self) -> None:
+        """Return once everything written so far survives a power cut."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file; does not sync."""
+        ...
+
+
+class FileSink:
+    """A plain file, created anew.
+
+    Raises:
+        StorageError: the file exists, or cannot be created.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._named = False
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise refused(path, "created", error) from None
+
+    def write(self, data: bytes) -> None:
+        """See Sink."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:
+            raise refused(self._path, "written", error) from None
+
+    def sync(self) -> None:
+        """See Sink. A sync that failed must not be tried again: the kernel has dropped the pages."""
+        try:
+            os.fsync(self._fd)
+            if not self._named:
+                sync_directory(self._path.parent)
+                self._named = True
+        except OSError as error:
+            raise refused(self._path, "synced", error) from None
+
+    def close(self) -> None:
+        """See Sink."""
+        try:
+            os.close(self._fd)
+        except OSError as error:
+            raise refused(self._path, "closed", error) from None
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names created or removed in `directory` survive a power cut.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def refused(path: Path, what: str, error: OSError) -> StorageError:
+    """The error of a clip that could not be created, written, synced … (`what`)."""
+    fix = _FIXES.get(error.errno or 0, "check the disk and the directory's permissions")
+    return StorageError(f"{path}: cannot be {what} ({error.strerror or error})", fix=fix)
