@@ -32,7 +32,7 @@ Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Kit(_Section):
@@ -178,6 +178,9 @@ class Backbone(_Section):
     ca_file: Path | None = Field(default=None, description="certificates that may sign the broker's")
     cert_file: Path | None = Field(default=None, description="the kit's certificate")
     key_file: Path | None = Field(default=None, description="the kit's private key")
+    password_file: Path | None = Field(
+        default=None, description="file with the kit's password, for a broker that wants one beside TLS"
+    )
     keepalive_s: int = Field(default=30, ge=5, le=600, description="60 on LTE")
     heartbeat_s: float = Field(default=30.0, ge=1, le=3600, description="time between heartbeats")
     will_delay_s: int = Field(default=30, ge=0, le=3600, description="the broker waits so long with the will")
@@ -272,8 +275,11 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     except ValidationError as error:
         raise _explain(error, path) from None
     except ValueError as error:  # pydantic-settings: a variable that should be JSON and is not
+        section = next(s for s in keys() if f'"{s}"' in str(error))
+        names = (n for n in sorted(os.environ) if n.upper().startswith(f"{ENV_PREFIX}{section}".upper()))
         raise ConfigError(
-            f"environment: {error}", fix="write lists and tables in a variable as JSON"
+            f"environment variable {' or '.join(names)}: no valid JSON",
+            fix="write lists and tables in a variable as JSON",
         ) from None
 
 
