@@ -52,6 +52,10 @@ class Clock(Protocol):
         """The moment `mono` (of this boot; now when None)."""
         ...
 
+    def unix_ms(self) -> int:
+        """Milliseconds for a new identity: of the wall clock if it was ever set, else since the boot."""
+        ...
+
 
 class SystemClock:
     """The kit's own clock."""
@@ -94,6 +98,10 @@ class VideoClock:
     def stamp(self, mono: float | None = None) -> Stamp:
         """See Clock."""
         return Stamp(self.boot, round(self.t if mono is None else mono, 3), None, "none")
+
+    def unix_ms(self) -> int:
+        """See Clock."""
+        return round(1000 * self.t)
 
 
 def _rfc3339(wall: float) -> str:
