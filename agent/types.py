@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -16,7 +16,6 @@ import numpy as np
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from cv2.typing import MatLike
     from numpy.typing import NDArray
 
     Luma = NDArray[np.uint8]
@@ -103,28 +102,28 @@ class Picture:
             cv2.resize(np.ascontiguousarray(p[half]), size, interpolation=cv2.INTER_NEAREST)
             for p in (self.v, self.u)
         )
-        return _to_rgb(np.ascontiguousarray(luma), *chroma)[top:, left:]
+        ycrcb = cv2.merge([np.ascontiguousarray(luma), *chroma])
+        # OpenCV's YCrCb is full range; H.264 from cameras is 16..235 / 16..240: stretch before converting.
+        rgb = cv2.cvtColor(cv2.LUT(ycrcb, _FULL_RANGE), cv2.COLOR_YCrCb2RGB)
+        return np.asarray(rgb, np.uint8)[top:, left:]
 
     def rgb_scaled(self, x: int, y: int, w: int, h: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """The rectangle (pixels, inside the picture) as RGB of `size` (width, height), scaled bilinearly.
+        """The rectangle (pixels, inside the picture) as RGB of `size` (width, height, both even).
 
-        The planes are scaled before they are converted: that costs a tenth of converting first.
+        The planes are scaled (bilinear) before they are converted: that costs a tenth of converting first.
         """
-        luma = cv2.resize(self.y[y : y + h, x : x + w], size, interpolation=cv2.INTER_LINEAR)
+        luma = self.y[y : y + h, x : x + w]
         if self.u is None or self.v is None:
-            return np.repeat(np.asarray(luma, np.uint8)[:, :, None], 3, axis=2)
-        half = (slice(y // 2, (y + h + 1) // 2), slice(x // 2, (x + w + 1) // 2))
-        chroma = (cv2.resize(p[half], size, interpolation=cv2.INTER_LINEAR) for p in (self.v, self.u))
-        return _to_rgb(luma, *chroma)
-
-
-def _to_rgb(y: MatLike, v: MatLike, u: MatLike) -> NDArray[np.uint8]:
-    """Three planes of one shape as RGB.
-
-    OpenCV's YCrCb is full range, H.264 from cameras is 16..235 / 16..240: it is stretched first.
-    """
-    rgb = cv2.cvtColor(cv2.LUT(cv2.merge([y, v, u]), _FULL_RANGE), cv2.COLOR_YCrCb2RGB)
-    return np.asarray(rgb, np.uint8)
+            grey = cv2.resize(luma, size, interpolation=cv2.INTER_LINEAR)
+            return np.repeat(np.asarray(grey, np.uint8)[:, :, None], 3, axis=2)
+        width, height = size
+        planes = np.empty((height * 3 // 2, width), np.uint8)
+        cv2.resize(luma, size, planes[:height], interpolation=cv2.INTER_LINEAR)
+        half = (width // 2, height // 2)
+        part = (slice(y // 2, (y + h + 1) // 2), slice(x // 2, (x + w + 1) // 2))
+        for plane, scaled in zip((self.u, self.v), planes[height:].reshape(2, *half[::-1]), strict=True):
+            cv2.resize(plane[part], half, scaled, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 
 def _range_table() -> NDArray[np.uint8]:
@@ -234,6 +233,12 @@ class Track:
     """Whether a detection of this very frame supports it."""
 
 
+ClockState = Literal["none", "saved", "rtc", "ntp"]
+"""Where the wall clock's time comes from; none: it was never set."""
+
+EventKind = Literal["person", "loitering", "gathering", "after-hours", "tamper", "motion"]
+
+
 class Phase(StrEnum):
     """Where an event is in its life."""
 
@@ -248,7 +253,7 @@ class EventChange:
 
     event: int
     """A number of this run, from 1; messages carry a ULID instead."""
-    kind: str
+    kind: EventKind
     phase: Phase
     rev: int
     """1 with NEW, one more with each later change."""
@@ -288,7 +293,7 @@ class ClipRecord:
     boot: str
     ts: str | None
     """UTC of the first picture, RFC 3339, or None when the clock was never set."""
-    clk: str
+    clk: ClockState
     bytes: int
     sha256: str
     codec: str

@@ -1,0 +1,177 @@
+"""Person tracks become events: one NEW, at most an UPDATE each few seconds, exactly one END.
+
+One event of the kind "person" is open while any person is in view, and for `quiet_s` after the last
+evidence: visits that follow so closely are one event. Pure; events of one kind never overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.types import BestMoment, EventChange, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.config import EventSettings
+    from agent.types import Box, Track
+
+KIND = "person"
+
+REACH_BACK_S = 10.0
+"""How far before NEW an event may have started: a track may be doubtful for a while before it is a person,
+but one that was for an hour, and is taken over by a passer-by, did not arrive an hour ago."""
+
+TOGETHER_S = 1.0  # persons seen within this time were there together: the detector looks at them in turn
+HELD_S = 0.5  # a count must hold for so long: one person in two tracks for a moment is one person
+SCORE_STEP = 0.1  # of the top score: a better look that a reader would call better
+MOVED_IOU = 0.5  # a box that overlaps the last told one less has moved
+BETTER = 1.2  # a moment replaces the best one when it is better by this factor: each costs a picture
+BORDER = 0.01  # of the picture: a box that ends so near to its border is cut
+CUT = 0.5  # what a cut person is worth against a whole one
+
+
+@dataclass(slots=True)
+class _Event:
+    """The open event."""
+
+    number: int
+    started: float
+    evidence: float
+    box: Box
+    score: float
+    top_score: float
+    count: int
+    rev: int = 0
+    told_t: float = 0.0
+    told: tuple[float, int, Box] | None = None
+    """Top score, count and box as the last change gave them."""
+    quality: float = 0.0
+    """Of the best moment so far."""
+
+    def news(self) -> bool:
+        """Whether a reader would learn something."""
+        if self.told is None:
+            return True
+        score, count, box = self.told
+        return self.count > count or self.top_score >= score + SCORE_STEP or self.box.iou(box) < MOVED_IOU
+
+    def change(self, phase: Phase, t: float) -> EventChange:
+        """The next revision."""
+        self.rev += 1
+        self.told_t, self.told = t, (self.top_score, self.count, self.box)
+        return EventChange(
+            event=self.number,
+            kind=KIND,
+            phase=phase,
+            rev=self.rev,
+            t=t,
+            started=self.started,
+            ended=self.evidence if phase is Phase.END else None,
+            score=self.score,
+            top_score=self.top_score,
+            count=self.count,
+            box=self.box,
+        )
+
+
+@dataclass(slots=True)
+class _Visit:
+    """When a track was first seen, and when it was seen as a person."""
+
+    first: float
+    person_from: float | None = None
+    person_last: float | None = None
+
+
+class Lifecycle:
+    """Opens, updates and ends person events."""
+
+    def __init__(self, settings: EventSettings) -> None:
+        self._settings = settings
+        self._t: float | None = None
+        self._event: _Event | None = None
+        self._last_number = 0
+        self._last_ended: float | None = None
+        self._visits: dict[int, _Visit] = {}
+
+    def step(self, tracks: Sequence[Track], t: float) -> tuple[list[EventChange], BestMoment | None]:
+        """Take the tracks of the frame at `t` seconds; a `t` before the last one counts as the last."""
+        t = self._advance(t)
+        persons = [track for track in tracks if track.person and track.seen]
+        self._visits = {track.id: self._visits.get(track.id) or _Visit(t) for track in tracks}
+        for track in persons:
+            visit = self._visits[track.id]
+            visit.person_from = t if visit.person_from is None else visit.person_from
+            visit.person_last = t
+        changes: list[EventChange] = []
+        if self._event is not None and t - self._event.evidence >= self._settings.quiet_s:
+            changes.append(self._end(self._event, t))
+        if not persons:
+            return changes, None
+        event = self._event or self._begin(persons, t)
+        leading = max(persons, key=lambda track: (track.score * track.box.area, -track.id))
+        event.evidence, event.box, event.score = t, leading.box, leading.score
+        event.top_score = max(event.top_score, *(track.score for track in persons))
+        event.count = max(event.count, self._together(t))
+        if event.rev == 0:
+            changes.append(event.change(Phase.NEW, t))
+        elif t - event.told_t >= self._settings.update_s and event.news():
+            changes.append(event.change(Phase.UPDATE, t))
+        return changes, _best(event, persons, t)
+
+    def finish(self, t: float) -> list[EventChange]:
+        """End what is open: the source has ended or the agent stops."""
+        t = self._advance(t)
+        return [self._end(self._event, t)] if self._event is not None else []
+
+    def _advance(self, t: float) -> float:
+        self._t = t if self._t is None else max(t, self._t)
+        return self._t
+
+    def _begin(self, persons: list[Track], t: float) -> _Event:
+        first = min(self._visits[track.id].first for track in persons)
+        started = max(first, t - REACH_BACK_S)
+        if self._last_ended is not None:
+            started = max(started, self._last_ended)
+        self._last_number += 1
+        self._event = _Event(
+            self._last_number, started, t, persons[0].box, persons[0].score, 0.0, len(persons)
+        )
+        return self._event
+
+    def _end(self, event: _Event, t: float) -> EventChange:
+        self._event = None
+        self._last_ended = event.evidence
+        return event.change(Phase.END, t)
+
+    def _together(self, t: float) -> int:
+        """How many persons were seen side by side just now, each for HELD_S at least.
+
+        A track that ends where another begins is one person, so spans of time are compared.
+        """
+        spans = [
+            (visit.person_from + HELD_S, visit.person_last)
+            for visit in self._visits.values()
+            if visit.person_from is not None
+            and visit.person_last is not None
+            and t - visit.person_last <= TOGETHER_S
+        ]
+        return max((sum(a <= start <= b for a, b in spans) for start, _ in spans), default=0)
+
+
+def _best(event: _Event, persons: list[Track], t: float) -> BestMoment | None:
+    """This frame, when it shows somebody better than any frame of the event before."""
+    quality, best = max(((_quality(track), track) for track in persons), key=lambda pair: pair[0])
+    if quality <= event.quality * BETTER:
+        return None
+    event.quality = quality
+    return BestMoment(event.number, t, best.box, quality)
+
+
+def _quality(track: Track) -> float:
+    """Large, sure and whole."""
+    box = track.box
+    cut = box.x < BORDER or box.y < BORDER or box.x2 > 1 - BORDER or box.y2 > 1 - BORDER
+    return box.area * track.score * (CUT if cut else 1.0)

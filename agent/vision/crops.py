@@ -1,0 +1,190 @@
+"""Which squares of a picture the detector looks at: known persons, motion, a slow scan; within a budget.
+
+Pure: the same calls give the same squares. An empty scene without motion costs the scan only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.types import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agent.config import DetectorSettings
+    from agent.types import Track
+
+SMALLEST = 300
+"""Pixels: the default model's input; a smaller crop would only be blown up."""
+
+MARGIN = 0.25
+"""Of the longer side, on each side: motion shows legs or an arm, and the model wants surroundings."""
+
+RECHECK_S = 1.0  # a person without motion is looked at this often: the tracker's lost_s is two of these
+CONFIRM_S = 0.3  # the same for a young track that is no person yet, so that it becomes one soon
+CONFIRM_FOR_S = 2.0  # and then no more: a coat that the model half believes in must not eat the budget
+BURST_S = 0.3  # of the budget may be spent at once: more would delay the frames behind this one
+COVERED = 0.9  # of a box inside a square: the square serves it
+TOUCHED = 0.3  # of a region inside a track's box, or the other way round: they are one thing
+GROW = 1.4  # a square may become so much larger to serve two boxes, before two squares are better
+OVERLAP = 0.15  # of a tile that two tiles of the scan share at least: a person on the seam is in one of them
+MEMORY_S = 2.0  # a region that nobody looked at for so long has waited long enough to go first
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square of the picture, in pixels."""
+
+    x: int
+    y: int
+    side: int
+
+    def inside(self, width: int, height: int) -> Square:
+        """Shifted into the picture; where the picture is smaller it begins at the origin."""
+        return Square(
+            max(0, min(self.x, width - self.side)), max(0, min(self.y, height - self.side)), self.side
+        )
+
+    def box(self, width: int, height: int) -> Box:
+        """What it shows, in fractions of the picture."""
+        w, h = min(self.side, width - self.x), min(self.side, height - self.y)
+        return Box(self.x / width, self.y / height, w / width, h / height)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the planner remembers of a track."""
+
+    since: float
+    looked: float
+
+
+class CropPlanner:
+    """Plans the squares of each frame."""
+
+    def __init__(self, settings: DetectorSettings) -> None:
+        self._rate = settings.max_per_s
+        self._scan_s = settings.scan_s
+        self._most = max(1.0, settings.max_per_s * BURST_S)
+        self._tokens = self._most
+        self._t = 0.0
+        self._scan_from: float | None = None
+        self._tiles: list[Square] = []
+        self._tracks: dict[int, _Known] = {}
+        self._recent: list[tuple[float, Box]] = []
+
+    def plan(
+        self, t: float, regions: Sequence[Box], tracks: Sequence[Track], picture_size: tuple[int, int]
+    ) -> tuple[Square, ...]:
+        """The squares for the frame at `t`, all inside the picture and none larger than its short side.
+
+        `regions` are what moves, `tracks` what the tracker knew after the frame before; `picture_size` is
+        (width, height) in pixels. First comes the scan (two looks in `scan_s`), then persons whom nobody has
+        looked at for a while, then motion: what has waited longest, of that the largest.
+        """
+        width, height = picture_size
+        self._tokens = min(self._most, self._tokens + max(0.0, t - self._t) * self._rate)
+        self._t = t
+        self._meet(t, tracks)
+        scan = self._scan(t, width, height)
+        chosen: list[Square] = []
+        for box in [*self._rechecks(t, tracks), *self._by_wait(t, _joined(regions, tracks))]:
+            if any(_share(box, square.box(width, height)) >= COVERED for square in chosen):
+                continue
+            for square in _around(box, width, height):
+                self._add(chosen, square, width, height)
+        squares = (*scan, *chosen)
+        self._note(t, [square.box(width, height) for square in squares], tracks)
+        return squares
+
+    def _meet(self, t: float, tracks: Sequence[Track]) -> None:
+        self._tracks = {track.id: self._tracks.get(track.id) or _Known(t, t) for track in tracks}
+
+    def _scan(self, t: float, width: int, height: int) -> tuple[Square, ...]:
+        """The next tile of the scan, when one is due; a round takes one frame per tile."""
+        if self._scan_from is None or t - self._scan_from >= self._scan_s:
+            self._scan_from = t
+            self._tiles = list(tiles(width, height))
+        if not self._tiles or self._tokens < 1:
+            return ()
+        self._tokens -= 1
+        return (self._tiles.pop(0).inside(width, height),)
+
+    def _rechecks(self, t: float, tracks: Sequence[Track]) -> Iterator[Box]:
+        """Tracks that need a look, the longest unseen first."""
+        for track in sorted(tracks, key=lambda track: (self._tracks[track.id].looked, track.id)):
+            known = self._tracks[track.id]
+            wait = RECHECK_S if track.person else CONFIRM_S
+            if t - known.looked >= wait and (track.person or t - known.since < CONFIRM_FOR_S):
+                yield track.box
+
+    def _by_wait(self, t: float, boxes: list[Box]) -> list[Box]:
+        def looked(box: Box) -> float:
+            times = [at for at, seen in self._recent if _share(box, seen) >= COVERED]
+            return max(times, default=t - MEMORY_S)
+
+        return sorted(boxes, key=lambda box: (looked(box), -box.area, box.y, box.x))
+
+    def _add(self, chosen: list[Square], square: Square, width: int, height: int) -> None:
+        """Serve it by a square that grows a little, or by one of its own when the budget allows."""
+        for i, other in enumerate(chosen):
+            both = _union(square, other)
+            if both.side <= min(GROW * max(square.side, other.side), width, height):
+                chosen[i] = both.inside(width, height)
+                return
+        if self._tokens >= 1:
+            self._tokens -= 1
+            chosen.append(square)
+
+    def _note(self, t: float, looked: list[Box], tracks: Sequence[Track]) -> None:
+        self._recent = [(at, box) for at, box in self._recent if t - at < MEMORY_S]
+        self._recent += [(t, box) for box in looked]
+        for track in tracks:
+            if any(_share(track.box, box) >= COVERED for box in looked):
+                self._tracks[track.id].looked = t
+
+
+def tiles(width: int, height: int) -> tuple[Square, ...]:
+    """Squares of the picture's short side that cover all of it."""
+    side, long = min(width, height), max(width, height)
+    count = 1 if side == long else max(2, math.ceil((long / side - OVERLAP) / (1 - OVERLAP)))
+    starts = [round(i * (long - side) / max(1, count - 1)) for i in range(count)]
+    return tuple(Square(at, 0, side) if width > height else Square(0, at, side) for at in starts)
+
+
+def _around(box: Box, width: int, height: int) -> tuple[Square, ...]:
+    """The square round a box with its margin; for a box longer than the picture's short side, tiles."""
+    w, h = box.w * width, box.h * height
+    short = min(width, height)
+    if max(w, h) > short:
+        return tuple(tile for tile in tiles(width, height) if tile.box(width, height).intersection(box) > 0)
+    side = min(short, max(SMALLEST, round(max(w, h) * (1 + 2 * MARGIN))))
+    x = round(box.x * width + w / 2 - side / 2)
+    y = round(box.y * height + h / 2 - side / 2)
+    return (Square(x, y, side).inside(width, height),)
+
+
+def _union(a: Square, b: Square) -> Square:
+    x, y = min(a.x, b.x), min(a.y, b.y)
+    return Square(x, y, max(a.x + a.side - x, b.x + b.side - x, a.y + a.side - y, b.y + b.side - y))
+
+
+def _joined(regions: Sequence[Box], tracks: Sequence[Track]) -> list[Box]:
+    """Regions widened to the tracks that move in them: who waves an arm shall be in the crop whole."""
+    boxes = []
+    for region in regions:
+        box = region
+        for track in tracks:
+            if max(_share(region, track.box), _share(track.box, region)) >= TOUCHED:
+                x, y = min(box.x, track.box.x), min(box.y, track.box.y)
+                box = Box(x, y, max(box.x2, track.box.x2) - x, max(box.y2, track.box.y2) - y)
+        boxes.append(box)
+    return boxes
+
+
+def _share(box: Box, other: Box) -> float:
+    """How much of `box` lies in `other`, 0..1."""
+    return box.intersection(other) / box.area if box.area > 0 else 0.0

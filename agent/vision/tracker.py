@@ -1,0 +1,171 @@
+"""Detections become tracks with stable ids, and tracks become persons.
+
+Association in two stages after ByteTrack (Zhang et al. 2022): strong detections first, then weak ones,
+which keep a known track alive but never open one. A track is judged only by frames in which the detector
+looked at its place. Pure and deterministic: time comes in with the detections.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from statistics import median
+from typing import TYPE_CHECKING
+
+from agent.types import Box, Track
+from agent.vision.kalman import Axis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.config import TrackerSettings
+    from agent.types import Detection
+
+# All noise is in shares of the box, per second where it is a rate.
+NOISE = 0.08  # of a detection's centre and size: crops of different scale disagree by about so much
+SPEED = 1.0  # of a new track, in boxes per second: a walk across the view
+AGILITY = 1.5  # how fast that changes: people turn on a landing
+GROWTH = 0.5  # how fast the size changes, as they come nearer
+
+SCORES = 7  # looks that the median is of: 0.7 s of motion, and one bad look in two changes nothing
+MIN_IOU = 0.2  # of a detection and a predicted box, to be one
+REACH = 1.0  # distance of the centres, in boxes, that still matches when the boxes do not overlap
+ALIKE = 2.0  # ratio of the heights that such a match allows
+STAYS = 0.5  # of person_score is enough for who is a person already: turned away, half behind the rail
+TINY = 1e-4  # of the picture: no box is smaller
+LOOKED = 0.6  # of a track's box that the detector must have seen, for a missing detection to mean anything
+COAST_S = 1.0  # time constant at which an unsupported track loses its speed: people stop, rarely vanish
+FORGET = 5.0  # times lost_s: a track nobody looked at for so long is dropped all the same
+
+
+class Tracker:
+    """Follows what the detector finds."""
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        self._settings = settings
+        self._tracks: list[_Tracked] = []
+        self._last_id = 0
+        self._t: float | None = None
+
+    def step(self, detections: Sequence[Detection], t: float, looked: Sequence[Box]) -> tuple[Track, ...]:
+        """Take the detections of the frame at `t` and the areas the detector looked at; all live tracks.
+
+        Boxes are in fractions of the picture. The order of the tracks is that of their ids.
+        """
+        dt = max(0.0, t - self._t) if self._t is not None else 0.0
+        self._t = t
+        for track in self._tracks:
+            track.predict(t, dt)
+        strong = [d for d in detections if d.score >= self._settings.person_score]
+        weak = [d for d in detections if d.score < self._settings.person_score]
+        free, new = _associate(self._tracks, strong, t, reach=REACH)
+        free, _ = _associate(free, weak, t, reach=0.0)
+        for track in free:
+            track.miss(t, looked)
+        self._tracks = [track for track in self._tracks if not self._lost(track, t)]
+        for detection in new:
+            self._last_id += 1
+            self._tracks.append(_Tracked(self._last_id, detection, t))
+        return tuple(track.public(self._settings, t) for track in self._tracks)
+
+    def _lost(self, track: _Tracked, t: float) -> bool:
+        lost_s = self._settings.lost_s
+        if track.missed_from is not None and t - track.missed_from >= lost_s:
+            return True
+        return t - track.seen_t >= FORGET * lost_s
+
+
+class _Tracked:
+    """One track's state."""
+
+    def __init__(self, number: int, detection: Detection, t: float) -> None:
+        self.id = number
+        self.seen_t = t
+        self.missed_from: float | None = None
+        self._person = False
+        self._hits = 1
+        self._scores = deque([detection.score], SCORES)
+        box = detection.box
+        w, h = max(box.w, TINY), max(box.h, TINY)
+        self._cx, self._w = Axis(box.x + w / 2, NOISE * w, SPEED * h), Axis(w, NOISE * w, GROWTH * w)
+        self._cy, self._h = Axis(box.y + h / 2, NOISE * h, SPEED * h), Axis(h, NOISE * h, GROWTH * h)
+
+    @property
+    def box(self) -> Box:
+        """Where the track is thought to be; may reach out of the picture."""
+        w, h = max(self._w.x, TINY), max(self._h.x, TINY)
+        return Box(self._cx.x - w / 2, self._cy.x - h / 2, w, h)
+
+    def predict(self, t: float, dt: float) -> None:
+        """Go on to `t`."""
+        box = self.box
+        if self.seen_t < t - dt:
+            slower = math.exp(-dt / COAST_S)
+            for axis in (self._cx, self._cy, self._w, self._h):
+                axis.v *= slower
+        self._cx.predict(dt, AGILITY * box.h)
+        self._cy.predict(dt, AGILITY * box.h)
+        self._w.predict(dt, GROWTH * box.w)
+        self._h.predict(dt, GROWTH * box.h)
+
+    def update(self, detection: Detection, t: float) -> None:
+        """Take the detection that is this track's."""
+        box = detection.box
+        w, h = max(box.w, TINY), max(box.h, TINY)
+        self._cx.update(box.x + box.w / 2, NOISE * w)
+        self._cy.update(box.y + box.h / 2, NOISE * h)
+        self._w.update(w, NOISE * w)
+        self._h.update(h, NOISE * h)
+        self._scores.append(detection.score)
+        self._hits += 1
+        self.seen_t = t
+        self.missed_from = None
+
+    def miss(self, t: float, looked: Sequence[Box]) -> None:
+        """No detection is this track's; it counts when the detector looked here."""
+        box = _inside(self.box)
+        seen = max((box.intersection(area) for area in looked), default=0.0)
+        if self.missed_from is None and looked and seen >= LOOKED * box.area:
+            self.missed_from = t
+
+    def public(self, settings: TrackerSettings, t: float) -> Track:
+        """What other rooms see."""
+        score = median(self._scores)
+        enough = settings.person_score * (STAYS if self._person else 1.0)
+        self._person = self._hits >= settings.min_hits and score >= enough
+        return Track(self.id, _inside(self.box), score, self._person, self.seen_t == t)
+
+
+def _associate(
+    tracks: list[_Tracked], detections: list[Detection], t: float, *, reach: float
+) -> tuple[list[_Tracked], list[Detection]]:
+    """Give each detection to the track that fits best; the tracks and the detections left over."""
+    pairs = []
+    for i, track in enumerate(tracks):
+        for j, detection in enumerate(detections):
+            fit = _fit(track.box, detection.box, reach)
+            if fit > 0:
+                pairs.append((-fit, i, j))
+    free_tracks, free_detections = dict(enumerate(tracks)), dict(enumerate(detections))
+    for _, i, j in sorted(pairs):
+        if i in free_tracks and j in free_detections:
+            free_tracks.pop(i).update(free_detections.pop(j), t)
+    return list(free_tracks.values()), list(free_detections.values())
+
+
+def _fit(a: Box, b: Box, reach: float) -> float:
+    """How well two boxes are one: 1..2 by their overlap, below 1 by their distance, 0 not at all."""
+    iou = a.iou(b)
+    if iou >= MIN_IOU:
+        return 1 + iou
+    if max(a.h, b.h) > ALIKE * min(a.h, b.h):
+        return 0.0
+    dx = (a.x + a.w / 2 - b.x - b.w / 2) / max((a.w + b.w) / 2, TINY)
+    dy = (a.y + a.h / 2 - b.y - b.h / 2) / max((a.h + b.h) / 2, TINY)
+    distance = math.hypot(dx, dy)
+    return 1 - distance / reach if distance < reach else 0.0
+
+
+def _inside(box: Box) -> Box:
+    x, y = min(max(box.x, 0.0), 1.0), min(max(box.y, 0.0), 1.0)
+    return Box(x, y, max(0.0, min(box.x2, 1.0) - x), max(0.0, min(box.y2, 1.0) - y))
