@@ -1,0 +1,141 @@
+"""Motion: where something moves that is not light, noise or shake.
+
+A window is evidence when it differs in structure (`structure.py`) both from a moment ago (it moves) and from
+the background (it does not belong there), by more than the noise does (`noise.py`). Evidence must hold for
+longer than the look back, since one single step, whatever its cause, looks like motion for exactly that
+long. A change of light of the whole view (`illumination.py`) blocks the decision only while it disturbs the
+structure in much of the view; the background is taken anew when it settles. Before the first region of an
+alarm the camera's own shake is ruled out (`shake.py`).
+
+Pure: state and input in, Motion out. All times are seconds of the caller's `t`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from agent.types import Motion
+from agent.vision.background import Background
+from agent.vision.illumination import Illumination
+from agent.vision.noise import NoiseFloor
+from agent.vision.regions import boxes, crop
+from agent.vision.shake import is_shake
+from agent.vision.structure import distance, view
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agent.config import MotionSettings
+    from agent.types import Luma
+    from agent.vision.structure import Plane, View
+
+SMALLEST = 32  # pixels a side: one coarse window
+GAP_S = 2.0  # after a longer pause, or a step back in time, the past says nothing about now
+WARM_UP_S = 1.0  # noise and background must have been seen once
+LAG_S = 0.2  # a walker moves a block in it, the sun does not
+HOLD_S = 0.25  # evidence in a row that makes an alarm; more than LAG_S
+MEMORY_S = 0.6  # evidence is remembered for so long at most: an alarm ends when its cause does
+NEEDED = 2.0  # e-folds over the noise; still scenes stay below 1.7, persons give 3 to 5
+STRICT = 0.5  # more of it while the light changes: there is no background to ask
+WIDE = 0.15  # share of windows disturbed that blocks the decision while the light changes
+
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
+
+class MotionDetector:
+    """Finds what moves, frame by frame."""
+
+    def __init__(self, settings: MotionSettings) -> None:
+        self._least = settings.min_area
+        self._needed = np.float32(NEEDED - np.log(settings.sensitivity))
+        self._shape: tuple[int, ...] = ()
+        self._t = 0.0
+
+    def step(self, luma: Luma, t: float) -> Motion:
+        """What moved up to this frame.
+
+        `luma` has shape (height, width), each at least 32. A new shape, a pause of more than two seconds or
+        a step back in time starts learning anew.
+
+        Raises:
+            ValueError: the plane is smaller than 32 x 32.
+        """
+        if min(luma.shape) < SMALLEST:
+            raise ValueError(f"luma is {luma.shape[1]}x{luma.shape[0]}, less than {SMALLEST} pixels a side")
+        now = view(luma[crop(luma.shape)], t)
+        dt, self._t = t - self._t, t
+        if luma.shape != self._shape or not 0 <= dt <= GAP_S:
+            self._begin(now, luma.shape)
+            return Motion()
+        while len(self._past) > 1 and self._past[1].t <= t - LAG_S + 0.01:  # 0.01: time stamps jitter
+            self._past.popleft()
+        then = self._past[0]
+        self._past.append(now)
+        changing = self._light.changing(now.blocks, t)
+        evidence = self._evidence(now, then, dt, changing=changing)
+        if t - self._since < WARM_UP_S or not evidence.any():
+            self._alarmed = False
+            return Motion((), changing)
+        held = evidence & (self._support >= max(HOLD_S, t - then.t + 0.04))  # 0.04: half a frame
+        regions = boxes(held, luma.shape, self._least)
+        if regions and not self._alarmed and is_shake(now, then, held):
+            self._support[:] = 0
+            regions = ()
+        self._alarmed = bool(regions)
+        return Motion(regions, changing, boxes(evidence, luma.shape, 0))
+
+    def _begin(self, now: View, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._since = now.t
+        self._past: deque[View] = deque([now])
+        self._light = Illumination(now.blocks, now.t)
+        self._pair_noise = NoiseFloor(now.fine_windows, now.mean.size)
+        self._back_noise = NoiseFloor(now.fine_windows, now.mean.size)
+        self._background = Background(now)
+        self._asked = now.t
+        self._support = np.zeros((now.blocks.shape[0] - 1, now.blocks.shape[1] - 1), np.float32)
+        self._settling = False
+        self._alarmed = False
+
+    def _evidence(self, now: View, then: View, dt: float, *, changing: bool) -> NDArray[np.bool_]:
+        """Which windows are evidence now; keeps the account of how long they have been."""
+        score = self._fold(self._pair_noise.excess(distance(now, then), dt))
+        score -= self._needed
+        if changing:
+            self._settling = True
+            if np.count_nonzero(score > 0) > WIDE * score.size:
+                return np.zeros(score.shape, np.bool_)
+            score -= np.float32(STRICT)
+        else:
+            if self._settling:
+                self._settling = False
+                self._background.restart(now)
+            due = self._background.due(now.t)
+            if due or (score > 0).any():
+                foreign = self._foreign(now)
+                np.minimum(score, foreign, out=score)
+                if due:
+                    self._background.learn(now, foreign > 0)
+        # Evidence walks on to its neighbours, and counts in full only when it is strong.
+        self._support = np.asarray(cv2.dilate(self._support, _NEIGHBOURS), np.float32)
+        self._support += np.clip(score, -1, 1) * np.float32(dt)
+        np.clip(self._support, 0, MEMORY_S, out=self._support)
+        return np.asarray(score > 0)
+
+    def _foreign(self, now: View) -> Plane:
+        dt, self._asked = now.t - self._asked, now.t
+        foreign = self._fold(self._back_noise.excess(distance(now, self._background.view), dt))
+        foreign -= self._needed
+        return foreign
+
+    def _fold(self, excess: Plane) -> Plane:
+        """Both scales on the grid of fine windows: whichever sees more."""
+        rows, cols = self._support.shape
+        fine = excess[: rows * cols].reshape(rows, cols)
+        inner = fine[1:-1, 1:-1]
+        np.maximum(inner, excess[rows * cols :].reshape(rows - 2, cols - 2), out=inner)
+        return fine

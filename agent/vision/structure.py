@@ -1,0 +1,118 @@
+"""Whether two pictures show the same structure, whatever the light did.
+
+A lamp multiplies and lifts the brightness of a small window; it does not change what is in it. So a window
+is compared after the best gain and offset have been taken out. What is left, per unit of noise, is the
+evidence that something else stands there.
+
+The distance is the total-least-squares residual of `y = a·x + c` with `a` held near the ratio of the means:
+`E = (var y - 2a·cov + a²·var x) / (1 + a²)`. Both pictures carry the same noise, so under the hypothesis
+"same scene" E is the noise variance for every gain; a free gain would explain a wall hidden by a flat coat
+with a = 0, the bound does not.
+
+Two scales are compared. Fine windows (16 x 16 lores pixels) see texture and edges. Coarse windows (32 x 32,
+made of block means, where noise has averaged out) see the silhouette that the dark and the noise hide.
+Both slide by one block, so that an edge is seen wherever it falls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agent.types import Luma
+
+    Plane = NDArray[np.float32]
+
+BLOCK = 8
+"""Side of a block in lores pixels: a torso is 3 to 10 blocks wide."""
+
+PEDESTAL = np.float32(8)  # video black is 16 in one camera, 0 in the next: ratios of means need a floor
+GAIN_SLACK = np.float32(2)  # contrast follows the means only so loosely: glare lifts them, gamma bends both
+QUANTISATION = np.float32(0.1)  # levels²: 8 bits, halved by averaging 2 x 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One picture with the sums that every comparison needs.
+
+    `fine` is the plane at half the lores size, levels 0..255; `blocks`, shape (rows, cols), its means over
+    4 x 4. `mean` and `variance` are flat: first the fine windows, (rows - 1) x (cols - 1), then the coarse
+    ones, (rows - 3) x (cols - 3).
+    """
+
+    t: float
+    fine: Plane
+    blocks: Plane
+    mean: Plane
+    variance: Plane
+
+    @property
+    def fine_windows(self) -> int:
+        """How many of the flat figures are fine windows."""
+        return (self.blocks.shape[0] - 1) * (self.blocks.shape[1] - 1)
+
+
+def view(luma: Luma, t: float) -> View:
+    """The view of a lores plane whose sides are multiples of 8, at least 32."""
+    half = cv2.resize(luma, (luma.shape[1] // 2, luma.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return view_of(half.astype(np.float32), t)
+
+
+def view_of(fine: Plane, t: float) -> View:
+    """The view of an already halved plane."""
+    blocks = block_mean(fine)
+    mean = _both(blocks, blocks)
+    return View(
+        t, fine, blocks, mean, np.maximum(_both(block_mean(fine * fine), blocks * blocks) - mean * mean, 0)
+    )
+
+
+def distance(now: View, then: View) -> Plane:
+    """What light cannot explain between two views, levels², flat as `View.mean`."""
+    cov = _covariance(now, then)
+    ratio = (now.mean + PEDESTAL) / (then.mean + PEDESTAL)
+    gain = cov / (then.variance + QUANTISATION)
+    np.maximum(gain, ratio / GAIN_SLACK, out=gain)
+    np.minimum(gain, ratio * GAIN_SLACK, out=gain)
+    rest = now.variance - gain * (2 * cov - gain * then.variance)
+    np.maximum(rest, 0, out=rest)
+    rest /= 1 + gain * gain
+    return rest
+
+
+def correlation(now: View, then: View) -> Plane:
+    """Correlation of two views per window, -1..1, flat as `View.mean`."""
+    power = (now.variance + QUANTISATION) * (then.variance + QUANTISATION)
+    return np.asarray(_covariance(now, then) / np.sqrt(power), np.float32)
+
+
+def block_mean(fine: Plane) -> Plane:
+    """The mean of each block, shape (rows, cols)."""
+    size = (fine.shape[1] * 2 // BLOCK, fine.shape[0] * 2 // BLOCK)
+    return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _covariance(now: View, then: View) -> Plane:
+    product = _both(block_mean(now.fine * then.fine), now.blocks * then.blocks)
+    return np.asarray(product - now.mean * then.mean, np.float32)
+
+
+def _both(fine: Plane, coarse: Plane) -> Plane:
+    """Window means of two block planes, the fine scale of one and the coarse of the other, flat."""
+    inner = _pool(fine, 1)
+    wide = _pool(inner if coarse is fine else _pool(coarse, 1), 2)
+    return np.concatenate((inner.ravel(), wide.ravel()))
+
+
+def _pool(plane: Plane, step: int) -> Plane:
+    """The mean of each element with its neighbours `step` to the right, below, and both."""
+    pairs = plane[step:] + plane[:-step]
+    pairs = pairs[:, step:] + pairs[:, :-step]
+    pairs *= np.float32(0.25)
+    return pairs
