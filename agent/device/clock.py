@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-ClockState = Literal["none", "saved", "rtc", "ntp"]
+if TYPE_CHECKING:
+    from agent.types import ClockState
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 RTC = Path("/sys/class/rtc/rtc0/hctosys")
@@ -78,9 +79,13 @@ class SystemClock:
         mono = now if mono is None else mono
         wall = time.time()
         state = _state(wall)
-        return Stamp(
-            self._boot, round(mono, 3), None if state == "none" else _rfc3339(wall - (now - mono)), state
-        )
+        ts = None if state == "none" else _rfc3339(wall - (now - mono))
+        return Stamp(self._boot, round(mono, 3), ts, state)
+
+    def unix_ms(self) -> int:
+        """See Clock."""
+        wall = time.time()
+        return round(1000 * (wall if wall >= NEVER_SET_BEFORE else self.mono()))
 
 
 class VideoClock:

@@ -1,0 +1,5 @@
+"""`python -m agent` is `stairwell`."""
+
+from agent.cli import main
+
+main()

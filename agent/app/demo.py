@@ -1,0 +1,219 @@
+"""The demonstration: a private broker, the real agent on shipped footage, and a subscriber that listens.
+
+Nothing of it is staged: the agent is a process of its own with a configuration file, the broker is
+Mosquitto on a free loopback port, and what is printed is what came over MQTT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from agent.app.replay import Outputs, replay_video
+from agent.config import load
+from agent.errors import BrokerError, StairwellError, StorageError
+from agent.kitid import check_character
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+PEOPLE = SAMPLES / "demo_people.mp4"
+LAMPS = SAMPLES / "demo_light.mp4"
+
+KIT = "dem0k1t00" + check_character("dem0k1t00")
+BROKER_START_S = 5.0  # Mosquitto listens within 0.1 s; a loaded board takes longer
+LAST_MESSAGES_S = 1.0  # from the agent's exit to the last message's arrival over loopback
+STOP_S = 30.0  # the agent finishes its clip within this
+HEARTBEAT_S = 10  # short enough to see two in a demonstration of half a minute
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the subscriber saw, and where the results lie."""
+
+    directory: Path
+    messages: int = 0
+    events: dict[str, list[str]] = field(default_factory=dict)
+    """Event id to the phases seen."""
+    started: dict[str, float] = field(default_factory=dict)
+    """Event id to its beginning, seconds of the kit's monotonic clock."""
+    snapshots: list[Path] = field(default_factory=list)
+    clips: list[Path] = field(default_factory=list)
+    clip_seconds: float = 0.0
+    lead_s: float | None = None
+    """How long before the first event the first clip starts."""
+    lamp_switches: int = 0
+    lamp_events: int = 0
+
+
+def demonstrate(directory: Path, heard: Callable[[str, bytes], None]) -> Outcome:
+    """Run the whole chain on the shipped sample; `heard(topic, payload)` for each message received.
+
+    Raises:
+        BrokerError: there is no Mosquitto, or it does not start.
+        StorageError: `directory` cannot be written.
+        StairwellError: the agent ended with an error.
+    """
+    _prepare(directory)
+    outcome = Outcome(directory)
+    with _broker(directory) as port, _subscriber(port, outcome, heard):
+        _run_agent(directory, port)
+        time.sleep(LAST_MESSAGES_S)
+    for clip in outcome.clips:
+        with av.open(str(clip)) as container:
+            outcome.clip_seconds += (container.duration or 0) / av.time_base
+    summary = replay_video(LAMPS, load(None), Outputs())
+    outcome.lamp_events = summary.events
+    outcome.lamp_switches = len(json.loads(LAMPS.with_suffix(".gt.json").read_text())["light_switches"])
+    return outcome
+
+
+def _prepare(directory: Path) -> None:
+    try:
+        if (directory / "state").exists():
+            shutil.rmtree(directory / "state")
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{directory}: cannot be written ({error})", fix="name another with --out"
+        ) from None
+
+
+@contextmanager
+def _broker(directory: Path) -> Iterator[int]:
+    """A Mosquitto of our own on a free loopback port; its log lies in `directory`."""
+    # Debian puts it where a user's PATH does not always look.
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise BrokerError("mosquitto: not installed", fix="run scripts/setup, or: sudo apt install mosquitto")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    configuration = directory / "mosquitto.conf"
+    configuration.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+    with (directory / "mosquitto.log").open("w") as output:
+        process = subprocess.Popen([program, "-c", str(configuration)], stdout=output, stderr=output)
+        try:
+            _await_port(port, process, directory)
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _await_port(port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
+    deadline = time.monotonic() + BROKER_START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise BrokerError("mosquitto: did not start", fix=f"read {directory / 'mosquitto.log'}")
+
+
+@contextmanager
+def _subscriber(port: int, outcome: Outcome, heard: Callable[[str, bytes], None]) -> Iterator[None]:
+    """A platform in miniature: hears everything under `bm/`, keeps the snapshots and notes the clips."""
+
+    def on_message(client: Client, data: None, message: MQTTMessage) -> None:
+        del client, data
+        outcome.messages += 1
+        payload = bytes(message.payload)
+        _note(outcome, message.topic, payload)
+        heard(message.topic, payload)
+
+    client = Client(CallbackAPIVersion.VERSION2, "demo-subscriber", protocol=MQTTProtocolVersion.MQTTv5)
+    client.on_message = on_message
+    client.connect("127.0.0.1", port)
+    client.subscribe("bm/#", qos=1)
+    client.loop_start()
+    try:
+        yield
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _note(outcome: Outcome, topic: str, payload: bytes) -> None:
+    kind, _, detail = topic.split("/", 6)[-1].partition("/")
+    if kind == "snap":
+        path = outcome.directory / f"snapshot-{detail}.jpg"
+        path.write_bytes(payload)
+        if path not in outcome.snapshots:
+            outcome.snapshots.append(path)
+    elif kind == "evt":
+        message = json.loads(payload)
+        outcome.events.setdefault(message["id"], []).append(message["phase"])
+        outcome.started.setdefault(message["id"], message["mono0"])
+    elif kind == "clip":
+        _note_clip(outcome, json.loads(payload))
+
+
+def _note_clip(outcome: Outcome, message: dict[str, Any]) -> None:
+    outcome.clips.append(outcome.directory / "state" / "clips" / f"{message['clip']}.mp4")
+    leads = [outcome.started[event] - message["mono0"] for event in message["events"]]
+    if outcome.lead_s is None and leads:
+        outcome.lead_s = min(leads)
+
+
+def _run_agent(directory: Path, port: int) -> None:
+    configuration = directory / "agent.toml"
+    configuration.write_text(_configuration(directory, port), encoding="utf-8")
+    command = [sys.executable, "-m", "agent", "run", "--config", str(configuration)]
+    with (directory / "agent.log").open("w") as output, tempfile.TemporaryDirectory() as elsewhere:
+        # From elsewhere: the agent must find everything inside its package.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("STAIRWELL_")}
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=elsewhere, env=environment)
+        try:
+            code = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_S)
+            raise
+    if code != 0:
+        raise StairwellError(f"the agent ended with exit code {code}", fix=f"read {directory / 'agent.log'}")
+
+
+def _configuration(directory: Path, port: int) -> str:
+    return f"""# Written by `stairwell demo`.
+[kit]
+id = "{KIT}"
+
+[site]
+oblast = "51"
+city = "odesa"
+district = "kyivskyi"
+building = "demo"
+entrance = "1"
+
+[capture]
+source = {json.dumps(str(PEOPLE))}
+
+[clips]
+seal = "none"  # this is a demonstration: a real kit seals
+
+[backbone]
+host = "127.0.0.1"
+port = {port}
+tls = false
+heartbeat_s = {HEARTBEAT_S}
+
+[state]
+dir = {json.dumps(str((directory / "state").resolve()))}
+"""

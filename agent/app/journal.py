@@ -1,0 +1,223 @@
+"""What must survive together is written together: a message and the state that it speaks of.
+
+Invariants:
+- An event that is open for the platform has a row in `open_events` until its END commits: a process that
+  dies leaves it to the next one, which ends it. No END is sent twice, none is forgotten.
+- A clip's row and its message are one transaction, after the file is synced.
+- An alarm in `active_alarms` is raised at the broker; it is cleared by whoever finds its cause gone.
+- What the disk refuses waits in memory in its order (bounded, counted) and is tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.clips import store
+from agent.device.clock import Stamp
+from agent.errors import StorageError
+from agent.types import Box, EventChange, Phase
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from agent.app.reporter import Reporter
+    from agent.backbone.drafts import Draft
+    from agent.backbone.outbox import Outbox
+    from agent.clips.journal import OpenClip
+    from agent.database import Database
+    from agent.device.clock import Clock
+    from agent.types import ClipRecord
+
+    Work = Callable[[sqlite3.Connection], object]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+REFUSED_MAX = 500  # writes kept in memory while the disk refuses: half an hour of a busy stairwell, < 1 MB
+COMMIT_TIMEOUT_S = 60.0  # a card that syncs a few kilobytes for longer than this has failed
+DAY_S = 86_400.0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS open_events (
+    id TEXT PRIMARY KEY,
+    ts0 TEXT,              -- UTC of its start, if known
+    last TEXT NOT NULL,    -- Stamp of the change that was published last, JSON
+    change TEXT NOT NULL   -- that EventChange, JSON
+) STRICT;
+CREATE TABLE IF NOT EXISTS active_alarms (code TEXT PRIMARY KEY) STRICT;
+"""
+
+
+class Journal:
+    """The one way from the stages to the database (a Sink, and the recorder's ClipJournal).
+
+    Safe to call from any thread. It never waits for the disk, but in `opened` and `closed`, where a clip must
+    not run ahead of its row.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        reporter: Reporter,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._reporter = reporter
+        self._clock = clock
+        self._outbox = outbox
+        self._wake = wake  # the courier, when there is something to carry
+        self._lock = threading.Lock()
+        self._begun: deque[float] = deque()
+        self._refused: deque[Work] = deque()
+        self.lost = 0
+        """Writes given up because the disk refused them for too long."""
+        self.refusal: StorageError | None = None
+        """Why the disk refused the last write; None when it took it."""
+        self.failure: BaseException | None = None
+        """An error of ours in a write: the supervisor ends the process for it."""
+
+    def event(self, event: str, change: EventChange, draft: Draft) -> None:
+        """See Sink: message and open-event row together."""
+        ts0, last = self._clock.stamp(change.started).ts, self._clock.stamp(change.t)
+        if change.phase is Phase.NEW:
+            with self._lock:
+                self._begun.append(change.t)
+
+        def work(tx: sqlite3.Connection) -> None:
+            self.append(tx, draft)
+            if change.phase is Phase.END:
+                tx.execute("DELETE FROM open_events WHERE id = ?", (event,))
+            else:
+                row = (event, ts0, json.dumps(asdict(last)), json.dumps(asdict(change)))
+                tx.execute("INSERT OR REPLACE INTO open_events VALUES (?, ?, ?, ?)", row)
+
+        self._submit(work)
+
+    def snapshot(self, draft: Draft) -> None:
+        """See Sink."""
+        self._submit(lambda tx: self.append(tx, draft))
+
+    def alarm(self, code: str, draft: Draft, *, active: bool) -> None:
+        """See Sink: message and active-alarm row together."""
+        statement = (
+            "INSERT OR IGNORE INTO active_alarms VALUES (?)"
+            if active
+            else "DELETE FROM active_alarms WHERE code = ?"
+        )
+
+        def work(tx: sqlite3.Connection) -> None:
+            tx.execute(statement, (code,))
+            self.append(tx, draft)
+
+        self._submit(work)
+
+    def left_alarms(self) -> set[str]:
+        """The alarms that an earlier process left raised."""
+        return self.ask(_alarms)
+
+    @property
+    def events_24h(self) -> int:
+        """Events begun in the last 24 hours by this process."""
+        with self._lock:
+            while self._begun and self._begun[0] < self._clock.mono() - DAY_S:
+                self._begun.popleft()
+            return len(self._begun)
+
+    def opened(self, clip: OpenClip) -> None:
+        """A clip is about to be written: its intent is on disk when this returns (ClipJournal)."""
+        self.ask(lambda tx: store.begin_clip(tx, clip))
+
+    def closed(self, clip: ClipRecord) -> None:
+        """A clip is complete and synced: row and message commit together (ClipJournal)."""
+        draft = self._reporter.clip(clip)
+
+        def work(tx: sqlite3.Connection) -> None:
+            store.finish_clip(tx, clip)
+            self.append(tx, draft)
+
+        self.ask(work)
+
+    def recover(self) -> None:
+        """End the events that an earlier run left open."""
+        for event, change, draft in self.ask(self._left_open):
+            log.warning("event %s was open when the agent stopped: it ends with its last evidence", event)
+            self.event(event, change, draft)
+
+    def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a unit of work and wait for it.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        answer = self._database.submit(work).result(COMMIT_TIMEOUT_S)
+        self._wake()
+        return answer
+
+    def append(self, tx: sqlite3.Connection, draft: Draft) -> None:
+        """Put a message into the outbox within a unit of work."""
+        self._outbox.append(tx, draft, self._clock.stamp())
+
+    def retry(self) -> None:
+        """Try again what the disk refused, in order."""
+        with self._lock:
+            again, self._refused = self._refused, deque()
+        if not again:
+            self.refusal = None
+        for work in again:
+            self._submit(work)
+
+    def _left_open(self, tx: sqlite3.Connection) -> list[tuple[str, EventChange, Draft]]:
+        """Each event that an earlier run left open, with the END that it is owed."""
+        owed = []
+        rows = tx.execute("SELECT id, ts0, last, change FROM open_events ORDER BY rowid").fetchall()
+        for event, ts0, last, change in rows:
+            end = _end(json.loads(change))
+            draft = self._reporter.ended_by_restart(event, end, ts0, Stamp(**json.loads(last)))
+            owed.append((event, end, draft))
+        return owed
+
+    def _submit(self, work: Work) -> None:
+        def check(done: Future[object]) -> None:
+            error = done.exception()
+            if isinstance(error, StorageError):
+                self._refuse(work, error)
+            elif error is not None:
+                self.failure = error
+            else:
+                self._wake()
+
+        self._database.submit(work).add_done_callback(check)
+
+    def _refuse(self, work: Work, error: StorageError) -> None:
+        with self._lock:
+            self.refusal = error
+            self._refused.append(work)
+            if len(self._refused) > REFUSED_MAX:
+                self._refused.popleft()
+                self.lost += 1
+
+
+def _alarms(tx: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in tx.execute("SELECT code FROM active_alarms")}
+
+
+def _end(last: dict[str, Any]) -> EventChange:
+    """The END after the change that was published last: its time is the last evidence known."""
+    last |= {
+        "phase": Phase.END,
+        "rev": last["rev"] + 1,
+        "ended": last["t"],
+        "box": Box(**last["box"]),
+        "zones": tuple(last["zones"]),
+    }
+    return EventChange(**last)

@@ -1,0 +1,225 @@
+"""The live agent: builds the stages, watches that they move, reports, and stops in order.
+
+A part that fails while others can go on becomes an alarm. A stage that dies or stalls ends the process:
+the service manager starts it anew, and the journal makes the new one finish what the old one began.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from agent.app import journal
+from agent.app.analysis import Analyser
+from agent.app.announcer import Announcer
+from agent.app.housekeeping import Housekeeping
+from agent.app.ledger import Ledger
+from agent.app.reporter import Reporter, topics
+from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
+from agent.backbone import outbox
+from agent.backbone.courier import Courier
+from agent.capture.ring import PacketRing
+from agent.capture.source import open_source
+from agent.clips import store
+from agent.clips.recorder import Recorder
+from agent.config import Kit
+from agent.database import Database
+from agent.device import systemd
+from agent.errors import ConfigError, ModelError, StairwellError, StallError, StorageError
+from agent.ulid import ENTROPY_BYTES, ulid
+from agent.vision.detector import PersonDetector
+
+if TYPE_CHECKING:
+    import threading
+
+    from agent.app.ledger import Progress
+    from agent.config import Settings
+    from agent.device.clock import Clock
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5  # how often the supervisor looks; well below any time it judges
+STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
+DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
+SKIPPED_SHARE = 0.2  # of frames: below it a visit is still seen several times a second
+HOUSEKEEPING_S = 60.0  # between looks at what clips take and at writes that the disk refused
+
+
+class Agent:
+    """One kit at work. `run` is its whole life.
+
+    Raises:
+        ConfigError: settings that cannot be run with.
+        SourceError: a video file that cannot be played.
+        StorageError: the state directory cannot be used.
+        StallError: a stage stopped making progress, or died.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        if settings.kit.id == Kit().id:
+            raise ConfigError("kit.id: not set", fix="set kit.id to the id on the kit's label")
+        self._settings = settings
+        self._clock = clock
+        self._ledger = Ledger()
+        self._judged = self._ledger.read()
+        self._database = Database(
+            settings.state.dir / "agent.db", (outbox.SCHEMA, store.SCHEMA, journal.SCHEMA)
+        )
+        detector, unusable = _detector(settings)
+        addresses = topics(settings)
+        messages = outbox.Outbox(settings.outbox, addresses)
+        stream = self._database.submit(messages.open_stream).result(journal.COMMIT_TIMEOUT_S)
+        label = detector.label if detector else None
+        self._reporter = Reporter(settings, addresses, clock, stream, label)
+        self._courier = Courier(settings.backbone, addresses, self._database, messages, clock, self._reporter)
+        self._journal = journal.Journal(self._database, messages, self._reporter, clock, self._courier.wake)
+        announcer = Announcer(self._reporter, self._journal, self._mint, self._journal.left_alarms())
+        self._announcer = announcer
+        announcer.alarm("storage.corrupt", active=self._database.set_aside is not None)
+        announcer.alarm("detector.unusable", active=unusable is not None, detail=str(unusable or ""))
+        ring = PacketRing(settings.clips.pre_roll_s, int(settings.clips.ring_mb * 1e6))
+        self._recorder = self._open_recorder(ring)
+        recording = RecordingStage(ring, self._recorder, announcer, self._ledger)
+        analysis = AnalysisStage(Analyser(settings, detector), announcer, recording, self._ledger, clock)
+        source = open_source(settings.capture, masks=settings.privacy.masks, clock=clock)
+        camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
+        self._recording, self._analysis, self._camera = recording, analysis, camera
+        self._stages: tuple[Stage, ...] = (camera, analysis, recording)
+        self._housekeeping = Housekeeping(settings, self._journal, self._reporter, announcer, clock)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, or until the source has ended and what it gave is finished."""
+        self._journal.recover()
+        self._housekeeping.recover()
+        self._courier.start()
+        for stage in reversed(self._stages):
+            stage.start()
+        try:
+            self._supervise(stop)
+        finally:
+            self._shut_down("shutdown" if stop.is_set() else "ended")
+        self._raise_failure()
+
+    def _open_recorder(self, ring: PacketRing) -> Recorder | None:
+        """The recorder, or None with an alarm where recording is off or not allowed."""
+        clips = self._settings.clips
+        refused = clips.enabled and clips.seal is None
+        self._announcer.alarm("clips.disabled", active=refused)
+        self._announcer.alarm("clips.unsealed", active=clips.enabled and clips.seal == "none")
+        if refused:
+            log.error("nothing is recorded: clips.seal is not set")
+        if clips.seal == "none":
+            log.warning('clips.seal = "none": a stolen card shows every clip; for development only')
+        if not clips.enabled or refused:
+            return None
+        directory = self._settings.clips_dir
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        except OSError as error:
+            raise StorageError(
+                f"{directory}: cannot be made ({error.strerror})", fix="check clips.dir and its owner"
+            ) from None
+        return Recorder(clips, directory, ring.since, self._mint, self._journal, self._clock.stamp)
+
+    def _mint(self) -> str:
+        """A new ULID; with an unset clock its time part counts from the boot."""
+        return ulid(self._clock.unix_ms(), os.urandom(ENTROPY_BYTES))
+
+    def _supervise(self, stop: threading.Event) -> None:
+        ready = False
+        watchdog = systemd.watchdog_s() is not None
+        heartbeat_due = housekeeping_due = self._clock.mono()
+        while self._recording.running and not stop.wait(TICK_S):
+            now = self._clock.mono()
+            self._raise_failure()
+            self._check_progress(now)
+            if not ready and (self._ledger.frames or self._camera.down is not None):
+                ready = systemd.notify("READY=1") or True
+            if watchdog:
+                systemd.notify("WATCHDOG=1")
+            if now >= heartbeat_due:
+                heartbeat_due = now + self._settings.backbone.heartbeat_s
+                self._heartbeat()
+            if now >= housekeeping_due:
+                housekeeping_due = now + HOUSEKEEPING_S
+                self._keep_house()
+
+    def _keep_house(self) -> None:
+        """Retention and what the disk refused before; a disk that still refuses is an alarm, not an end."""
+        self._journal.retry()
+        try:
+            self._housekeeping.run(self._recorder.current if self._recorder else None)
+        except StorageError as error:
+            self._announcer.alarm("storage.refused", active=True, detail=str(error))
+        else:
+            self._announcer.alarm("storage.refused", active=self._journal.refusal is not None)
+
+    def _heartbeat(self) -> None:
+        progress = self._ledger.read()
+        numbers = self._courier.numbers
+        if numbers is None:
+            return
+        self._judge_speed(progress)
+        self._courier.pass_on(
+            self._reporter.heartbeat(
+                progress,
+                numbers,
+                self._courier.delivery.rtt_ms,
+                self._housekeeping.stock,
+                self._journal.events_24h,
+                self._announcer.alarms,
+            )
+        )
+
+    def _judge_speed(self, progress: Progress) -> None:
+        """Raise or clear `camera.slow` by the share of frames skipped since the last heartbeat."""
+        frames, skipped = progress.frames - self._judged.frames, progress.skipped - self._judged.skipped
+        self._judged = progress
+        if frames:
+            self._announcer.alarm("camera.slow", active=skipped / frames > SKIPPED_SHARE)
+
+    def _check_progress(self, now: float) -> None:
+        """Raise StallError for a stage that has work and does none."""
+        progress = self._ledger.read()
+        moved = progress.last_analysed if progress.last_analysed is not None else progress.last_frame
+        if self._analysis.backlog and moved is not None and now - moved > STAGE_STALL_S:
+            raise StallError(
+                f"analysis: no frame done for {now - moved:.0f} s", fix="the service manager starts it anew"
+            )
+        if not self._database.alive:
+            raise StallError("database: its writer died", fix="see the journal above this line")
+
+    def _raise_failure(self) -> None:
+        for stage in self._stages:
+            if isinstance(stage.failure, StairwellError):
+                raise stage.failure
+            if stage.failure is not None:
+                raise StallError(
+                    f"{stage.name}: died ({stage.failure!r})", fix="report it with the journal's last lines"
+                ) from stage.failure
+        if self._journal.failure is not None:
+            raise StallError(
+                f"journal: a write failed ({self._journal.failure!r})",
+                fix="report it with the journal's last lines",
+            ) from self._journal.failure
+        if self._courier.error is not None:
+            raise StallError(
+                f"courier: died ({self._courier.error!r})", fix="report it with the journal's last lines"
+            ) from self._courier.error
+
+    def _shut_down(self, why: str) -> None:
+        systemd.notify("STOPPING=1")
+        self._camera.close()
+        for stage in self._stages:
+            stage.join(DRAIN_S)
+        self._heartbeat()
+        self._courier.close(why, DRAIN_S)
+        self._database.close()
+
+
+def _detector(settings: Settings) -> tuple[PersonDetector | None, ModelError | None]:
+    try:
+        return PersonDetector(settings.detector), None
+    except ModelError as error:
+        return None, error

@@ -1,0 +1,266 @@
+"""What the agent knows, in the words of the contract. Says nothing of its own: every figure is handed in."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+
+import agent
+from agent.backbone import drafts, messages
+from agent.backbone.topics import Topics
+from agent.device import health
+from agent.device.clock import Stamp
+
+if TYPE_CHECKING:
+    from agent.app.ledger import Progress
+    from agent.backbone.drafts import Draft
+    from agent.backbone.outbox import Numbers
+    from agent.backbone.publication import Publication
+    from agent.config import Settings
+    from agent.device.clock import Clock
+    from agent.doctor.registry import AlarmKind
+    from agent.types import BestMoment, Box, ClipRecord, EventChange
+
+CAPABILITIES = ["person", "snapshot"]
+SCORE_DIGITS = 4  # finer than a quantisation step of the detector
+MIB, GIB = 1 << 20, 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """The clips that are kept."""
+
+    clips: int
+    bytes: int
+
+
+class Reporter:
+    """Makes the messages of one kit (and is the courier's Presence).
+
+    `detector` is the label of its model, None when it does not work.
+    """
+
+    def __init__(
+        self, settings: Settings, topics: Topics, clock: Clock, stream: str, detector: str | None
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._stream = stream
+        self._clock = clock
+        self._detector = detector
+        self._site = messages.SiteRef.of(settings.site)
+        self._begun = clock.mono()
+        self._beats = 0
+        self._cpu = health.CpuMeter(self._begun)
+        self._before: tuple[float, Progress] | None = None
+
+    def event(self, event: str, change: EventChange) -> Draft:
+        """A step of an event of this run."""
+        started = self._clock.stamp(change.started)
+        ended = None if change.ended is None else self._clock.stamp(change.ended).ts
+        return self._event(event, change, self._clock.stamp(), started.ts, ended)
+
+    def ended_by_restart(self, event: str, change: EventChange, ts0: str | None, last: Stamp) -> Draft:
+        """The end of an event that an earlier run left open, stamped with that run's last evidence."""
+        return self._event(event, change, last, ts0, last.ts, why="restart")
+
+    def snapshot(self, event: str, best: BestMoment, image: bytes) -> Draft:
+        """The picture of an event's best moment so far."""
+        height, width = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE).shape
+        body = messages.SnapshotBody(
+            **self._origin(self._clock.stamp(best.t)),
+            event=event,
+            box=_clipped(best.box),
+            bytes=len(image),
+            sha256=hashlib.sha256(image).hexdigest(),
+            width=width,
+            height=height,
+        )
+        return drafts.draft(self._topics, body, image)
+
+    def clip(self, clip: ClipRecord) -> Draft:
+        """A clip that is complete and on disk."""
+        stamp = Stamp(clip.boot, round(clip.started, 3), clip.ts, clip.clk)
+        body = messages.ClipBody(
+            **self._origin(stamp),
+            clip=clip.id,
+            events=list(clip.events),
+            t0=clip.ts,
+            mono0=stamp.mono,
+            dur=round(clip.duration, 3),
+            bytes=clip.bytes,
+            sha256=clip.sha256,
+            codec=clip.codec,
+            width=clip.width,
+            height=clip.height,
+            part=clip.part,
+            sealed=clip.sealed,
+            truncated=clip.truncated,
+        )
+        return drafts.draft(self._topics, body)
+
+    def clip_erased(self, clip: ClipRecord, why: str) -> Draft:
+        """A clip that is gone."""
+        body = messages.ClipErasedBody(**self._origin(self._clock.stamp()), clip=clip.id, why=why)
+        return drafts.draft(self._topics, body)
+
+    def alarm(self, kind: AlarmKind) -> Draft:
+        """An alarm that is raised now."""
+        now = self._clock.stamp()
+        body = messages.AlarmBody(
+            **self._origin(now),
+            code=kind.code,
+            sev=kind.severity,
+            since=now.ts,
+            mono0=now.mono,
+            text=messages.Words(uk=kind.text.uk, en=kind.text.en),
+            fix=messages.Words(uk=kind.fix.uk, en=kind.fix.en),
+        )
+        return drafts.draft(self._topics, body)
+
+    def alarm_over(self, kind: AlarmKind) -> Draft:
+        """An alarm whose cause is gone."""
+        body = messages.AlarmClearedBody(**self._origin(self._clock.stamp()), code=kind.code)
+        return drafts.draft(self._topics, body)
+
+    def birth(self, session: int, numbers: Numbers) -> Publication:
+        """The kit is there."""
+        clips = self._settings.clips
+        message = messages.Birth(
+            **self._origin(self._clock.stamp()),
+            stream=self._stream,
+            session=session,
+            sw=agent.__version__,
+            model=health.model(),
+            cam=source_kind(self._settings.capture.source),
+            caps=CAPABILITIES + (["clip"] if clips.enabled and clips.seal else []),
+            cfg_rev=0,
+            seal=clips.seal or "refused",
+            seq_next=numbers.seq_next,
+            seq_oldest=numbers.seq_oldest,
+            detector=self._detector or "unusable",
+            site=messages.SiteAddress.of(self._settings.site),
+        )
+        return drafts.status(self._topics, message)
+
+    def stopped(self, session: int, why: str, stream: str) -> Publication:
+        """The kit goes on purpose."""
+        message = messages.Stopped(
+            **self._origin(self._clock.stamp()), stream=stream, session=session, why=why
+        )
+        return drafts.status(self._topics, message)
+
+    def will(self, session: int) -> Publication:
+        """What the broker says when the kit is lost."""
+        message = messages.Will(dev=self._topics.kit, session=session, boot=self._clock.boot)
+        return drafts.status(self._topics, message)
+
+    def heartbeat(
+        self,
+        progress: Progress,
+        numbers: Numbers,
+        rtt_ms: float | None,
+        stock: Stock | None,
+        events_24h: int,
+        alarms: tuple[str, ...],
+    ) -> Publication:
+        """The kit's pulse: rates since the last one, the rest as it is now."""
+        now = self._clock.mono()
+        rates = self._rates(now, progress)
+        free = health.free_bytes(self._settings.state.dir)
+        self._beats += 1
+        message = messages.Heartbeat(
+            **self._origin(self._clock.stamp()),
+            stream=self._stream,
+            n=self._beats,
+            up=round(now - self._begun, 1),
+            fps=None if rates is None else [rates[0], self._settings.capture.fps],
+            enc=None if rates is None else rates[1],
+            inf_ms=None if progress.inference_ms is None else [round(v, 1) for v in progress.inference_ms],
+            lastframe=None if progress.last_frame is None else round(max(0.0, now - progress.last_frame), 2),
+            q=messages.QueueState(n=numbers.waiting, age=_rounded(numbers.age_s), dropped=numbers.dropped),
+            disk=None if free is None else messages.DiskState(free=round(free / GIB, 2)),
+            cpu=self._cpu.percent(now),
+            t=health.temperature_c(),
+            mem=health.resident_mb(),
+            net=messages.NetState(rtt=_rounded(rtt_ms)),
+            ev24=events_24h,
+            clips=None
+            if stock is None
+            else messages.ClipsState(n=stock.clips, mb=round(stock.bytes / MIB, 1)),
+            seal=self._settings.clips.seal or "refused",
+            alm=list(alarms),
+        )
+        return drafts.heartbeat(self._topics, message, self._settings.backbone.heartbeat_s)
+
+    def _event(
+        self,
+        event: str,
+        change: EventChange,
+        stamp: Stamp,
+        ts0: str | None,
+        ts1: str | None,
+        why: Literal["restart"] | None = None,
+    ) -> Draft:
+        fields: dict[str, Any] = self._origin(stamp)
+        if change.ended is not None:
+            fields |= {"t1": ts1, "dur": round(change.ended - change.started, 3)}
+        body = messages.EventBody(
+            **fields,
+            site=self._site,
+            id=event,
+            phase=change.phase,
+            rev=change.rev,
+            type=change.kind,
+            t0=ts0,
+            mono0=round(change.started, 3),
+            score=round(change.score, SCORE_DIGITS),
+            top=round(change.top_score, SCORE_DIGITS),
+            count=change.count,
+            box=_clipped(change.box),
+            zones=list(change.zones),
+            model=self._detector,
+            why=why,
+        )
+        return drafts.draft(self._topics, body)
+
+    def _rates(self, now: float, progress: Progress) -> tuple[float, float] | None:
+        """Analysed frames and encoded packets per second since the last question."""
+        before, self._before = self._before, (now, progress)
+        if before is None or now <= before[0]:
+            return None
+        elapsed = now - before[0]
+        analysed = (progress.analysed - before[1].analysed) / elapsed
+        return round(analysed, 2), round((progress.packets - before[1].packets) / elapsed, 2)
+
+    def _origin(self, stamp: Stamp) -> dict[str, Any]:
+        return messages.origin(self._topics.kit, stamp)
+
+
+def topics(settings: Settings) -> Topics:
+    """The topics of the kit that `settings` describe."""
+    site = settings.site
+    return Topics(site.oblast, site.city, site.district, settings.kit.id)
+
+
+def source_kind(source: str) -> str:
+    """What sort of source a `capture.source` names, without its address or credentials."""
+    scheme, colon, _ = source.partition(":")
+    if colon and scheme in {"rtsp", "rtsps", "tcp", "synthetic"}:
+        return scheme
+    return "v4l2" if source.startswith("/dev/") else "file"
+
+
+def _clipped(box: Box) -> list[float]:
+    """The part of the box inside the picture, as the contract writes it."""
+    x, y = min(1.0, max(0.0, box.x)), min(1.0, max(0.0, box.y))
+    w, h = max(0.0, min(1.0, box.x2) - x), max(0.0, min(1.0, box.y2) - y)
+    return [round(value, SCORE_DIGITS) for value in (x, y, w, h)]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,0 +1,280 @@
+"""The threads of the live agent, each the owner of one room's state.
+
+camera:    reads the source; packets go to `recording`, frames to `analysis`.
+analysis:  vision and events; event changes go to the journal and to `recording`.
+recording: ring and recorder.
+
+Queues are bounded by dropping frames, or packets up to the next key frame; events are never dropped.
+The end of the source travels through the queues, so everything before it is finished first.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.types import Frame, Packet, Phase, SourceDown, SourceUp, StreamInfo
+
+if TYPE_CHECKING:
+    from agent.app.analysis import Analyser, Analysis
+    from agent.app.announcer import Announcer
+    from agent.app.ledger import Ledger
+    from agent.capture.ring import PacketRing
+    from agent.capture.source import Source
+    from agent.clips.recorder import Recorder
+    from agent.device.clock import Clock
+    from agent.types import EventChange, SourceItem
+
+log = logging.getLogger(__name__)
+
+FRAMES_WAITING = 2  # a third would be older than what follows it: analysis must stay at the present
+INTERRUPT_CHECK_S = 1.0  # how late an event may end after its source went down
+PACKETS_WAITING = 900  # 30 s at 30 fps: a slow card may sync for seconds; a few MB at 2 Mbit/s
+
+
+@dataclass(frozen=True, slots=True)
+class EventOpened:
+    """Recording must cover this event from `t` on."""
+
+    event: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventClosed:
+    """The event's last evidence was at `t`."""
+
+    event: str
+    t: float
+
+
+Recorded = StreamInfo | Packet | SourceDown | EventOpened | EventClosed
+
+
+class Stage(ABC):
+    """A named thread. What kills it is kept in `failure`, and the supervisor ends the process for it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.failure: Exception | None = None
+        self._thread = threading.Thread(target=self._top, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread has work to do still."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of the stage."""
+        self._thread.join(timeout_s)
+
+    @abstractmethod
+    def _work(self) -> None:
+        """The whole life of the stage."""
+
+    def _top(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            self.failure = error
+            log.exception("stage %s died", self.name)
+
+
+class RecordingStage(Stage):
+    """Ring and recorder."""
+
+    def __init__(
+        self, ring: PacketRing, recorder: Recorder | None, announcer: Announcer, ledger: Ledger
+    ) -> None:
+        super().__init__("recording")
+        self._ring = ring
+        self._recorder = recorder
+        self._announcer = announcer
+        self._ledger = ledger
+        self._queue: queue.SimpleQueue[Recorded | None] = queue.SimpleQueue()
+        self._await_keyframe = False
+
+    @property
+    def backlog(self) -> int:
+        """Items waiting."""
+        return self._queue.qsize()
+
+    def put(self, item: Recorded) -> None:
+        """Hand over; a packet may be dropped (counted), an event never is."""
+        if isinstance(item, Packet):
+            self._await_keyframe &= not item.keyframe
+            if self._await_keyframe or self._queue.qsize() >= PACKETS_WAITING:
+                self._await_keyframe = True
+                self._ledger.drop_packet()
+                return
+        self._queue.put(item)
+
+    def end(self) -> None:
+        """No more will come."""
+        self._queue.put(None)
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            self._take(item)
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def _take(self, item: Recorded) -> None:
+        match item:
+            case StreamInfo():
+                self._ring.stream(item)
+            case Packet():
+                self._ring.push(item)
+        if self._recorder is None:
+            return
+        match item:
+            case StreamInfo():
+                self._recorder.stream(item)
+            case Packet():
+                self._recorder.packet(item)
+            case SourceDown():
+                self._recorder.interrupted()
+            case EventOpened():
+                self._recorder.event_opened(item.event, item.t)
+            case EventClosed():
+                self._recorder.event_closed(item.event, item.t)
+        self._announcer.alarm("clips.failed", active=self._recorder.failed is not None)
+
+
+class AnalysisStage(Stage):
+    """Vision and events."""
+
+    def __init__(
+        self,
+        analyser: Analyser,
+        announcer: Announcer,
+        recording: RecordingStage,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        super().__init__("analysis")
+        self._analyser = analyser
+        self._announcer = announcer
+        self._recording = recording
+        self._ledger = ledger
+        self._clock = clock
+        self._queue: queue.Queue[Frame | None] = queue.Queue()
+        self._last_t = 0.0
+        self._interrupted = threading.Event()
+
+    @property
+    def backlog(self) -> int:
+        """Frames waiting."""
+        return self._queue.qsize()
+
+    def put(self, frame: Frame) -> None:
+        """Hand over; the oldest waiting frame gives way (counted)."""
+        while self._queue.qsize() >= FRAMES_WAITING:
+            try:
+                self._queue.get_nowait()
+            except queue.Empty:
+                break
+            self._ledger.skip()
+        self._queue.put(frame)
+
+    def interrupt(self) -> None:
+        """The source is down: nobody can be seen any more, so open events end."""
+        self._interrupted.set()
+
+    def end(self) -> None:
+        """No more will come."""
+        self._queue.put(None)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                frame = self._queue.get(timeout=INTERRUPT_CHECK_S)
+            except queue.Empty:
+                if self._interrupted.is_set():
+                    self._interrupted.clear()
+                    self._finish()
+                continue
+            if frame is None:
+                break
+            self._interrupted.clear()
+            self._take(self._analyser.step(frame))
+            self._last_t = frame.t
+        self._finish()
+        self._recording.end()
+
+    def _finish(self) -> None:
+        for change in self._analyser.finish(self._last_t):
+            self._record(self._announcer.change(change), change)
+
+    def _take(self, analysis: Analysis) -> None:
+        self._ledger.analyse(self._clock.mono(), analysis.seconds.get("detector"))
+        for event, change in self._announcer.analysis(analysis):
+            self._record(event, change)
+
+    def _record(self, event: str, change: EventChange) -> None:
+        if change.phase is Phase.NEW:
+            self._recording.put(EventOpened(event, change.started))
+        elif change.ended is not None:
+            self._recording.put(EventClosed(event, change.ended))
+
+
+class CameraStage(Stage):
+    """Reads the source."""
+
+    def __init__(
+        self,
+        source: Source,
+        analysis: AnalysisStage,
+        recording: RecordingStage,
+        announcer: Announcer,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        super().__init__("camera")
+        self._source = source
+        self._analysis = analysis
+        self._recording = recording
+        self._announcer = announcer
+        self._ledger = ledger
+        self._clock = clock
+        self.down: str | None = None
+
+    def close(self) -> None:
+        """End the source; what it gave so far is finished."""
+        self._source.close()
+
+    def _work(self) -> None:
+        try:
+            for item in self._source.items():
+                self._take(item)
+        finally:
+            self._analysis.end()
+
+    def _take(self, item: SourceItem) -> None:
+        match item:
+            case Frame():
+                self._ledger.frame(self._clock.mono())
+                self._announcer.alarm("camera.lost", active=False)
+                self._analysis.put(item)
+            case Packet():
+                self._ledger.packet(self._clock.mono())
+                self._recording.put(item)
+            case StreamInfo():
+                self._recording.put(item)
+            case SourceDown():
+                self.down = item.reason
+                log.warning("the source gives no pictures: %s", item.reason)
+                self._announcer.alarm("camera.lost", active=True, detail=item.reason)
+                self._recording.put(item)
+                self._analysis.interrupt()
+            case SourceUp():
+                self.down = None
+                log.info("the source gives pictures")

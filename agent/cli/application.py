@@ -1,0 +1,38 @@
+"""The command tree. Each group is a module; none has logic of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import agent
+from agent.cli import config, contract, demo, replay, run
+
+app = typer.Typer(
+    name="stairwell",
+    help="Watches a stairwell: motion, persons, clips, and events over MQTT.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("run")(run.run)
+app.command("replay")(replay.replay)
+app.command("demo")(demo.demo)
+app.add_typer(config.app, name="config")
+app.add_typer(contract.app, name="contract")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(agent.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version

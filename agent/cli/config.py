@@ -1,0 +1,51 @@
+"""`stairwell config`: look at and check settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agent.cli.options import ConfigFile, config_path
+from agent.config import Settings, load
+
+app = typer.Typer(help="Look at and check the settings.", no_args_is_help=True)
+
+
+@app.command()
+def show(
+    config: ConfigFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Print the settings in force: defaults, the file over them, the environment over both.
+
+    A value that differs from its default is marked with a star.
+    """
+    settings = load(config_path(config))
+    if as_json:
+        typer.echo(settings.model_dump_json(indent=2))
+        return
+    defaults = Settings.model_construct().model_dump(mode="json")
+    table = Table("key", "value", "", box=None, pad_edge=False)
+    for section, values in settings.model_dump(mode="json").items():
+        for key, value in values.items():
+            changed = value != defaults[section][key]
+            table.add_row(f"{section}.{key}", json.dumps(value, ensure_ascii=False), "*" if changed else "")
+    Console().print(table)
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Check the settings whole; every wrong key is named at once (exit code 3)."""
+    path = config_path(config)
+    load(path)
+    typer.echo(f"{path or 'defaults'}: good")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the settings: every key, its type, limits, default and meaning."""
+    typer.echo(json.dumps(Settings.model_json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,162 @@
+"""Every health alarm the agent can raise. The codes are part of the contract and never change meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["minor", "major", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One sentence in the technician's two languages."""
+
+    uk: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmKind:
+    """One kind of trouble."""
+
+    code: str
+    severity: Severity
+    text: Text
+    fix: Text
+
+
+ALARMS: dict[str, AlarmKind] = {
+    kind.code: kind
+    for kind in (
+        AlarmKind(
+            "camera.lost",
+            "critical",
+            Text("Камера не дає зображення", "The camera gives no pictures"),
+            Text(
+                "Перевірте кабель і живлення камери та ключ capture.source",
+                "Check the camera's cable and power, and the key capture.source",
+            ),
+        ),
+        AlarmKind(
+            "camera.slow",
+            "minor",
+            Text(
+                "Аналіз не встигає за камерою: кадри пропущено",
+                "Analysis does not keep up with the camera: frames were skipped",
+            ),
+            Text(
+                "Зменште capture.fps або detector.max_per_s; перевірте температуру",
+                "Lower capture.fps or detector.max_per_s; check the temperature",
+            ),
+        ),
+        AlarmKind(
+            "detector.unusable",
+            "critical",
+            Text(
+                "Детектор людей не працює: подій про людей не буде",
+                "The person detector does not work: there will be no person events",
+            ),
+            Text(
+                "Перевстановіть агент або виправте ключ detector.model",
+                "Install the agent again, or correct the key detector.model",
+            ),
+        ),
+        AlarmKind(
+            "clips.disabled",
+            "critical",
+            Text(
+                "Запис вимкнено: не задано, чим запечатувати кліпи",
+                "Nothing is recorded: clips.seal is not set",
+            ),
+            Text(
+                'Задайте clips.seal (значення "none" лише для розробки)',
+                'Set clips.seal ("none" is for development only)',
+            ),
+        ),
+        AlarmKind(
+            "clips.unsealed",
+            "major",
+            Text(
+                "Кліпи не запечатано: вкрадена картка покаже все",
+                "Clips are not sealed: a stolen card shows everything",
+            ),
+            Text('Приберіть clips.seal = "none"', 'Remove clips.seal = "none"'),
+        ),
+        AlarmKind(
+            "clips.failed",
+            "critical",
+            Text("Кліп не вдалося записати", "A clip could not be written"),
+            Text(
+                "Перевірте місце на картці та її стан; замініть зношену картку",
+                "Check the card's free space and state; replace a worn card",
+            ),
+        ),
+        AlarmKind(
+            "clips.lost",
+            "major",
+            Text("Файл кліпу зник із картки", "A clip's file has gone from the card"),
+            Text(
+                "З'ясуйте, хто мав доступ; перевірте картку",
+                "Find out who had access; check the card",
+            ),
+        ),
+        AlarmKind(
+            "storage.corrupt",
+            "major",
+            Text(
+                "База даних була пошкоджена; розпочато нову",
+                "The database was damaged; a new one was begun",
+            ),
+            Text(
+                "Замініть картку; стару базу збережено поруч для розслідування",
+                "Replace the card; the old database lies beside for inquiry",
+            ),
+        ),
+        AlarmKind(
+            "storage.refused",
+            "critical",
+            Text("Сховище не приймає запис", "Storage refuses writes"),
+            Text(
+                "Звільніть місце; замініть картку, якщо вона лише для читання",
+                "Free space; replace the card if it has become read-only",
+            ),
+        ),
+        AlarmKind(
+            "scene.dark",
+            "minor",
+            Text("Темно: світло не горить", "Dark: the lamp is out"),
+            Text("Перевірте лампу сходової клітки", "Check the stairwell's lamp"),
+        ),
+        AlarmKind(
+            "scene.covered",
+            "critical",
+            Text("Об'єктив закрито", "The lens is covered"),
+            Text("Огляньте камеру на місці", "Look at the camera on site"),
+        ),
+        AlarmKind(
+            "scene.blinded",
+            "critical",
+            Text("Камеру засліплено", "The camera is blinded"),
+            Text("Приберіть джерело світла перед камерою", "Remove the light that shines into the camera"),
+        ),
+        AlarmKind(
+            "scene.moved",
+            "critical",
+            Text("Камеру повернуто", "The camera was turned"),
+            Text("Поверніть камеру на місце й прийміть вид знову", "Aim it again and accept the view anew"),
+        ),
+        AlarmKind(
+            "scene.blurred",
+            "major",
+            Text("Зображення нерізке", "The picture is blurred"),
+            Text("Протріть об'єктив, перевірте фокус", "Clean the lens, check the focus"),
+        ),
+        AlarmKind(
+            "scene.frozen",
+            "critical",
+            Text("Зображення застигло", "The picture is frozen"),
+            Text("Перезапустіть набір; перевірте кабель камери", "Restart the kit; check the camera's cable"),
+        ),
+    )
+}

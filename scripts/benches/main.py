@@ -1,0 +1,25 @@
+"""Measures the agent. Absolute times belong to the machine; the ratios of one run hold elsewhere too."""
+
+from __future__ import annotations
+
+import sys
+
+import pipeline
+import typer
+
+from agent.errors import StairwellError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command("pipeline")(pipeline.main)
+
+
+@app.callback()
+def _root() -> None:
+    """A callback keeps `pipeline` a subcommand while it is the only one."""
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except StairwellError as error:
+        sys.exit(f"bench: {error}")
