@@ -50,10 +50,12 @@ class Tracker:
     def step(self, detections: Sequence[Detection], t: float, looked: Sequence[Box]) -> tuple[Track, ...]:
         """Take the detections of the frame at `t` and the areas the detector looked at; all live tracks.
 
-        Boxes are in fractions of the picture. The order of the tracks is that of their ids.
+        Boxes are in fractions of the picture; a `t` before the last one counts as the last. The tracks come
+        in the order of their ids.
         """
-        dt = max(0.0, t - self._t) if self._t is not None else 0.0
-        self._t = t
+        last = t if self._t is None else self._t
+        self._t = t = max(t, last)
+        dt = t - last
         for track in self._tracks:
             track.predict(t, dt)
         strong = [d for d in detections if d.score >= self._settings.person_score]
