@@ -43,6 +43,7 @@ TICK_S = 0.5  # how often the supervisor looks; well below any time it judges
 STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
 DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
 SKIPPED_SHARE = 0.2  # of frames: below it a visit is still seen several times a second
+JUDGED_FRAMES = 50  # the first frames wait for the detector to warm up: too few say nothing
 HOUSEKEEPING_S = 60.0  # between looks at what clips take and at writes that the disk refused
 
 
@@ -175,8 +176,8 @@ class Agent:
     def _judge_speed(self, progress: Progress) -> None:
         """Raise or clear `camera.slow` by the share of frames skipped since the last heartbeat."""
         frames, skipped = progress.frames - self._judged.frames, progress.skipped - self._judged.skipped
-        self._judged = progress
-        if frames:
+        if frames >= JUDGED_FRAMES:
+            self._judged = progress
             self._announcer.alarm("camera.slow", active=skipped / frames > SKIPPED_SHARE)
 
     def _check_progress(self, now: float) -> None:
