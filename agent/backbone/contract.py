@@ -1,0 +1,248 @@
+"""The contract as JSON Schema 2020-12, generated from the models, with an example of every message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+from agent.backbone.messages import (
+    Ack,
+    Alarm,
+    AlarmCleared,
+    Birth,
+    Clip,
+    ClipErased,
+    Event,
+    Gap,
+    Heartbeat,
+    Snapshot,
+    Stopped,
+    Will,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+MESSAGES: dict[str, type[BaseModel]] = {
+    "st.birth": Birth,
+    "st.stopped": Stopped,
+    "st.will": Will,
+    "hb": Heartbeat,
+    "evt": Event,
+    "snap": Snapshot,
+    "clip.available": Clip,
+    "clip.erased": ClipErased,
+    "alm": Alarm,
+    "alm.cleared": AlarmCleared,
+    "gap": Gap,
+    "ack": Ack,
+}
+"""Every message by its name in the contract."""
+
+
+def schema(*, strict: bool = False) -> dict[str, Any]:
+    """One JSON Schema 2020-12 document: a message is valid if it fits `$defs/<class name>`.
+
+    Consumers pass over fields that they don't know, so that the contract can grow; with `strict` an
+    unknown field is an error, which is what the kit itself is held to.
+    """
+    _, document = models_json_schema([(model, "validation") for model in MESSAGES.values()])
+    definitions = document["$defs"]
+    for definition in definitions.values():
+        _tell_as_sent(definition, strict=strict)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Messages of the stairwell agent, v1",
+        "description": "By topic: "
+        + ", ".join(f"{name} = {model.__name__}" for name, model in MESSAGES.items()),
+        "$defs": {name: definitions[name] for name in sorted(definitions)},
+    }
+
+
+def _tell_as_sent(definition: dict[str, Any], *, strict: bool) -> None:
+    """From what may be given to a model, to what is on the wire: None is absent, a default is sent."""
+    definition.pop("title", None)
+    if not strict:
+        definition.pop("additionalProperties", None)
+    required = definition.get("required", [])
+    for name, field in definition.get("properties", {}).items():
+        field.pop("title", None)
+        if "default" not in field:
+            continue
+        if field.pop("default") is not None:
+            required.append(name)
+        else:
+            given = [option for option in field.pop("anyOf") if option != {"type": "null"}]
+            field.update(given[0])
+    if required:
+        definition["required"] = sorted(set(required))
+
+
+def _stamped(mono: float, ts: str | None) -> dict[str, Any]:
+    return {
+        "v": 1,
+        "dev": "k7f3k2qx4m",
+        "boot": "3b0f6c1e",
+        "mono": mono,
+        "ts": ts,
+        "clk": "ntp" if ts else "none",
+    }
+
+
+def _numbered(seq: int, mono: float, ts: str | None) -> dict[str, Any]:
+    return {**_stamped(mono, ts), "stream": "9f2c1a7e", "seq": seq}
+
+
+_SITE = {
+    "city": "odesa",
+    "district": "kyivskyi",
+    "precinct": "op-12-d3",
+    "building": "bld-004217",
+    "entrance": "2",
+    "floor": 1,
+}
+_EVENT = "01KAMZ6T3QW8E2R5T7Y9V1J3P5"
+_CLIP = "01KAMZ7A0000000000000000AA"
+_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_NOW = "2026-11-22T00:31:05.412Z"
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "st.birth": {
+        **_stamped(86412.337, _NOW),
+        "stream": "9f2c1a7e",
+        "state": "online",
+        "session": 412,
+        "sw": "0.1.0",
+        "model": "Raspberry Pi 5 Model B Rev 1.0",
+        "cam": "rtsp",
+        "caps": ["person", "tamper", "clip", "snap"],
+        "cfg_rev": 0,
+        "seal": "none",
+        "seq_next": 48214,
+        "seq_oldest": 40110,
+        "detector": "ssdlite",
+        "site": {**_SITE, "oblast": "51"},
+    },
+    "st.stopped": {
+        **_stamped(86412.337, _NOW),
+        "stream": "9f2c1a7e",
+        "state": "stopped",
+        "why": "shutdown",
+        "session": 412,
+    },
+    "st.will": {
+        "v": 1,
+        "dev": "k7f3k2qx4m",
+        "state": "offline",
+        "why": "lost",
+        "session": 412,
+        "boot": "3b0f6c1e",
+    },
+    "hb": {
+        **_stamped(86412.337, _NOW),
+        "stream": "9f2c1a7e",
+        "n": 2880,
+        "up": 86400.2,
+        "fps": [9.9, 10.0],
+        "inf_ms": [78.0, 121.0],
+        "lastframe": 0.1,
+        "enc": 25.0,
+        "q": {"n": 0, "dropped": 0},
+        "disk": {"free": 11.2},
+        "cpu": 41.0,
+        "t": 61.3,
+        "mem": 212.0,
+        "net": {"rtt": 18.0},
+        "ev24": 131,
+        "clips": {"n": 96, "mb": 410.5},
+        "seal": "none",
+        "alm": ["camera.no_frames"],
+    },
+    "evt": {
+        **_numbered(48213, 86412.337, _NOW),
+        "site": _SITE,
+        "id": _EVENT,
+        "phase": "end",
+        "rev": 3,
+        "type": "person",
+        "t0": "2026-11-22T00:30:48.200Z",
+        "mono0": 86395.125,
+        "t1": _NOW,
+        "dur": 17.2,
+        "score": 0.81,
+        "top": 0.93,
+        "count": 1,
+        "box": [0.41, 0.22, 0.19, 0.55],
+        "zones": ["door"],
+        "model": "ssdlite",
+        "replay": False,
+    },
+    "snap": {
+        **_numbered(48214, 86412.51, _NOW),
+        "event": _EVENT,
+        "box": [0.41, 0.22, 0.19, 0.55],
+        "bytes": 18211,
+        "sha256": _HASH,
+        "width": 480,
+        "height": 270,
+        "content_type": "image/jpeg",
+    },
+    "clip.available": {
+        **_numbered(48215, 95.2, None),
+        "clip": _CLIP,
+        "state": "available",
+        "events": [_EVENT],
+        "t0": None,
+        "mono0": 61.4,
+        "dur": 27.2,
+        "bytes": 4812331,
+        "sha256": _HASH,
+        "codec": "h264",
+        "width": 1280,
+        "height": 720,
+        "part": 1,
+        "sealed": "none",
+        "truncated": False,
+    },
+    "clip.erased": {
+        **_numbered(48216, 86412.337, _NOW),
+        "clip": _CLIP,
+        "state": "erased",
+        "why": "retention",
+    },
+    "alm": {
+        **_numbered(48217, 86412.337, _NOW),
+        "code": "camera.no_frames",
+        "sev": "major",
+        "state": "raised",
+        "since": _NOW,
+        "mono0": 86402.1,
+        "text": {"uk": "камера не дає кадрів 10 с", "en": "no pictures from the camera for 10 s"},
+        "fix": {"uk": "перевірте шлейф камери", "en": "check the camera's cable"},
+    },
+    "alm.cleared": {
+        **_numbered(48218, 86500.0, _NOW),
+        "code": "camera.no_frames",
+        "state": "cleared",
+    },
+    "gap": {
+        **_numbered(48219, 86501.5, _NOW),
+        "from": 40110,
+        "to": 40125,
+        "why": "full",
+        "count": 4,
+        "ranges": [[40110, 40112], [40125, 40125]],
+    },
+    "ack": {"stream": "9f2c1a7e", "seq": 48211},
+}
+"""One valid example of every message."""
+
+
+def parse(name: str, payload: bytes) -> BaseModel:
+    """The message `name` of `MESSAGES` out of its JSON.
+
+    Raises:
+        ValidationError: it breaks the contract.
+    """
+    return MESSAGES[name].model_validate_json(payload)

@@ -1,0 +1,387 @@
+"""The contract with the backbone: every message the kit sends or hears.
+
+The kit is a strict producer: an unknown, missing or ill-typed field raises ValidationError where the
+message is made. A field that cannot be measured is absent, never zero; only `ts`, `t0` and `since` are
+sent as null, because "the clock was never set" is itself the news.
+
+A message that goes through the outbox exists twice: as a body (`EventBody`), which the agent makes, and
+numbered (`Event`), after the outbox gave it its stream and seq. A payload that is not JSON (a JPEG, or the
+empty payload that clears a retained alarm) carries its message as JSON in the MQTT user property `header`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from agent.types import ClockState, EventKind, Phase
+
+if TYPE_CHECKING:
+    from agent.config import Site
+    from agent.device.clock import Stamp
+
+KitId = Annotated[str, Field(pattern=r"^[0-9a-hjkmnp-tv-z]{10}$")]
+Hex8 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+Ulid = Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Ts = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"),
+]
+"""UTC, RFC 3339, milliseconds."""
+Seq = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Measure = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+AlarmCode = Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9_]+)+$", max_length=64)]
+BoxList = Annotated[
+    list[Share], Field(min_length=4, max_length=4, description="x, y, w, h in fractions of the picture")
+]
+
+_SENT_AS_NULL = {"ts", "t0", "since"}
+_HEAD = ("v", "dev", "stream", "seq", "boot", "mono", "ts", "clk")  # first in every payload
+
+
+class Message(BaseModel):
+    """What every message has in common: strictness, and that an absent field is not sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        return {k: v for k, v in fields.items() if v is not None or k in _SENT_AS_NULL}
+
+
+def encode(message: Message) -> bytes:
+    """The message as compact JSON in UTF-8, envelope first; the same message gives the same bytes."""
+    fields = message.model_dump(mode="json", by_alias=True)
+    head = {key: fields.pop(key) for key in _HEAD if key in fields}
+    return json.dumps({**head, **fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def origin(kit: str, stamp: Stamp) -> dict[str, Any]:
+    """The fields of Stamped: who speaks, and when."""
+    return {"dev": kit, "boot": stamp.boot, "mono": stamp.mono, "ts": stamp.ts, "clk": stamp.clk}
+
+
+class Stamped(Message):
+    """Who speaks, and when. Order by (boot, mono); `ts` is null while the clock was never set."""
+
+    v: Literal[1] = 1
+    dev: KitId
+    boot: Hex8 = Field(description="changes with every boot")
+    mono: Measure = Field(description="seconds since boot, never jumps")
+    ts: Ts | None
+    clk: ClockState = Field(description="where ts comes from")
+
+
+class Numbered(Message):
+    """What the outbox adds: (stream, seq) is dense, and a message seen twice has the same pair."""
+
+    stream: Hex8 = Field(description="changes only when the outbox is created anew")
+    seq: Seq
+
+
+class SiteRef(Message):
+    """Where the kit hangs; what nobody named is absent."""
+
+    city: Name
+    district: Name
+    katotth: Name | None = None
+    precinct: Name | None = None
+    building: Name | None = None
+    entrance: Name | None = None
+    floor: int | None = None
+
+    @classmethod
+    def of(cls, site: Site) -> SiteRef:
+        """The reference that travels in events."""
+        return SiteRef(**_named(site, without="oblast"))
+
+
+class SiteAddress(SiteRef):
+    """The whole address, for the birth."""
+
+    oblast: Annotated[str, Field(pattern=r"^[0-9]{2}$")] = Field(description="ISO 3166-2:UA number")
+
+    @classmethod
+    def of(cls, site: Site) -> SiteAddress:
+        """The address that travels in the birth."""
+        return SiteAddress(**_named(site, without=None))
+
+
+def _named(site: Site, *, without: str | None) -> dict[str, Any]:
+    return {key: value for key, value in site.model_dump().items() if value != "" and key != without}
+
+
+class Birth(Stamped):
+    """Retained on `st` after every connect: the kit is there, and what it is."""
+
+    stream: Hex8
+    state: Literal["online"] = "online"
+    session: Seq = Field(description="one more with each connection; a will of an older session is void")
+    sw: Name = Field(description="version of the agent")
+    model: Name = Field(description="hardware")
+    cam: Name = Field(description="kind of source")
+    caps: list[Name] = Field(description="what the kit can do")
+    cfg_rev: Count = Field(description="revision of the configuration in force, 0 for the file's own")
+    seal: Name = Field(description='how clips are sealed, "none" when they are not')
+    seq_next: Seq = Field(description="the number that the next outbox message will have")
+    seq_oldest: Seq = Field(description="the oldest number that can still be sent again")
+    detector: Name
+    site: SiteAddress
+
+
+class Stopped(Stamped):
+    """Retained on `st` before a wanted disconnect."""
+
+    stream: Hex8
+    state: Literal["stopped"] = "stopped"
+    why: Name
+    session: Seq
+
+
+class Will(Message):
+    """Retained on `st` by the broker when the kit is lost."""
+
+    v: Literal[1] = 1
+    dev: KitId
+    state: Literal["offline"] = "offline"
+    why: Literal["lost"] = "lost"
+    session: Seq
+    boot: Hex8
+
+
+class QueueState(Message):
+    """The outbox."""
+
+    n: Count = Field(description="messages not yet delivered")
+    age: Measure | None = Field(default=None, description="seconds that the oldest of them waits")
+    dropped: Count = Field(description="since the stream began; each is covered by a gap")
+
+
+class DiskState(Message):
+    """The file system of the state directory."""
+
+    free: Measure = Field(description="GiB")
+
+
+class NetState(Message):
+    """The way to the broker."""
+
+    rtt: Measure | None = Field(default=None, description="ms from a publish to its PUBACK, median")
+
+
+class ClipsState(Message):
+    """The clip store."""
+
+    n: Count
+    mb: Measure
+
+
+class Heartbeat(Stamped):
+    """The kit's pulse; every figure was measured just before, and is absent if it could not be."""
+
+    stream: Hex8
+    n: Count = Field(description="heartbeats since the agent started")
+    up: Measure = Field(description="seconds since the agent started")
+    fps: Annotated[list[Measure], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="analysed frames per second: measured, wanted"
+    )
+    inf_ms: Annotated[list[Measure], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="time of one inference: median, 95th percentile"
+    )
+    lastframe: Measure | None = Field(default=None, description="seconds since the last picture")
+    enc: Measure | None = Field(default=None, description="encoded pictures per second")
+    q: QueueState
+    disk: DiskState | None = None
+    cpu: Measure | None = Field(default=None, description="percent of one core")
+    t: float | None = Field(default=None, description="°C of the processor")
+    mem: Measure | None = Field(default=None, description="MB of the agent")
+    net: NetState = NetState()
+    ev24: Count = Field(description="events begun in the last 24 hours")
+    clips: ClipsState | None = None
+    seal: Name | None = Field(default=None, description="as in the birth")
+    alm: list[AlarmCode] = Field(default=[], description="alarms that are raised")
+
+
+class EventBody(Stamped):
+    """One step of an event's life on `evt/{type}`."""
+
+    site: SiteRef
+    id: Ulid
+    phase: Phase
+    rev: Seq = Field(description="1 with new, more with each later step; a lower rev is old news")
+    type: EventKind
+    t0: Ts | None = Field(description="when it began")
+    mono0: Measure = Field(description="when it began, in seconds of `boot`")
+    t1: Ts | None = Field(default=None, description="last evidence; with end only")
+    dur: Measure | None = Field(default=None, description="seconds; with end only")
+    score: Share | None = None
+    top: Share | None = Field(default=None, description="highest score so far")
+    count: Count | None = Field(default=None, description="most persons seen together")
+    box: BoxList | None = None
+    zones: list[Name] = []
+    model: Name | None = Field(default=None, description="detector")
+    why: Literal["restart"] | None = Field(
+        default=None, description="restart: left open by a run that was killed"
+    )
+    replay: bool = Field(default=False, description="made from recorded footage, not from the live camera")
+
+    @model_validator(mode="after")
+    def _phase_fits(self) -> Self:
+        if (self.phase is Phase.NEW) != (self.rev == 1):
+            raise ValueError("rev is 1 with new, and with new only")
+        if (self.phase is Phase.END) != (self.dur is not None):
+            raise ValueError("dur belongs to end, and to end only")
+        if self.t1 is not None and self.phase is not Phase.END:
+            raise ValueError("t1 belongs to end only")
+        return self
+
+
+class Event(EventBody, Numbered):
+    """One step of an event's life on `evt/{type}`."""
+
+
+class SnapshotBody(Stamped):
+    """Header of the JPEG on `snap/{event}`: the payload is the picture, this its user property `header`."""
+
+    event: Ulid
+    box: BoxList
+    bytes: Seq
+    sha256: Sha256
+    width: Seq
+    height: Seq
+    content_type: Literal["image/jpeg"] = "image/jpeg"
+
+
+class Snapshot(SnapshotBody, Numbered):
+    """Header of the JPEG on `snap/{event}`: the payload is the picture, this its user property `header`."""
+
+
+class ClipBody(Stamped):
+    """On `clip`: a clip is there, complete and playable."""
+
+    clip: Ulid
+    state: Literal["available"] = "available"
+    events: list[Ulid]
+    t0: Ts | None = Field(description="first picture")
+    mono0: Measure = Field(description="first picture, in seconds of `boot`")
+    dur: Measure
+    bytes: Count
+    sha256: Sha256
+    codec: Name
+    width: Seq
+    height: Seq
+    part: Seq = Field(default=1, description="a long event's clip goes on in part 2")
+    sealed: Name = Field(description='how, "none" when it is not')
+    truncated: bool = Field(default=False, description="cut by a power loss, recovered to its last sync")
+
+
+class Clip(ClipBody, Numbered):
+    """On `clip`: a clip is there, complete and playable."""
+
+
+class ClipErasedBody(Stamped):
+    """On `clip`: a clip is gone."""
+
+    clip: Ulid
+    state: Literal["erased"] = "erased"
+    why: Name
+
+
+class ClipErased(ClipErasedBody, Numbered):
+    """On `clip`: a clip is gone."""
+
+
+class Words(Message):
+    """One text in both languages."""
+
+    uk: Text
+    en: Text
+
+
+class AlarmBody(Stamped):
+    """Retained on `alm/{code}` while the alarm is raised."""
+
+    code: AlarmCode
+    sev: Literal["minor", "major", "critical"]
+    state: Literal["raised"] = "raised"
+    since: Ts | None
+    mono0: Measure = Field(description="since when, in seconds of `boot`")
+    text: Words
+    fix: Words
+
+
+class Alarm(AlarmBody, Numbered):
+    """Retained on `alm/{code}` while the alarm is raised."""
+
+
+class AlarmClearedBody(Stamped):
+    """Header of the empty payload that clears `alm/{code}`, in its user property `header`."""
+
+    code: AlarmCode
+    state: Literal["cleared"] = "cleared"
+
+
+class AlarmCleared(AlarmClearedBody, Numbered):
+    """Header of the empty payload that clears `alm/{code}`, in its user property `header`."""
+
+
+class GapBody(Stamped):
+    """On `gap`: these numbers will never come.
+
+    `ranges` lists them exactly; between `from` and `to` lie others that were or will be delivered, so a
+    watermark may pass only what `ranges` names.
+    """
+
+    first: Seq = Field(alias="from", description="the lowest of them")
+    last: Seq = Field(alias="to", description="the highest of them")
+    why: Literal["full", "corrupt", "too-large"]
+    count: Seq = Field(description="how many")
+    ranges: list[Annotated[list[Seq], Field(min_length=2, max_length=2)]] = Field(
+        min_length=1, description="first and last number of each run"
+    )
+
+
+class Gap(GapBody, Numbered):
+    """On `gap`: these numbers will never come.
+
+    `ranges` lists them exactly; between `from` and `to` lie others that were or will be delivered, so a
+    watermark may pass only what `ranges` names.
+    """
+
+
+class Ack(BaseModel):
+    """On `ack` (down): the platform has stored every number of the stream up to `seq`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    stream: Hex8
+    seq: Count
+
+
+Body = EventBody | SnapshotBody | ClipBody | ClipErasedBody | AlarmBody | AlarmClearedBody | GapBody
+"""What the outbox takes."""
+
+NUMBERED: dict[type[Message], type[Message]] = {
+    EventBody: Event,
+    SnapshotBody: Snapshot,
+    ClipBody: Clip,
+    ClipErasedBody: ClipErased,
+    AlarmBody: Alarm,
+    AlarmClearedBody: AlarmCleared,
+    GapBody: Gap,
+}

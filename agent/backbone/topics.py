@@ -1,0 +1,62 @@
+"""The kit's topics: `bm/v1/{oblast}/{city}/{district}/{kit}/…`.
+
+Only what never moves is in a topic; building, entrance and precinct travel in payloads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ROOT = "bm/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Every topic of one kit."""
+
+    oblast: str
+    city: str
+    district: str
+    kit: str
+
+    @property
+    def base(self) -> str:
+        """What all topics of the kit begin with, without the last slash."""
+        return f"{ROOT}/{self.oblast}/{self.city}/{self.district}/{self.kit}"
+
+    @property
+    def st(self) -> str:
+        """Birth, stopped and will."""
+        return f"{self.base}/st"
+
+    @property
+    def hb(self) -> str:
+        """Heartbeats."""
+        return f"{self.base}/hb"
+
+    def evt(self, kind: str) -> str:
+        """Events of one kind."""
+        return f"{self.base}/evt/{kind}"
+
+    def snap(self, event: str) -> str:
+        """The picture of one event's best moment."""
+        return f"{self.base}/snap/{event}"
+
+    @property
+    def clip(self) -> str:
+        """Clips that came or went."""
+        return f"{self.base}/clip"
+
+    def alm(self, code: str) -> str:
+        """One alarm; retained while it is raised."""
+        return f"{self.base}/alm/{code}"
+
+    @property
+    def gap(self) -> str:
+        """What the kit had to drop."""
+        return f"{self.base}/gap"
+
+    @property
+    def ack(self) -> str:
+        """The platform's watermark (down)."""
+        return f"{self.base}/ack"
