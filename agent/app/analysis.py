@@ -61,6 +61,7 @@ class Analyser:
     def step(self, frame: Frame) -> Analysis:
         """Take one frame; frames come in the order of their `t`."""
         lap = _laps(self._timer)
+        next(lap)
         seconds: dict[str, float] = {}
         motion = self._motion.step(frame.luma, frame.t)
         seconds["motion"] = next(lap)

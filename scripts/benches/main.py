@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import pipeline
 import typer
 
+import pipeline
 from agent.errors import StairwellError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
