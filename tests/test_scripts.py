@@ -1,0 +1,216 @@
+"""The scripts that people start: what they refuse, what they repair, and that they say so."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = [*sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file()), ROOT / ".ci" / "run"]
+SHELL = [path for path in SCRIPTS if path.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash")]
+NOBODY = 65534
+BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture
+def copy() -> Iterator[Path]:
+    """The scripts with what they read, apart from the environment that runs these tests.
+
+    It lies where every user may read it; pytest's own directory is for its owner only.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        shutil.copytree(ROOT / "scripts", root / "scripts")
+        for name in ("pyproject.toml", "uv.lock"):
+            shutil.copy(ROOT / name, root)
+        yield root
+
+
+def run(command: list[object], **options: object) -> subprocess.CompletedProcess[str]:
+    """Without a network to install from: whatever must be downloaded fails."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "PYTHON": str(BASE_PYTHON),
+        "PIP_NO_INDEX": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_CACHE_DIR": "1",
+        **options.pop("env", {}),
+    }
+    return subprocess.run(
+        [str(part) for part in command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def make_environment(venv: Path) -> None:
+    """An environment in which only the packages are missing."""
+    subprocess.run([BASE_PYTHON, "-m", "venv", "--without-pip", venv], check=True)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_can_be_run(path: Path) -> None:
+    """Each is executable, names its interpreter and says in its head what it is for."""
+    assert os.access(path, os.X_OK)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("#!/usr/bin/env ")
+    assert lines[1].startswith(("# ", '"""'))
+
+
+def test_shellcheck() -> None:
+    """The shell scripts have none of the mistakes that shellcheck knows."""
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    verdict = subprocess.run(["shellcheck", *SHELL], capture_output=True, text=True, check=False)
+    assert verdict.stdout == ""
+
+
+def test_help(copy: Path) -> None:
+    """--help tells the options and variables, and does nothing."""
+    done = run([copy / "scripts" / "setup", "--help"])
+    assert 0 == done.returncode
+    for word in ("--run", "PYTHON=", "VENV="):
+        assert word in done.stdout
+    assert not (copy / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "message"),
+    [
+        (["--fast"], {}, "unknown option --fast; known are --dev and --run"),
+        (["--run", "--dev"], {}, "one option at most"),
+        ([], {"PYTHON": "/nonexistent/python"}, "PYTHON=/nonexistent/python is no Python 3.11, 3.12 or 3.13"),
+    ],
+)
+def test_what_is_refused(copy: Path, arguments: list[str], env: dict[str, str], message: str) -> None:
+    """A wrong option or Python ends with one line that names it, before anything is touched."""
+    done = run([copy / "scripts" / "setup", *arguments], env=env)
+    assert 1 == done.returncode
+    assert message in done.stderr
+    assert not (copy / ".venv").exists()
+
+
+def test_a_strange_directory_is_not_deleted(copy: Path) -> None:
+    """VENV set to something that is no environment by mistake: refused, and not a file is touched."""
+    letters = copy / "letters"
+    letters.mkdir()
+    (letters / "diary.txt").write_text("dear diary")
+    done = run([copy / "scripts" / "setup"], env={"VENV": str(letters)})
+    assert 1 == done.returncode
+    assert "is something else, not an environment of ours" in done.stderr
+    assert ["diary.txt"] == [path.name for path in letters.iterdir()]
+
+
+@pytest.mark.slow
+def test_a_half_made_environment_is_made_anew(copy: Path) -> None:
+    """What a killed set-up left is removed; without a network it fails, says so, and can be started again."""
+    make_environment(copy / ".venv")
+    (copy / ".venv" / "rubbish").touch()
+    done = run([copy / "scripts" / "setup"])
+    assert 0 != done.returncode
+    assert ".venv is half-made or of another Python: making it anew" in done.stdout
+    assert "failed; run it again after the problem above is solved" in done.stderr
+    assert not (copy / ".venv" / "rubbish").exists()
+    assert not (copy / ".venv" / ".stairwell-setup").exists()
+
+
+def test_a_killed_setup_is_recognised(copy: Path) -> None:
+    """SIGKILL while the environment is made leaves something that the next start makes anew."""
+    assert "making .venv with" in kill_after_first_line(copy)
+    assert (copy / ".venv" / ".stairwell-env").exists()
+    assert ".venv is half-made or of another Python: making it anew" in kill_after_first_line(copy)
+
+
+def kill_after_first_line(root: Path) -> str:
+    """Start the set-up, wait until it writes into the environment, kill it; what it said first."""
+    with subprocess.Popen(
+        [root / "scripts" / "setup"],
+        env={"PATH": os.environ["PATH"], "PYTHON": str(BASE_PYTHON), "PIP_NO_INDEX": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        while not (root / ".venv" / "bin").exists():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+    return said
+
+
+def finish(root: Path, mode: str) -> None:
+    """Write the stamp that a finished set-up leaves."""
+    make_environment(root / ".venv")
+    version = sys.version.split(maxsplit=1)[0]
+    content = b"".join((root / name).read_bytes() for name in ("pyproject.toml", "uv.lock"))
+    digest = hashlib.sha256(content).hexdigest()
+    stamp = f"{mode} python {version} {sys.base_prefix} in {root.resolve()}, {digest}\n"
+    (root / ".venv" / ".stairwell-setup").write_text(stamp)
+
+
+@pytest.mark.parametrize(("made", "asked"), [("dev", "--dev"), ("run", "--run"), ("dev", "--run")])
+@pytest.mark.parametrize("env", [{}, {"PYTHON": ""}], ids=["python named", "python found"])
+def test_the_second_time_nothing_is_done(copy: Path, made: str, asked: str, env: dict[str, str]) -> None:
+    """A finished environment is left as it is, without a network; a developer's serves the agent too."""
+    finish(copy, made)
+    done = run([copy / "scripts" / "setup", asked], env=env)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "nothing to do" in done.stdout
+
+
+def test_a_changed_lock_is_noticed(copy: Path) -> None:
+    """With another uv.lock the environment is brought up to date: kept, but no longer called finished."""
+    finish(copy, "dev")
+    with (copy / "uv.lock").open("a") as lock:
+        lock.write("# changed\n")
+    done = run([copy / "scripts" / "setup"])
+    assert 0 != done.returncode
+    assert "anew" not in done.stdout
+    assert "installing uv==" in done.stdout
+    assert not (copy / ".venv" / ".stairwell-setup").exists()
+
+
+def test_the_agents_environment_is_not_the_developers(copy: Path) -> None:
+    """After --run the tests still need --dev."""
+    finish(copy, "run")
+    assert "installing uv==" in run([copy / "scripts" / "setup", "--dev"]).stdout
+
+
+def test_without_rights_it_says_what_to_install(copy: Path) -> None:
+    """A user who may not install is given the one line that somebody must run."""
+    programs = copy / "bin"
+    programs.mkdir()
+    for name in ("bash", "env", "dirname", "uname", "flock", "apt-get", "mosquitto", "sed"):
+        found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+        assert found, f"{name} is needed for this test"
+        (programs / name).symlink_to(found)
+    python = shutil.which("python3", path="/usr/bin")
+    if python is None or run([python, "-c", "import ensurepip, tomllib"]).returncode != 0:
+        pytest.skip("a Python that every user may run is needed")
+    options = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    done = run(
+        [copy / "scripts" / "setup"],
+        env={"PATH": str(programs), "PYTHON": python},
+        stdin=subprocess.DEVNULL,
+        **options,
+    )
+    assert 1 == done.returncode
+    line = "apt-get install --yes --no-install-recommends mosquitto-clients ffmpeg shellcheck"
+    assert f"somebody with root's rights must run: {line}" in done.stderr
