@@ -1,0 +1,400 @@
+"""Messages on their way: rows of the agent's database, rendered once, sent as stored.
+
+Invariants:
+- (`stream`, `seq`) is dense: each number is delivered, or named in the `ranges` of a `gap`.
+- What `append` returned for, and whose unit of work committed, is on disk until it was delivered or covered.
+- A row is sent only if its checksum holds; flash and file systems alter bytes without saying so.
+- The outbox is bounded by rows and bytes. When it is full, delivered rows go first, then what matters least
+  (`DropOrder`), and a gap is written in the same transaction. Tamper, alarms and gaps never go.
+
+Every method runs inside a unit of work of `agent.database.Database`; nothing is kept in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import zlib
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from agent.backbone.drafts import DropOrder, Priority, draft
+from agent.backbone.messages import Gap, GapBody, origin
+from agent.backbone.publication import Publication
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable
+
+    from agent.backbone.drafts import Draft
+    from agent.backbone.topics import Topics
+    from agent.config import Outbox as OutboxSettings
+    from agent.device.clock import Stamp
+
+Why = Literal["full", "corrupt", "too-large"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS outbox_state (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    stream TEXT NOT NULL,
+    session INTEGER NOT NULL,
+    next_seq INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    waiting INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    dropped INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS outbox (
+    seq INTEGER PRIMARY KEY,
+    priority INTEGER NOT NULL,
+    drop_order INTEGER NOT NULL,
+    subject TEXT,
+    boot TEXT NOT NULL,
+    mono REAL NOT NULL,
+    wall REAL,
+    done_boot TEXT,
+    done_mono REAL,
+    crc INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (priority, seq) WHERE done_boot IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_subject ON outbox (subject) WHERE subject IS NOT NULL;
+"""
+
+# Only constants are put together here; every value is a parameter.
+_FREE = """
+SELECT seq, priority, crc, head, payload FROM outbox AS r
+WHERE done_boot IS NULL AND {} AND seq NOT IN (SELECT value FROM json_each(?))
+"""
+_ALONE = """
+AND NOT EXISTS (
+    SELECT 1 FROM outbox AS e WHERE e.subject = r.subject AND e.seq < r.seq AND e.done_boot IS NULL
+    AND e.seq NOT IN (SELECT value FROM json_each(?))
+)
+"""
+_URGENT = _FREE.format("priority = ?") + _ALONE + "ORDER BY seq LIMIT ?"
+_NEWS = _FREE.format("priority = ? AND seq >= ?") + "ORDER BY seq LIMIT ?"
+_BACKLOG = _FREE.format("priority > ? AND seq < ?") + "ORDER BY priority, seq LIMIT ?"
+
+ROW_BYTES = 150  # what a row costs beside its head and payload: columns, two index entries, page overhead
+ROOM = 0.05  # a full outbox makes this much room at once: one gap then speaks for many rows
+RANGES_MAX = 500  # per gap, about 8 KB: beyond what brokers are set to accept lies 64 KB
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message ready to be sent."""
+
+    seq: int
+    publication: Publication
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The state of the outbox."""
+
+    stream: str
+    session: int
+    """The last session number that was used."""
+    seq_next: int
+    seq_oldest: int
+    """The oldest row there is, `seq_next` when there is none."""
+    waiting: int
+    age_s: float | None
+    """How long the oldest waiting row waits; None when nothing waits or no clock can tell."""
+    bytes: int
+    dropped: int
+
+
+class Outbox:
+    """The outbox of one kit."""
+
+    def __init__(self, settings: OutboxSettings, topics: Topics) -> None:
+        self._max_rows = settings.max_rows
+        self._max_bytes = int(settings.max_mb * 1024 * 1024)
+        self._keep_s = settings.keep_h * 3600
+        self._topics = topics
+
+    def open_stream(self, tx: sqlite3.Connection) -> str:
+        """The stream of this database; begun when the database is new. To be called before all else."""
+        tx.execute(
+            "INSERT INTO outbox_state VALUES (1, ?, 0, 1, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
+            (secrets.token_hex(4),),
+        )
+        stream: str = tx.execute("SELECT stream FROM outbox_state").fetchone()[0]
+        return stream
+
+    def save_session(self, tx: sqlite3.Connection, session: int) -> None:
+        """Remember the number of the connection that was just made."""
+        tx.execute("UPDATE outbox_state SET session = max(session, ?)", (session,))
+
+    def append(self, tx: sqlite3.Connection, message: Draft, now: Stamp) -> int:
+        """Number the message, render it, store it; returns its seq.
+
+        Raises:
+            ValidationError: the message breaks the contract; no number is used.
+        """
+        seq = self._insert(tx, message, now)
+        if message.drop_order is DropOrder.EXPIRED_CLIP:
+            tx.execute(
+                "UPDATE outbox SET drop_order = ? WHERE subject = ?",
+                (DropOrder.EXPIRED_CLIP, message.subject),
+            )
+        self._make_room(tx, now)
+        return seq
+
+    def candidates(
+        self,
+        tx: sqlite3.Connection,
+        now: Stamp,
+        *,
+        busy: Collection[int],
+        settled: Collection[int],
+        mark: int,
+        room: int,
+        replay_room: int,
+    ) -> list[Row]:
+        """What to send next, at most `room` rows, none that is `busy` (on its way) or `settled` (taken).
+
+        Urgent rows first. Of those with the same subject (raising and clearing one alarm) a later one waits
+        until the earlier is settled: they are retained, and the last must win even if the broker refused one
+        for a while. Then rows numbered `mark` and up by (priority, seq), then at most `replay_room` of the
+        older ones: the news must not wait behind a week's backlog. A row that fails its checksum is dropped
+        with a gap.
+        """
+        done = json.dumps(sorted(settled))
+        skip = json.dumps(sorted({*busy, *settled}))
+        rows = tx.execute(_URGENT, (Priority.URGENT, skip, done, room)).fetchall()
+        for priority in list(Priority)[1:]:
+            rows += tx.execute(_NEWS, (priority, mark, skip, room - len(rows))).fetchall()
+        older = min(room - len(rows), replay_room)
+        rows += tx.execute(_BACKLOG, (Priority.URGENT, mark, skip, older)).fetchall()
+        sound = [
+            Row(seq, _publication(head, payload), urgent=priority == Priority.URGENT)
+            for seq, priority, crc, head, payload in rows
+            if _crc(head, payload) == crc
+        ]
+        corrupt = {row[0] for row in rows} - {row.seq for row in sound}
+        if corrupt:
+            _LOG.error("outbox: rows %s were altered on disk; dropped with a gap", sorted(corrupt))
+            self.drop(tx, corrupt, "corrupt", now)
+        return sound
+
+    def delivered(self, tx: sqlite3.Connection, seqs: Iterable[int], now: Stamp) -> None:
+        """The broker took these rows: keep them for a resend, don't send them again."""
+        done = tx.execute(
+            "UPDATE outbox SET done_boot = ?, done_mono = ? "
+            "WHERE seq IN (SELECT value FROM json_each(?)) AND done_boot IS NULL",
+            (now.boot, now.mono, json.dumps(sorted(seqs))),
+        ).rowcount
+        tx.execute("UPDATE outbox_state SET waiting = waiting - ?", (done,))
+
+    def watermark(self, tx: sqlite3.Connection, stream: str, seq: int) -> bool:
+        """The platform has stored all up to `seq`: forget them.
+
+        A watermark of another stream, or of a number not yet given, says nothing about our rows: False.
+        """
+        ours, next_seq = tx.execute("SELECT stream, next_seq FROM outbox_state").fetchone()
+        if stream != ours or seq >= next_seq:
+            _LOG.warning("ack of (%s, %d) is not for stream %s below %d", stream, seq, ours, next_seq)
+            return False
+        self._delete(tx, "seq <= ?", (seq,))
+        return True
+
+    def drop(self, tx: sqlite3.Connection, seqs: Collection[int], why: Why, now: Stamp) -> None:
+        """Give these rows up, and say so in a gap."""
+        known = "seq IN (SELECT value FROM json_each(?))"
+        found = tx.execute(f"SELECT seq FROM outbox WHERE {known}", (json.dumps(sorted(seqs)),))  # noqa: S608
+        dropped = sorted(row[0] for row in found.fetchall())
+        if not dropped:
+            return
+        self._delete(tx, known, (json.dumps(dropped),))
+        tx.execute("UPDATE outbox_state SET dropped = dropped + ?", (len(dropped),))
+        self._tell_gap(tx, dropped, why, now)
+
+    def purge(self, tx: sqlite3.Connection, now: Stamp) -> int:
+        """Delete delivered rows that were kept long enough; returns how many.
+
+        How long the kit was without power nobody knows: rows of an earlier boot are counted from now.
+        """
+        tx.execute(
+            "UPDATE outbox SET done_boot = ?, done_mono = ? WHERE done_boot IS NOT NULL AND done_boot <> ?",
+            (now.boot, now.mono, now.boot),
+        )
+        return self._delete(tx, "done_boot = ? AND done_mono < ?", (now.boot, now.mono - self._keep_s))
+
+    def numbers(self, tx: sqlite3.Connection, now: Stamp) -> Numbers:
+        """The state of the outbox."""
+        stream, session, next_seq, waiting, size, dropped = tx.execute(
+            "SELECT stream, session, next_seq, waiting, bytes, dropped FROM outbox_state"
+        ).fetchone()
+        oldest = tx.execute("SELECT min(seq) FROM outbox").fetchone()[0]
+        return Numbers(
+            stream, session, next_seq, oldest or next_seq, waiting, self._age(tx, now), size, dropped
+        )
+
+    def _age(self, tx: sqlite3.Connection, now: Stamp) -> float | None:
+        # One index look-up per priority; a plain min(seq) would walk every kept row.
+        firsts = [
+            tx.execute(
+                "SELECT min(seq) FROM outbox WHERE done_boot IS NULL AND priority = ?", (priority,)
+            ).fetchone()[0]
+            for priority in Priority
+        ]
+        oldest = min((seq for seq in firsts if seq is not None), default=None)
+        if oldest is None:
+            return None
+        same_boot, mono, wall = tx.execute(
+            "SELECT boot = ?, mono, wall FROM outbox WHERE seq = ?", (now.boot, oldest)
+        ).fetchone()
+        here = _wall(now)
+        if same_boot:
+            return float(max(0.0, round(now.mono - mono, 3)))
+        return float(max(0.0, round(here - wall, 3))) if here is not None and wall is not None else None
+
+    def _insert(self, tx: sqlite3.Connection, message: Draft, now: Stamp) -> int:
+        stream, seq = tx.execute("SELECT stream, next_seq FROM outbox_state").fetchone()
+        publication = message.render(stream, seq)
+        head, payload = _head(publication), publication.payload
+        size = ROW_BYTES + len(head) + len(payload)
+        tx.execute(
+            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?)",
+            (
+                seq,
+                message.priority,
+                message.drop_order,
+                message.subject,
+                now.boot,
+                now.mono,
+                _wall(now),
+                _crc(head, payload),
+                size,
+                head,
+                payload,
+            ),
+        )
+        tx.execute(
+            "UPDATE outbox_state SET next_seq = next_seq + 1, total = total + 1, waiting = waiting + 1, "
+            "bytes = bytes + ?",
+            (size,),
+        )
+        return int(seq)
+
+    def _delete(self, tx: sqlite3.Connection, where: str, values: tuple[object, ...]) -> int:
+        count, size, waiting = tx.execute(
+            f"SELECT count(*), total(size), count(*) - count(done_boot) FROM outbox WHERE {where}",  # noqa: S608
+            values,
+        ).fetchone()
+        if count:
+            tx.execute(f"DELETE FROM outbox WHERE {where}", values)  # noqa: S608
+            tx.execute(
+                "UPDATE outbox_state SET total = total - ?, waiting = waiting - ?, bytes = bytes - ?",
+                (count, waiting, int(size)),
+            )
+        return int(count)
+
+    def _make_room(self, tx: sqlite3.Connection, now: Stamp) -> None:
+        total, size = tx.execute("SELECT total, bytes FROM outbox_state").fetchone()
+        if total <= self._max_rows and size <= self._max_bytes:
+            return
+        rows = total - int(self._max_rows * (1 - ROOM))
+        excess = size - int(self._max_bytes * (1 - ROOM))
+        kept = _first(tx, "done_boot IS NOT NULL", (), rows, excess)
+        self._delete(tx, "seq IN (SELECT value FROM json_each(?))", (json.dumps([s for s, _ in kept]),))
+        victims = list(kept)
+        dropped: list[int] = []
+        for order in DropOrder:
+            if order is DropOrder.NEVER:
+                break
+            more = _first(
+                tx,
+                "done_boot IS NULL AND drop_order = ?",
+                (order,),
+                rows - len(victims),
+                excess - sum(freed for _, freed in victims),
+            )
+            victims += more
+            dropped += [seq for seq, _ in more]
+        if dropped:
+            _LOG.warning("outbox is full: %d messages dropped with a gap", len(dropped))
+            self.drop(tx, dropped, "full", now)
+
+    def _tell_gap(self, tx: sqlite3.Connection, dropped: list[int], why: Why, now: Stamp) -> None:
+        """Write gaps for these numbers. A waiting gap that has space is taken up into the new one.
+
+        So a kit that drops for a week keeps few gaps, and they fill no outbox by themselves.
+        """
+        ranges = _runs([(seq, seq) for seq in dropped])
+        waiting = tx.execute(
+            "SELECT seq, crc, head, payload FROM outbox WHERE subject = ? AND done_boot IS NULL "
+            "ORDER BY seq DESC LIMIT 1",
+            (why,),
+        ).fetchone()
+        if waiting is not None and _crc(waiting[2], waiting[3]) == waiting[1]:
+            earlier = [(first, last) for first, last in Gap.model_validate_json(waiting[3]).ranges]
+            merged = _runs([*earlier, (waiting[0], waiting[0]), *ranges])
+            if len(merged) <= RANGES_MAX:
+                self._delete(tx, "seq = ?", (waiting[0],))
+                ranges = merged
+        for start in range(0, len(ranges), RANGES_MAX):
+            part = ranges[start : start + RANGES_MAX]
+            fields = {
+                **origin(self._topics.kit, now),
+                "from": part[0][0],
+                "to": part[-1][1],
+                "why": why,
+                "count": sum(last - first + 1 for first, last in part),
+                "ranges": [[first, last] for first, last in part],
+            }
+            self._insert(tx, draft(self._topics, GapBody(**fields)), now)
+
+
+def _first(
+    tx: sqlite3.Connection, where: str, values: tuple[object, ...], rows: int, size: int
+) -> list[tuple[int, int]]:
+    """The oldest rows as (seq, bytes), until `rows` of them and `size` bytes are reached."""
+    found: list[tuple[int, int]] = []
+    for seq, freed in tx.execute(f"SELECT seq, size FROM outbox WHERE {where} ORDER BY seq", values):  # noqa: S608
+        if len(found) >= rows and size <= 0:
+            break
+        found.append((seq, freed))
+        size -= freed
+    return found
+
+
+def _runs(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers as the fewest ranges, in order."""
+    runs: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if runs and first <= runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], max(last, runs[-1][1]))
+        else:
+            runs.append((first, last))
+    return runs
+
+
+def _head(publication: Publication) -> bytes:
+    fields = asdict(publication)
+    del fields["payload"]
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _publication(head: bytes, payload: bytes) -> Publication:
+    fields = json.loads(head)
+    fields["user"] = tuple((name, value) for name, value in fields["user"])
+    return Publication(payload=payload, **fields)
+
+
+def _crc(head: bytes, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(head))
+
+
+def _wall(stamp: Stamp) -> float | None:
+    return datetime.fromisoformat(stamp.ts).timestamp() if stamp.ts else None
