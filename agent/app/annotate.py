@@ -49,12 +49,17 @@ class Annotator:
         self._size = (0, 0)
         self._events: dict[int, str] = {}
         try:
-            self._container = av.open(str(path), "w", format="mp4")
+            path.open("wb").close()  # libav opens it with the first picture only: too late to be told
         except OSError as error:
-            raise StorageError(f"{path}: cannot be written ({error})", fix="name a writable file") from None
+            raise self._refused(error) from None
+        self._container = av.open(str(path), "w", format="mp4")
 
     def add(self, analysis: Analysis) -> None:
-        """Draw one frame and append it at its own time."""
+        """Draw one frame and append it at its own time.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
         image = self._draw(analysis)
         if self._stream is None:
             self._stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": CRF})
@@ -68,13 +73,28 @@ class Annotator:
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts = round(analysis.frame.t / TIME_BASE)
         frame.time_base = TIME_BASE
-        self._container.mux(self._stream.encode(frame))
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except OSError as error:
+            raise self._refused(error) from None
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+        """Finish the file.
+
+        Raises:
+            StorageError: as add.
+        """
+        try:
+            if self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"{self._path}: cannot be written ({error.strerror})", fix="name a writable file, or free space"
+        )
 
     def _draw(self, analysis: Analysis) -> Image:
         picture = analysis.frame.picture
