@@ -154,11 +154,20 @@ def test_no_frame_leaves_no_half_open_file(tmp_path: Path) -> None:
     assert (tmp_path / "out.mp4").exists()
 
 
-def test_a_disk_that_is_full_is_told() -> None:
-    """The error comes while frames are added, and again when the file cannot be finished."""
+def test_a_disk_that_is_full_is_told_once() -> None:
+    """The error comes while frames are added; closing after it is quiet."""
     annotator = Annotator(Path("/dev/full"), 10.0)
 
     with pytest.raises(StorageError, match=r"/dev/full: cannot be written \(No space left"):
         add_noise(annotator)
+
+    annotator.close()
+
+
+def test_a_disk_that_fills_up_at_the_end_is_told() -> None:
+    """A short video waits in the encoder: its end is where the disk refuses."""
+    annotator = Annotator(Path("/dev/full"), 10.0)
+    annotator.add(analysis(frame(0, 0.0)))
+
     with pytest.raises(StorageError, match=r"/dev/full: cannot be written \(No space left"):
         annotator.close()

@@ -47,6 +47,7 @@ class Annotator:
         self._rate = Fraction(fps).limit_denominator(1000)
         self._stream: av.VideoStream | None = None
         self._size = (0, 0)
+        self._broken = False
         self._events: dict[int, str] = {}
         try:
             path.open("wb").close()  # libav opens it with the first picture only: too late to be told
@@ -79,11 +80,13 @@ class Annotator:
             raise self._refused(error) from None
 
     def close(self) -> None:
-        """Finish the file.
+        """Finish the file; one that refused before is left as it is (libav would crash).
 
         Raises:
             StorageError: as add.
         """
+        if self._broken:
+            return
         try:
             if self._stream is not None:
                 self._container.mux(self._stream.encode(None))
@@ -92,6 +95,7 @@ class Annotator:
             raise self._refused(error) from None
 
     def _refused(self, error: OSError) -> StorageError:
+        self._broken = True
         return StorageError(
             f"{self._path}: cannot be written ({error.strerror})", fix="name a writable file, or free space"
         )
