@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CAPABILITIES = ["person", "snapshot"]
 SCORE_DIGITS = 4  # finer than a quantisation step of the detector
+UNKNOWN_BOOT = "00000000"  # of a clip adopted without its row: the contract wants eight digits
 MIB, GIB = 1 << 20, 1 << 30
 
 
@@ -84,7 +85,7 @@ class Reporter:
 
     def clip(self, clip: ClipRecord) -> Draft:
         """A clip that is complete and on disk."""
-        stamp = Stamp(clip.boot, round(clip.started, 3), clip.ts, clip.clk)
+        stamp = Stamp(clip.boot or UNKNOWN_BOOT, round(clip.started, 3), clip.ts, clip.clk)
         body = messages.ClipBody(
             **self._origin(stamp),
             clip=clip.id,
