@@ -158,6 +158,7 @@ class StreamInfo:
     time_base: Fraction
     extradata: bytes
     rotation: int = 0
+    """Degrees counterclockwise by which a player turns the picture: 0, 90, 180 or 270."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

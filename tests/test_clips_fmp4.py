@@ -116,12 +116,12 @@ def test_hands_on_each_gop_as_soon_as_the_next_begins() -> None:
     assert [b"moof"] * 5 == [fragment[4:8] for fragment in out[1:]]
 
 
-@pytest.mark.parametrize(("clockwise", "seen"), [(90, -90), (180, -180), (270, 90), (-90, 90), (0, 0)])
-def test_keeps_the_rotation(clockwise: int, seen: int, tmp_path: Path) -> None:
-    """A turned camera's picture stands upright in a player (libav counts against the clock)."""
+@pytest.mark.parametrize(("turn", "seen"), [(90, 90), (180, -180), (270, -90), (-90, -90), (0, 0)])
+def test_keeps_the_rotation(turn: int, seen: int, tmp_path: Path) -> None:
+    """A turned camera's picture stands upright in a player."""
     footage = encoded()
     clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"".join(mux(Footage(replace(footage.info, rotation=clockwise), footage.packets))))
+    clip.write_bytes(b"".join(mux(Footage(replace(footage.info, rotation=turn), footage.packets))))
     with av.open(str(clip)) as container:
         assert seen == next(container.decode(video=0)).rotation
     ffmpeg_plays(clip)

@@ -403,6 +403,17 @@ def test_a_recorder_behind_its_ring_loses_and_doubles_nothing(bench: Bench) -> N
     assert list(range(20, 50)) == [round(p.t * 10) for p in bench.writers[0].packets]
 
 
+def test_packets_that_only_the_ring_ever_had(bench: Bench) -> None:
+    """A recorder that joins late takes them from the ring and goes on with what it is given."""
+    for i in range(20):
+        bench.ring.push(Packet(b"", i * 9000, i * 9000, 9000, i % 10 == 0, i / 10))
+    bench.recorder.event_opened("a", 1.9)
+    bench.index = 20
+    bench.shoot(10)
+    bench.recorder.close()
+    assert list(range(30)) == [round(p.t * 10) for p in bench.writers[0].packets]
+
+
 @st.composite
 def stories(draw: st.DrawFn) -> list[tuple[str, int, float]]:
     """What happens, in turn: (what, how many, seconds back)."""

@@ -40,7 +40,7 @@ class FragmentMuxer:
 
     Takes both packet forms: lengths before NAL units (extradata is avcC, as from MP4 files) and start codes
     (extradata is start codes too, or empty with parameter sets in the key frames: RTSP, V4L2, encoders).
-    `info.rotation` is written to the track header: degrees clockwise by which a player turns the picture.
+    `info.rotation` is written to the track header: a player turns the picture by it.
 
     Raises:
         StorageError: the stream is not H.264, or turned by something else than quarters.
@@ -153,7 +153,7 @@ class _Pipe:
 def _matrix(info: StreamInfo) -> bytes:
     """The 36 bytes of the track's matrix, empty when the picture is upright (ISO/IEC 14496-12, 8.3.2)."""
     w, h = info.width, info.height
-    turns = {90: (0, 1, -1, 0, h, 0), 180: (-1, 0, 0, -1, w, h), 270: (0, -1, 1, 0, 0, w)}
+    turns = {90: (0, -1, 1, 0, 0, w), 180: (-1, 0, 0, -1, w, h), 270: (0, 1, -1, 0, h, 0)}
     angle = info.rotation % 360
     if angle == 0:
         return b""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from agent.types import ClipRecord
+    from agent.types import ClipRecord, ClockState
 
 SUFFIX = ".mp4"
 
@@ -21,7 +21,7 @@ class OpenClip:
     started: float
     boot: str
     ts: str | None
-    clk: str
+    clk: ClockState
     codec: str
     width: int
     height: int
