@@ -103,7 +103,7 @@ class Recorder:
         self._part = 0  # of the clip that runs or comes next
         self._until = 0.0  # end of the post-roll
         self._tail = ""  # the event that the post-roll belongs to
-        self._ahead: deque[Packet] = deque()  # taken from the ring, still to be given to `packet`
+        self._ahead: deque[Packet] = deque()  # taken from the ring: not to be taken again
         self._given: int | None = None  # dts of the last packet given to `packet`
         self._kept: int | None = None  # dts of the last packet in the last completed clip
 
@@ -149,9 +149,9 @@ class Recorder:
             self._join(event)
             return
         self._recording, self._part, self._until, self._tail = True, 1, t, event
-        since, given = self._kept, self._given
+        since = self._kept
         packets = [p for p in self._preroll(t - self._settings.pre_roll_s) if since is None or p.dts > since]
-        self._ahead = deque(p for p in packets if given is None or p.dts > given)
+        self._ahead = deque(packets)
         for packet in packets:
             self._take(packet)
 
