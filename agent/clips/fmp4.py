@@ -1,7 +1,8 @@
 """Fragmented MP4, written without ever seeking back: what is on disk plays, up to the last whole fragment.
 
 Invariants:
-- The bytes are ftyp, moov, then (moof, mdat) once per GOP, and nothing after the last mdat.
+- The bytes are ftyp, moov, then (moof, mdat) once per GOP, or per FRAGMENT_S of a longer GOP, and nothing
+  after the last mdat.
 - `write` gets whole fragments only, the first one with ftyp and moov before it: a file is empty or playable.
 - Time stamps are the source's, less those of the first key frame: nothing is rounded, guessed or smoothed.
 """
@@ -29,6 +30,9 @@ START_CODE = b"\x00\x00\x00\x01"
 # hold the edit list that B-frames need. skip_trailer: no index at the end, so a cut file and a closed one
 # are read the same way.
 _MOVFLAGS = "frag_keyframe+default_base_moof+delay_moov+skip_trailer"
+FRAGMENT_S = 1.0
+"""Longest fragment: cameras of others send a key frame every ten seconds or less often, and what is not yet
+a whole fragment is lost with the power."""
 # An SPS behind a start code: NAL unit type 7 with any nal_ref_idc (ITU-T H.264, 7.3.1).
 _SPS = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67]")
 _AVCC_HEAD = 6  # bytes of avcC up to and with the number of SPS (ISO/IEC 14496-15, 5.3.3.1)
@@ -60,7 +64,7 @@ class FragmentMuxer:
             self._pipe,
             "w",
             format="mp4",
-            options={"movflags": _MOVFLAGS},
+            options={"movflags": _MOVFLAGS, "frag_duration": str(round(FRAGMENT_S * 1e6))},
             container_options={"flush_packets": "1"},  # else up to 32 KiB of a whole fragment wait in libav
         )
         self._stream = self._container.add_mux_stream(

@@ -1,7 +1,7 @@
 """One clip while it is written: muxer, hash, sink.
 
 Invariants:
-- A power cut costs no more than `sync_s` of video, or one GOP where a GOP is longer.
+- A power cut costs no more than `sync_s` of video, or one fragment where a fragment is longer.
 - A clip that `close` returned for is on disk, name and all.
 - After any StorageError the clip is only good for `abandon`: what was synced stays for recovery.
 """
@@ -52,7 +52,7 @@ class ClipWriter:
         self._sha256 = hashlib.sha256()
         self._bytes = 0
         self._first: Packet | None = None
-        self._key = self._synced = 0.0  # seconds after the first picture
+        self._whole = self._synced = 0.0  # seconds after the first picture
         self._end = 0.0
         self._last_t = 0.0
         self._sink = open_sink(path)
@@ -64,17 +64,18 @@ class ClipWriter:
             StorageError: the disk or the muxer refused.
             ValueError: the first packet is no key frame.
         """
+        before = self._bytes
         self._muxer.packet(packet)
         if self._first is None:
             self._first, self._last_t = packet, packet.t
         now = float((packet.pts - self._first.pts) * self._time_base)
         self._end = max(self._end, now + float(packet.duration * self._time_base))
         self._last_t = max(self._last_t, packet.t)
-        if packet.keyframe:
-            gop, self._key = now - self._key, now
-            # All before this key frame is written. The next chance comes one GOP on: too late if by then
+        if self._bytes > before:
+            fragment, self._whole = now - self._whole, now
+            # All before this picture is written. The next chance comes one fragment on: too late if by then
             # more than sync_s would be at stake.
-            if gop > 0 and now - self._synced + gop > self._sync_s:
+            if now - self._synced + fragment > self._sync_s:
                 self._sink.sync()
                 self._synced = now
 
