@@ -90,13 +90,13 @@ class Announcer:
             if active == (code in self._alarms):
                 return
             (self._alarms.add if active else self._alarms.discard)(code)
-        kind = ALARMS[code]
-        if active:
-            log.warning("alarm %s: %s%s", code, kind.text.en, f" ({detail})" if detail else "")
-        else:
-            log.info("alarm %s is over", code)
-        draft = self._reporter.alarm(kind) if active else self._reporter.alarm_over(kind)
-        self._sink.alarm(code, draft, active=active)
+            kind = ALARMS[code]
+            if active:
+                log.warning("alarm %s: %s%s", code, kind.text.en, f" ({detail})" if detail else "")
+            else:
+                log.info("alarm %s is over", code)
+            draft = self._reporter.alarm(kind) if active else self._reporter.alarm_over(kind)
+            self._sink.alarm(code, draft, active=active)
 
     @property
     def alarms(self) -> tuple[str, ...]:

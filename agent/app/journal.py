@@ -5,7 +5,9 @@ Invariants:
   dies leaves it to the next one, which ends it. No END is sent twice, none is forgotten.
 - A clip's row and its message are one transaction, after the file is synced.
 - An alarm in `active_alarms` is raised at the broker; it is cleared by whoever finds its cause gone.
-- What the disk refuses waits in memory in its order (bounded, counted) and is tried again.
+- What the disk refuses waits in memory and is tried again; whatever comes after waits behind it, so that
+  messages are numbered in the order in which they were said. Bounded: beyond that the newest is given up
+  (counted), and the next start makes up for it from the rows of what was said before.
 """
 
 from __future__ import annotations
@@ -168,13 +170,29 @@ class Journal:
         self._outbox.append(tx, draft, self._clock.stamp())
 
     def retry(self) -> None:
-        """Try again what the disk refused, in order."""
+        """Try again what the disk refused: all of it in one transaction, in order."""
         with self._lock:
-            again, self._refused = self._refused, deque()
-        if not again:
-            self.refusal = None
-        for work in again:
-            self._submit(work)
+            if not self._refused:
+                self.refusal = None
+                return
+
+        def again(tx: sqlite3.Connection) -> int:
+            with self._lock:
+                waiting = list(self._refused)
+            for work in waiting:
+                work(tx)
+            return len(waiting)
+
+        def check(done: Future[int]) -> None:
+            error = done.exception()
+            if isinstance(error, StorageError):
+                self.refusal = error
+            elif error is not None:
+                self.failure = error
+            else:
+                self._written(done.result())
+
+        self._database.submit(again).add_done_callback(check)
 
     def _left_open(self, tx: sqlite3.Connection) -> list[tuple[str, EventChange, Draft]]:
         """Each event that an earlier run left open, with the END that it is owed."""
@@ -187,7 +205,14 @@ class Journal:
         return owed
 
     def _submit(self, work: Work) -> None:
-        def check(done: Future[object]) -> None:
+        def in_turn(tx: sqlite3.Connection) -> None:
+            with self._lock:
+                refusal = self.refusal if self._refused else None
+            if refusal is not None:
+                raise StorageError(refusal.problem, fix=refusal.fix)
+            work(tx)
+
+        def check(done: Future[None]) -> None:
             error = done.exception()
             if isinstance(error, StorageError):
                 self._refuse(work, error)
@@ -196,15 +221,23 @@ class Journal:
             else:
                 self._wake()
 
-        self._database.submit(work).add_done_callback(check)
+        self._database.submit(in_turn).add_done_callback(check)
 
     def _refuse(self, work: Work, error: StorageError) -> None:
         with self._lock:
             self.refusal = error
-            self._refused.append(work)
-            if len(self._refused) > REFUSED_MAX:
-                self._refused.popleft()
+            if len(self._refused) < REFUSED_MAX:
+                self._refused.append(work)
+            else:
                 self.lost += 1
+
+    def _written(self, works: int) -> None:
+        """The first `works` of what waited are on disk; what came behind them meanwhile follows."""
+        with self._lock:
+            for _ in range(works):
+                self._refused.popleft()
+        self._wake()
+        self.retry()
 
 
 def _alarms(tx: sqlite3.Connection) -> set[str]:

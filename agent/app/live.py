@@ -215,6 +215,7 @@ class Agent:
         for stage in self._stages:
             stage.join(DRAIN_S)
         self._heartbeat()
+        self._journal.retry()
         self._courier.close(why, DRAIN_S)
         self._database.close()
 

@@ -1,0 +1,310 @@
+"""The journal: message and state commit together, a killed run's debts are paid once, order is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from app_parts import Hands, change, kept, query, settings
+from clips_footage import small_disk
+
+from agent.app import journal
+from agent.app.journal import REFUSED_MAX, Journal
+from agent.app.reporter import Reporter, topics
+from agent.backbone import outbox
+from agent.clips import store
+from agent.clips.journal import OpenClip
+from agent.database import Database
+from agent.doctor.registry import ALARMS
+from agent.errors import StorageError
+from agent.types import ClipRecord, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EVENT = "01KAMZ6T3QW8E2R5T7Y9V1J3P5"
+OTHER = "01KAMZ6T3QW8E2R5T7Y9V1J3P6"
+CLIP = OpenClip(
+    id="01KAMZ7A0000000000000000AA",
+    path="01KAMZ7A0000000000000000AA.mp4",
+    events=(EVENT,),
+    started=990.0,
+    boot="aaaaaaaa",
+    ts=None,
+    clk="none",
+    codec="h264",
+    width=640,
+    height=480,
+    sealed="none",
+)
+RECORD = ClipRecord(**dataclasses.asdict(CLIP), duration=12.0, bytes=1000, sha256="0" * 64)
+
+
+class Run:
+    """A run of the agent, as far as the journal is concerned, over the state in `directory`."""
+
+    def __init__(self, directory: Path, clock: Hands) -> None:
+        chosen = settings(directory)
+        self.state = directory
+        self.wakes = 0
+        self.database = Database(directory / "agent.db", (outbox.SCHEMA, store.SCHEMA, journal.SCHEMA))
+        messages = outbox.Outbox(chosen.outbox, topics(chosen))
+        stream = self.database.submit(messages.open_stream).result()
+        self.reporter = Reporter(chosen, topics(chosen), clock, stream, "ssdlite")
+        self.journal = Journal(self.database, messages, self.reporter, clock, self._wake)
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def tell(self, phase: Phase, rev: int = 1, t: float = 1000.0, *, event: str = EVENT) -> None:
+        """A step of an event's life, as the announcer hands it over."""
+        step = change(phase, rev, t)
+        self.journal.event(event, step, self.reporter.event(event, step))
+
+    def settle(self) -> None:
+        """Return once everything handed over so far was tried."""
+        self.database.submit(lambda _: None).exception()
+
+    def refuse(self, *, on: bool) -> None:
+        """Let SQLite refuse every write, as a card that went read-only does."""
+        self.settle()
+        self.database._connection.execute(f"PRAGMA query_only={int(on)}")
+
+    def steps(self) -> list[tuple[str, str, int]]:
+        """The events in the outbox: (id, phase, rev)."""
+        return [(m["id"], m["phase"], m["rev"]) for m in kept(self.state) if "phase" in m]
+
+
+def fill(card: Path) -> Path:
+    """A file that takes all that is free."""
+    filler = card / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1024))
+    return filler
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    one = Run(tmp_path, Hands())
+    yield one
+    one.database.close()
+
+
+def test_an_open_event_has_its_row_and_its_message(run: Run) -> None:
+    """NEW and UPDATE leave one row of what is open; END takes it away; all three are in the outbox."""
+    run.tell(Phase.NEW)
+    run.tell(Phase.UPDATE, 2, 1002.0)
+    run.settle()
+    assert [(EVENT,)] == query(run.state, "SELECT id FROM open_events")
+
+    run.tell(Phase.END, 3, 1004.0)
+    run.settle()
+
+    assert [] == query(run.state, "SELECT id FROM open_events")
+    assert [(EVENT, "new", 1), (EVENT, "update", 2), (EVENT, "end", 3)] == run.steps()
+    assert run.wakes >= 3
+
+
+def test_message_and_row_are_one_transaction(run: Run) -> None:
+    """A message that breaks the contract leaves no row behind either, and the supervisor learns of it."""
+    step = change(Phase.NEW)
+    draft = run.reporter.event(EVENT, step)
+    broken = dataclasses.replace(draft, body=draft.body.model_copy(update={"rev": 0}))
+
+    run.journal.event(EVENT, step, broken)
+    run.settle()
+
+    assert [] == query(run.state, "SELECT id FROM open_events")
+    assert [] == kept(run.state)
+    assert "rev" in str(run.journal.failure)
+
+
+def test_what_a_killed_run_left_open_ends_once(run: Run, tmp_path: Path) -> None:
+    """The next run ends it with the last evidence of the killed one, however often it recovers."""
+    run.tell(Phase.NEW)
+    run.tell(Phase.UPDATE, 2, 1003.5)
+    run.tell(Phase.NEW, event=OTHER)
+    run.settle()
+    run.database.close()
+
+    later = Run(tmp_path, Hands(5.0, boot="bbbbbbbb", ts="2026-11-22T00:31:05.412Z"))
+    later.journal.recover()
+    later.journal.recover()
+    later.settle()
+    later.database.close()
+
+    ends = [m for m in kept(tmp_path) if m.get("phase") == "end"]
+    assert [(EVENT, 3), (OTHER, 2)] == [(m["id"], m["rev"]) for m in ends]
+    assert ("restart", "aaaaaaaa", 1003.5, None, 4.5, 999.0) == tuple(
+        ends[0][key] for key in ("why", "boot", "mono", "ts", "dur", "mono0")
+    )
+    assert [] == query(tmp_path, "SELECT id FROM open_events")
+
+
+def test_a_third_run_finds_nothing_to_end(run: Run, tmp_path: Path) -> None:
+    """Once ended, an event stays ended over any number of starts."""
+    run.tell(Phase.NEW)
+    run.settle()
+    run.database.close()
+
+    for boot in ("bbbbbbbb", "cccccccc"):
+        later = Run(tmp_path, Hands(boot=boot))
+        later.journal.recover()
+        later.settle()
+        later.database.close()
+
+    assert ["new", "end"] == [m["phase"] for m in kept(tmp_path)]
+
+
+def test_alarms_are_remembered_over_runs(run: Run, tmp_path: Path) -> None:
+    """What was raised and not cleared is known to the next run."""
+    for code in ("camera.lost", "scene.dark"):
+        run.journal.alarm(code, run.reporter.alarm(ALARMS[code]), active=True)
+    run.journal.alarm("scene.dark", run.reporter.alarm_over(ALARMS["scene.dark"]), active=False)
+    run.settle()
+    run.database.close()
+
+    later = Run(tmp_path, Hands())
+
+    assert {"camera.lost"} == later.journal.left_alarms()
+    assert ["raised", "raised", "cleared"] == [m["state"] for m in kept(tmp_path)]
+    later.database.close()
+
+
+def test_a_clip_is_on_disk_when_the_call_returns(run: Run) -> None:
+    """Intent first; then row and message together, and the intent is gone."""
+    run.journal.opened(CLIP)
+    assert [(CLIP.id,)] == query(run.state, "SELECT id FROM open_clips")
+
+    run.journal.closed(RECORD)
+
+    assert [(CLIP.id,)] == query(run.state, "SELECT id FROM clips")
+    assert [] == query(run.state, "SELECT id FROM open_clips")
+    assert [CLIP.id] == [m["clip"] for m in kept(run.state)]
+
+
+def test_events_of_a_day_are_counted(tmp_path: Path) -> None:
+    """Only beginnings count, and only those of the last 24 hours."""
+    clock = Hands()
+    run = Run(tmp_path, clock)
+    run.tell(Phase.NEW, t=1000.0)
+    run.tell(Phase.END, 2, 1004.0)
+    run.tell(Phase.NEW, t=50_000.0, event=OTHER)
+
+    assert 2 == run.journal.events_24h
+    clock.t = 1000.0 + 86_401
+    assert 1 == run.journal.events_24h
+    run.database.close()
+
+
+def test_what_the_disk_refuses_comes_later_in_order(run: Run) -> None:
+    """Writes wait in memory while the disk refuses; then all of them are there as they were said."""
+    run.refuse(on=True)
+    run.tell(Phase.NEW)
+    run.tell(Phase.UPDATE, 2, 1002.0)
+    run.settle()
+    assert "agent.db" in str(run.journal.refusal)
+
+    run.journal.retry()
+    run.settle()
+    assert [] == run.steps()
+    assert "agent.db" in str(run.journal.refusal)
+
+    run.refuse(on=False)
+    run.tell(Phase.END, 3, 1004.0)
+    run.journal.retry()
+    run.settle()
+
+    assert [(EVENT, "new", 1), (EVENT, "update", 2), (EVENT, "end", 3)] == run.steps()
+    assert [] == query(run.state, "SELECT id FROM open_events")
+    run.settle()
+    assert run.journal.refusal is None
+    assert 0 == run.journal.lost
+
+
+def test_what_is_said_after_a_refusal_does_not_overtake(run: Run) -> None:
+    """A disk that takes writes again does not get an END before its NEW."""
+    run.refuse(on=True)
+    run.tell(Phase.NEW)
+    run.refuse(on=False)
+
+    run.tell(Phase.END, 2, 1004.0)
+    run.settle()
+    assert [] == run.steps()
+
+    run.journal.retry()
+    run.tell(Phase.NEW, event=OTHER)
+    run.settle()
+    run.settle()
+
+    assert [(EVENT, "new", 1), (EVENT, "end", 2), (OTHER, "new", 1)] == run.steps()
+    assert [(OTHER,)] == query(run.state, "SELECT id FROM open_events")
+
+
+def test_what_waits_in_memory_is_bounded(run: Run) -> None:
+    """Beyond the bound the newest is given up and counted: what was begun keeps its beginning."""
+    run.refuse(on=True)
+    run.tell(Phase.NEW)
+    for rev in range(2, REFUSED_MAX + 5):
+        run.tell(Phase.UPDATE, rev, 1000.0 + rev)
+    run.settle()
+
+    assert 4 == run.journal.lost
+
+    run.refuse(on=False)
+    run.journal.retry()
+    run.settle()
+    assert list(range(1, REFUSED_MAX + 1)) == [rev for _, _, rev in run.steps()]
+
+
+def test_an_error_of_ours_in_what_waited_is_told(run: Run) -> None:
+    """A write that is wrong in itself is no refusal: the supervisor ends the process for it."""
+    run.refuse(on=True)
+    run.tell(Phase.NEW)
+    run.refuse(on=False)
+    run.database._connection.execute("DROP TABLE open_events")
+    run.database._connection.execute("CREATE TABLE open_events (id TEXT CHECK (id = 'none')) STRICT")
+    run.database._connection.execute("ALTER TABLE open_events ADD COLUMN a TEXT")
+    run.database._connection.execute("ALTER TABLE open_events ADD COLUMN b TEXT")
+    run.database._connection.execute("ALTER TABLE open_events ADD COLUMN c TEXT")
+
+    run.journal.retry()
+    run.settle()
+
+    assert isinstance(run.journal.failure, sqlite3.IntegrityError)
+
+
+def test_nothing_refused_is_nothing_to_retry(run: Run) -> None:
+    """Retrying in health does nothing."""
+    run.journal.retry()
+    run.settle()
+
+    assert run.journal.refusal is None
+    assert [] == kept(run.state)
+
+
+def test_a_card_that_is_full_and_then_is_not(tmp_path: Path) -> None:
+    """On a real full file system nothing is lost either, and waiting callers are told."""
+    with small_disk(tmp_path / "card", 400) as card:
+        run = Run(card, Hands())
+        try:
+            filler = fill(card)
+            for number in range(200):
+                run.tell(Phase.NEW, event=f"{number:026d}")
+            run.settle()
+            assert "cannot be written" in str(run.journal.refusal)
+            with pytest.raises(StorageError, match=r"agent\.db: cannot be written"):
+                run.journal.closed(dataclasses.replace(RECORD, events=(EVENT,) * 2000))
+
+            filler.unlink()
+            run.journal.retry()
+            run.settle()
+
+            assert [f"{number:026d}" for number in range(200)] == [name for name, _, _ in run.steps()]
+        finally:
+            run.database.close()
