@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.app.reporter import Stock
 from agent.clips import recovery, retention, store
 from agent.device import health
+from agent.errors import StorageError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -58,14 +59,19 @@ class Housekeeping:
         """Delete what must go; `in_use` is the clip under way.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the disk refuses, or does not answer.
         """
         rows = self._journal.ask(store.clips)
         free = health.free_bytes(self._directory)
+        if rows and free is None:
+            raise StorageError(
+                f"{self._directory}: its file system does not answer, so no clip is deleted",
+                fix="see that the directory exists and its disk is mounted",
+            )
         plan = retention.plan_retention(
             rows,
             now=self._clock.stamp(),
-            free_bytes=free if free is not None else 0,
+            free_bytes=free or 0,
             settings=self._settings.clips,
             in_use={in_use} if in_use else set(),
         )

@@ -1,0 +1,309 @@
+"""Housekeeping: clips that a power cut broke, clips that must go, files that went by themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from app_parts import Hands, kept, query, settings
+from clips_footage import decoded, encoded, small_disk
+
+from agent.app import journal
+from agent.app.announcer import Announcer
+from agent.app.housekeeping import Housekeeping
+from agent.app.journal import Journal
+from agent.app.reporter import Reporter, topics
+from agent.backbone import outbox
+from agent.clips import store
+from agent.clips.journal import OpenClip
+from agent.clips.writer import ClipWriter
+from agent.database import Database
+from agent.errors import StorageError
+from agent.types import ClipRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+EVENT = "01KAMZ6T3QW8E2R5T7Y9V1J3P5"
+
+
+class Kit:
+    """What housekeeping works with, over the state in `directory`."""
+
+    def __init__(self, directory: Path, clock: Hands | None = None, **clips: Any) -> None:  # noqa: ANN401 - any key
+        self.state = directory
+        self.clock = clock or Hands()
+        chosen = settings(directory, clips=clips)
+        self.directory = chosen.clips_dir
+        self.directory.mkdir(exist_ok=True)
+        self.database = Database(directory / "agent.db", (outbox.SCHEMA, store.SCHEMA, journal.SCHEMA))
+        messages = outbox.Outbox(chosen.outbox, topics(chosen))
+        stream = self.database.submit(messages.open_stream).result()
+        reporter = Reporter(chosen, topics(chosen), self.clock, stream, "ssdlite")
+        self.journal = Journal(self.database, messages, reporter, self.clock, lambda: None)
+        numbers = count(1)
+        self.announcer = Announcer(
+            reporter, self.journal, lambda: f"{next(numbers):026d}", self.journal.left_alarms()
+        )
+        self.housekeeping = Housekeeping(chosen, self.journal, reporter, self.announcer, self.clock)
+
+    def intent(self, number: int, started: float = 900.0) -> OpenClip:
+        """A clip that was begun: its row is there, its file is not yet."""
+        name = f"{number:026d}"
+        clip = OpenClip(name, f"{name}.mp4", (EVENT,), started, self.clock.boot, None, "none",
+                        "h264", 320, 240, "none")  # fmt: skip
+        self.journal.opened(clip)
+        return clip
+
+    def clip(self, number: int, started: float = 900.0) -> ClipRecord:
+        """A clip that is complete, file and row and message."""
+        intent = self.intent(number, started)
+        writer = ClipWriter(self.directory / intent.path, FOOTAGE.info, 2.0)
+        for packet in FOOTAGE.packets:
+            writer.packet(packet)
+        written = writer.close()
+        record = ClipRecord(
+            **dataclasses.asdict(intent),
+            duration=written.duration,
+            bytes=written.bytes,
+            sha256=written.sha256,
+        )
+        self.journal.closed(record)
+        return record
+
+    def cut(self, number: int) -> OpenClip:
+        """A clip under way when the power went: whole GOPs and the beginning of another."""
+        intent = self.intent(number)
+        path = self.directory / intent.path
+        writer = ClipWriter(path, FOOTAGE.info, 1.0)
+        for packet in FOOTAGE.packets[:35]:
+            writer.packet(packet)
+        writer.abandon()
+        with path.open("ab") as file:
+            file.write(b"\0\0\x40\0moof half of it")
+        return intent
+
+    def end(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def said(self) -> list[tuple[str, str]]:
+        """Every message in the outbox as (what, about)."""
+        self.database.submit(lambda _: None).result()
+        return [(m["state"], m.get("clip") or m["code"]) for m in kept(self.state)]
+
+    def files(self) -> list[str]:
+        """What lies in the directory of clips."""
+        return sorted(path.name for path in self.directory.iterdir())
+
+
+FOOTAGE = encoded(pictures=60, gop=10)
+
+
+def name(number: int) -> str:
+    return f"{number:026d}"
+
+
+@pytest.fixture
+def open_kit(tmp_path: Path) -> Iterator[Callable[..., Kit]]:
+    """Kits over one state; all are closed at the end."""
+    kits: list[Kit] = []
+
+    def make(clock: Hands | None = None, **clips: Any) -> Kit:  # noqa: ANN401 - any key
+        kits.append(Kit(tmp_path, clock, **clips))
+        return kits[-1]
+
+    yield make
+    for kit in kits:
+        kit.end()
+
+
+def test_a_clip_cut_by_power_is_announced_once(open_kit: Callable[..., Kit]) -> None:
+    """It plays up to its last whole GOP, says that it is truncated, and is no news at the next start."""
+    first = open_kit()
+    first.cut(1)
+    first.end()
+
+    for boot in ("bbbbbbbb", "cccccccc"):
+        later = open_kit(Hands(boot=boot))
+        later.housekeeping.recover()
+        said = later.said()
+        later.end()
+
+    assert [("available", name(1))] == said
+    (message,) = kept(later.state)
+    assert (True, [EVENT], "aaaaaaaa", 900.0) == tuple(
+        message[key] for key in ("truncated", "events", "boot", "mono0")
+    )
+    pictures = decoded(later.directory / f"{name(1)}.mp4")
+    assert 30 == len(pictures)
+    assert pytest.approx(3.0, abs=0.05) == message["dur"]
+
+
+def test_a_file_without_a_row_is_adopted(open_kit: Callable[..., Kit]) -> None:
+    """A clip that plays is evidence even where the database was lost: it is entered and announced."""
+    first = open_kit()
+    first.cut(1)
+    first.end()
+    (first.state / "agent.db").unlink()
+
+    later = open_kit()
+    later.housekeeping.recover()
+
+    assert [("available", name(1))] == later.said()
+    assert [(name(1),)] == query(later.state, "SELECT id FROM clips")
+
+
+def test_an_intent_without_a_file_is_dropped(open_kit: Callable[..., Kit]) -> None:
+    """A clip that came to nothing says nothing."""
+    kit = open_kit()
+    kit.intent(1)
+
+    kit.housekeeping.recover()
+
+    assert [] == kit.said()
+    assert [] == query(kit.state, "SELECT id FROM open_clips")
+
+
+def test_a_file_that_went_by_itself_is_told(open_kit: Callable[..., Kit]) -> None:
+    """Its clip is erased with a message, and an alarm says so until the next start finds all in place."""
+    kit = open_kit()
+    gone, stays = kit.clip(1), kit.clip(2)
+    (kit.directory / gone.path).unlink()
+
+    kit.housekeeping.recover()
+
+    assert [
+        ("available", gone.id),
+        ("available", stays.id),
+        ("erased", gone.id),
+        ("raised", "clips.lost"),
+    ] == kit.said()
+    assert "missing" == kept(kit.state)[2]["why"]
+    assert ("clips.lost",) == kit.announcer.alarms
+    kit.end()
+
+    later = open_kit()
+    later.housekeeping.recover()
+    assert ("cleared", "clips.lost") == later.said()[-1]
+    assert [(stays.id,)] == query(later.state, "SELECT id FROM clips")
+
+
+def test_a_file_that_cannot_be_read_stays(open_kit: Callable[..., Kit]) -> None:
+    """A disk that refuses to read is no reason to delete: file and intent wait for the next start."""
+    kit = open_kit()
+    intent = kit.intent(1)
+    (kit.directory / intent.path).mkdir()
+
+    kit.housekeeping.recover()
+
+    assert [] == kit.said()
+    assert [(intent.id,)] == query(kit.state, "SELECT id FROM open_clips")
+    assert [intent.path] == kit.files()
+
+
+def test_retention_erases_row_message_and_file(open_kit: Callable[..., Kit]) -> None:
+    """The oldest goes: out of the index with a message, then the file, then its last trace."""
+    clock = Hands()
+    kit = open_kit(clock, retention_h=1)
+    old, young = kit.clip(1, 900.0), kit.clip(2, 4000.0)
+    clock.t = 900.0 + 3600 + 60
+
+    kit.housekeeping.run(None)
+
+    assert ("erased", old.id) == kit.said()[-1]
+    assert [young.path] == kit.files()
+    assert [(young.id,)] == query(kit.state, "SELECT id FROM clips")
+    assert [] == query(kit.state, "SELECT path FROM garbage")
+    assert kit.housekeeping.stock is not None
+    assert (1, young.bytes) == (kit.housekeeping.stock.clips, kit.housekeeping.stock.bytes)
+
+
+def test_nothing_goes_while_there_is_room(open_kit: Callable[..., Kit]) -> None:
+    """Young clips on a large disk stay, and are counted."""
+    kit = open_kit()
+    records = [kit.clip(1), kit.clip(2)]
+
+    kit.housekeeping.run(None)
+
+    assert ["available", "available"] == [what for what, _ in kit.said()]
+    assert kit.housekeeping.stock is not None
+    assert (2, sum(r.bytes for r in records)) == (
+        kit.housekeeping.stock.clips,
+        kit.housekeeping.stock.bytes,
+    )
+
+
+def test_the_clip_under_way_never_goes(open_kit: Callable[..., Kit]) -> None:
+    """However crowded it is, what is being written is left alone."""
+    kit = open_kit(max_mb=0.0001)
+    one, two = kit.clip(1), kit.clip(2)
+
+    kit.housekeeping.run(two.id)
+
+    assert [two.path] == kit.files()
+    assert ("erased", one.id) == kit.said()[-1]
+
+
+@pytest.mark.parametrize("unlinked", [False, True], ids=["before the unlink", "after the unlink"])
+def test_a_deletion_that_was_cut_is_finished(open_kit: Callable[..., Kit], unlinked: bool) -> None:
+    """Killed between two of its steps, it goes on at the next start, without a second message."""
+    kit = open_kit()
+    clip = kit.clip(1)
+    kit.housekeeping._erase([clip], "retention")
+    if unlinked:
+        store.unlink_garbage(kit.directory, [clip.path])
+    kit.end()
+    assert [(clip.path,)] == query(kit.state, "SELECT path FROM garbage")
+
+    later = open_kit()
+    later.housekeeping.recover()
+
+    assert [("available", clip.id), ("erased", clip.id)] == later.said()
+    assert [] == later.files()
+    assert [] == query(later.state, "SELECT path FROM garbage")
+    assert () == later.announcer.alarms
+
+
+def test_a_disk_that_refuses_is_told_to_the_caller(tmp_path: Path) -> None:
+    """The error goes up, and nothing is half done: the clip is there, or its deletion is on its way."""
+    with small_disk(tmp_path / "card", 2000) as card:
+        kit = Kit(card, max_mb=0.0001)
+        try:
+            kit.clip(1)
+            kit.database._connection.execute("PRAGMA query_only=1")
+            with pytest.raises(StorageError, match=r"agent\.db: cannot be written"):
+                kit.housekeeping.run(None)
+            kit.database._connection.execute("PRAGMA query_only=0")
+            assert [f"{name(1)}.mp4"] == kit.files()
+        finally:
+            kit.end()
+
+
+def test_a_disk_that_does_not_answer_is_no_reason_to_delete(open_kit: Callable[..., Kit]) -> None:
+    """A card that was unmounted is told, and its clips stay in the index."""
+    kit = open_kit(reserve_mb=512)
+    clip = kit.clip(1)
+    kit.directory.rename(kit.state / "elsewhere")
+
+    with pytest.raises(StorageError, match="clips: its file system does not answer"):
+        kit.housekeeping.run(None)
+
+    assert [(clip.id,)] == query(kit.state, "SELECT id FROM clips")
+    assert ["available"] == [what for what, _ in kit.said()]
+
+
+def test_without_clips_the_directory_need_not_exist(open_kit: Callable[..., Kit]) -> None:
+    """A kit that never recorded has nothing to keep house in."""
+    kit = open_kit()
+    kit.directory.rmdir()
+
+    kit.housekeeping.recover()
+    kit.housekeeping.run(None)
+
+    assert [] == kit.said()
+    assert kit.housekeeping.stock is not None
+    assert 0 == kit.housekeeping.stock.clips
