@@ -1,0 +1,169 @@
+"""What is on the wire: which rows are in flight, which wait, how fast the backlog may go.
+
+A pure state machine: it is told what happened and when (seconds of any monotonic clock), and says what may
+happen next. Rows are known by their seq, publishes by the token of the link.
+
+A row is in one of four states: free (may be sent), in flight (sent, no PUBACK), held (the broker refused it
+or nobody listened; free again later), settled (the broker took it; until it is marked in the outbox, or
+until the platform confirms it).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from dataclasses import dataclass
+
+NOBODY_LISTENS = 0x10  # MQTT 5.0, 3.4.2.1: accepted, but there are no matching subscribers
+FIRST_REFUSAL = 0x80
+UNHEARD_RETRY_S = 30.0  # the platform will be back as one; half a minute is the fan-in of a broker restart
+REFUSED_RETRY_S = 300.0  # not authorised, quota …: a person has to change something first
+HELD_MAX = 1000  # with more rows held than this, all wait: asking for each of them in turn is no use
+STALLED_S = 60.0  # a broker that answers pings and acknowledges nothing for so long is given up
+RESEND_MIN_S = 10.0  # without progress of the watermark; doubles with each resend
+RESEND_MAX_S = 600.0
+UNCONFIRMED_MAX = 2000  # rows sent ahead of the watermark; bounds memory and what a resend repeats
+BURST_S = 0.25  # the pace may be made up for this long, not longer
+RTT_SAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a PUBACK meant."""
+
+    seq: int | None
+    """The row, or None for a message that is no row."""
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    seq: int | None
+    sent: float
+
+
+class Wire:
+    """The state of one courier. `watermark`: a row that the broker took still waits for the platform."""
+
+    def __init__(self, *, watermark: bool, replay_per_s: float) -> None:
+        self._watermark = watermark
+        self._rate = replay_per_s
+        self._window = 0
+        self._mark = 0
+        self._flights: dict[int, _Flight] = {}
+        self._held: dict[int, float] = {}
+        self._settled: dict[int, float] = {}
+        self._allowance = 0.0
+        self._allowed_at = 0.0
+        self._progress = 0.0
+        self._resend_s = RESEND_MIN_S
+        self._rtt: deque[float] = deque(maxlen=RTT_SAMPLES)
+
+    @property
+    def mark(self) -> int:
+        """Rows below this number are backlog."""
+        return self._mark
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in flight."""
+        return not self._flights
+
+    @property
+    def settled(self) -> list[int]:
+        """Rows that the broker took, oldest answer first."""
+        return list(self._settled)
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """Median time from a publish to its PUBACK on this connection."""
+        return round(1000 * statistics.median(self._rtt), 1) if self._rtt else None
+
+    def connected(self, window: int, seq_next: int, now: float) -> None:
+        """A connection began. What is in the outbox already (below `seq_next`) is backlog."""
+        self._window = window
+        self._mark = seq_next
+        self._allowance, self._allowed_at = BURST_S * self._rate, now
+        self._rtt.clear()
+
+    def disconnected(self) -> None:
+        """The connection ended: what was in flight is free again."""
+        self._window = 0
+        self._flights.clear()
+
+    def sent(self, token: int, seq: int | None, now: float) -> None:
+        """A publish went out; `seq` is its row, None if it is no row."""
+        self._flights[token] = _Flight(seq, now)
+        if seq is not None and seq < self._mark:
+            self._allowance -= 1
+
+    def in_flight(self, token: int | None) -> bool:
+        """Whether this publish still waits for its PUBACK."""
+        return token in self._flights
+
+    def acked(self, token: int, reason: int, now: float) -> Answer | None:
+        """The broker answered. None if the publish is not of this connection, or was of QoS 0."""
+        flight = self._flights.pop(token, None)
+        if flight is None:
+            return None
+        self._rtt.append(now - flight.sent)
+        delivered = reason != NOBODY_LISTENS and reason < FIRST_REFUSAL
+        if flight.seq is not None:
+            if delivered:
+                if not self._settled:
+                    self._progress = now
+                self._settled[flight.seq] = now
+            else:
+                wait = UNHEARD_RETRY_S if reason == NOBODY_LISTENS else REFUSED_RETRY_S
+                self._held[flight.seq] = now + wait
+        return Answer(flight.seq, delivered)
+
+    def marked(self, seqs: list[int]) -> None:
+        """The outbox knows now that these rows were delivered."""
+        for seq in seqs:
+            self._settled.pop(seq, None)
+
+    def confirmed(self, watermark: int, now: float) -> None:
+        """The platform has stored all rows up to `watermark`."""
+        for seq in [seq for seq in self._settled if seq <= watermark]:
+            del self._settled[seq]
+        self._progress = now
+        self._resend_s = RESEND_MIN_S
+
+    def settled_for(self, now: float) -> float:
+        """Seconds since the oldest answer in `settled`; 0 when there is none."""
+        return now - next(iter(self._settled.values())) if self._settled else 0.0
+
+    def resend(self, seq_next: int, now: float) -> int:
+        """Free the unconfirmed rows if the platform has been silent for too long; how many it were."""
+        if not self._watermark or not self._settled or now - self._progress < self._resend_s:
+            return 0
+        count = len(self._settled)
+        self._settled.clear()
+        self._mark = seq_next
+        self._progress = now
+        self._resend_s = min(RESEND_MAX_S, 2 * self._resend_s)
+        return count
+
+    def stalled(self, now: float) -> bool:
+        """Whether the broker has left a publish unacknowledged for too long."""
+        return any(now - flight.sent > STALLED_S for flight in self._flights.values())
+
+    def busy(self, now: float) -> set[int]:
+        """Rows that are in flight or held."""
+        self._held = {seq: until for seq, until in self._held.items() if until > now}
+        in_flight = {flight.seq for flight in self._flights.values() if flight.seq is not None}
+        return in_flight | self._held.keys()
+
+    def room(self) -> int:
+        """How many rows may go out now. One place of the window is kept for birth and farewell."""
+        if len(self._held) >= HELD_MAX or (self._watermark and len(self._settled) >= UNCONFIRMED_MAX):
+            return 0
+        return max(0, min(self._window, max(1, self._window - 1)) - len(self._flights))
+
+    def replay_room(self, now: float) -> int:
+        """How many of the backlog may go out now."""
+        earned = (now - self._allowed_at) * self._rate
+        self._allowance = min(self._allowance + earned, max(1.0, BURST_S * self._rate))
+        self._allowed_at = now
+        return max(0, int(self._allowance))
