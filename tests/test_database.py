@@ -126,6 +126,32 @@ def test_a_failing_unit_takes_nothing_with_it(
     assert [1, 2] == numbers(database.path)
 
 
+def test_a_disk_that_refuses_takes_the_group_with_it(database: Database) -> None:
+    """Without room SQLite undoes the whole transaction, and every unit of it learns that; the next one works.
+
+    A unit that had failed by itself before keeps its own error.
+    """
+
+    def no_room(connection: sqlite3.Connection) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages}")
+        connection.execute("INSERT INTO item VALUES (2, ?)", ("x" * 100_000,))
+
+    release = hold(database)
+    before, wrong, refused, after = (
+        database.submit(work) for work in (insert(1), lambda _: 1 // 0, no_room, insert(3))
+    )
+    release.set()
+    for future in (before, refused, after):
+        with pytest.raises(StorageError, match=r"agent\.db: cannot be written \(database or disk is full\)"):
+            future.result(10)
+    with pytest.raises(ZeroDivisionError):
+        wrong.result(10)
+    database.submit(lambda c: c.execute("PRAGMA max_page_count=1000000")).result(10)
+    assert 4 == database.submit(insert(4)).result(10)
+    assert [4] == numbers(database.path)
+
+
 def test_a_cancelled_unit_is_not_run(database: Database) -> None:
     """Whoever gives up in time gets no row, and the writer goes on."""
     release = hold(database)

@@ -68,6 +68,14 @@ def test_a_past_moment_is_dated_back(wall: Callable[[float], None]) -> None:
     assert ("2026-11-22T11:59:20.250Z", 60.0) == (system.stamp(60).ts, system.stamp(60).mono)
 
 
+def test_unix_ms(wall: Callable[[float], None]) -> None:
+    """Identities are minted from the wall clock, from the time since boot while that was never set."""
+    wall(A_DAY.timestamp())
+    assert round(A_DAY.timestamp() * 1000) == SystemClock().unix_ms()
+    wall(NEVER_SET_BEFORE - 1)
+    assert 100_000 == SystemClock().unix_ms()
+
+
 @pytest.mark.parametrize("seconds", [0.0, 86400.0, NEVER_SET_BEFORE - 0.001])
 def test_a_clock_that_was_never_set_labels_nothing(wall: Callable[[float], None], seconds: float) -> None:
     """A kit that starts in 1970, or at its image's date, gives order but no date."""
@@ -90,7 +98,7 @@ def test_where_the_time_comes_from(
     wall: Callable[[float], None],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    disciplined: bool,  # noqa: FBT001 - a parameter of pytest
+    disciplined: bool,
     chip: str | None,
     expected: str,
 ) -> None:
@@ -124,6 +132,6 @@ def test_video_time() -> None:
     video = VideoClock()
     assert Stamp("00000000", 0.0, None, "none") == video.stamp()
     video.t = 12.3456
-    assert 12.3456 == video.mono()
+    assert (12.3456, 12346) == (video.mono(), video.unix_ms())
     assert Stamp("00000000", 12.346, None, "none") == video.stamp()
     assert Stamp("00000000", 5.0, None, "none") == video.stamp(5.0)
