@@ -414,6 +414,21 @@ def test_packets_that_only_the_ring_ever_had(bench: Bench) -> None:
     assert list(range(30)) == [round(p.t * 10) for p in bench.writers[0].packets]
 
 
+def test_an_event_after_an_outage_begins_a_clip_of_its_own(bench: Bench) -> None:
+    """What the source's end left unfinished is not gone on with when it returns much later."""
+    bench.shoot(10)
+    bench.recorder.event_opened("a", 0.9)
+    bench.recorder.event_closed("a", 0.9)
+    bench.recorder.interrupted()
+    bench.index += 600
+    bench.cut()
+    bench.shoot(5)
+    bench.recorder.event_opened("b", bench.now)
+    bench.shoot(10)
+    bench.recorder.close()
+    assert [(("a",), 1), (("b",), 1)] == [(r.events, r.part) for r in bench.journal.records]
+
+
 @st.composite
 def stories(draw: st.DrawFn) -> list[tuple[str, int, float]]:
     """What happens, in turn: (what, how many, seconds back)."""
@@ -456,8 +471,9 @@ def test_any_story(  # noqa: C901, PLR0912, PLR0915 - the story's steps, then ea
         t = max(0.0, bench.now - back)
         reach = bench.ring.preroll(t - 2.0)
         # An event that joins a clip takes its beginning as it finds it.
-        under_way[event] = max(t - 2.0, reach[0].t) if reach and not bench.recorder._recording else bench.now
         bench.recorder.event_opened(event, t)
+        joined = bench.recorder._part > 1 or bench.recorder._tail != event
+        under_way[event] = max(t - 2.0, reach[0].t) if reach and not joined else bench.now
 
     def finish(back: float) -> None:
         event = next(iter(under_way))

@@ -50,16 +50,17 @@ def test_tells_what_it_wrote(tmp_path: Path) -> None:
     ffmpeg_plays(path)
 
 
+@pytest.mark.parametrize("gop", [10, 200])
 @pytest.mark.parametrize(("sync_s", "loss"), [(2.0, 2.0), (3.5, 3.0), (0.1, 1.0), (60.0, 20.0)])
-def test_never_has_more_at_stake_than_agreed(tmp_path: Path, sync_s: float, loss: float) -> None:
-    """Between two syncs lie at most `sync_s` seconds of pictures, or one GOP."""
+def test_never_has_more_at_stake_than_agreed(tmp_path: Path, gop: int, sync_s: float, loss: float) -> None:
+    """Between two syncs lie at most `sync_s` seconds of pictures, or one fragment, however long the GOP."""
     diaries: list[Diary] = []
 
     def open_sink(path: Path) -> Diary:
         diaries.append(Diary(path))
         return diaries[0]
 
-    footage = long_footage(20)
+    footage = long_footage(20) if gop == 10 else encoded(pictures=200, gop=gop, b_frames=0)
     path = tmp_path / "clip.mp4"
     writer = ClipWriter(path, footage.info, sync_s, open_sink=open_sink)
     at_stake = []

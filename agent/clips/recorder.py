@@ -144,6 +144,8 @@ class Recorder:
 
     def event_opened(self, event: str, t: float) -> None:
         """An event began at `t` (in the past by the time that it took to find it)."""
+        if self._running is None and not self._open and t > self._until:
+            self._recording = False  # a source that went down let no packet end the recording
         self._open[event] = None
         if self._recording:
             self._join(event)

@@ -68,10 +68,11 @@ class ClipWriter:
         self._muxer.packet(packet)
         if self._first is None:
             self._first, self._last_t = packet, packet.t
-        now = float((packet.pts - self._first.pts) * self._time_base)
-        self._end = max(self._end, now + float(packet.duration * self._time_base))
+        shown = float((packet.pts - self._first.pts) * self._time_base)
+        self._end = max(self._end, shown + float(packet.duration * self._time_base))
         self._last_t = max(self._last_t, packet.t)
         if self._bytes > before:
+            now = float((packet.dts - self._first.dts) * self._time_base)
             fragment, self._whole = now - self._whole, now
             # All before this picture is written. The next chance comes one fragment on: too late if by then
             # more than sync_s would be at stake.
