@@ -56,10 +56,13 @@ class RtspCamera:
     """A camera of one H.264 file over RTSP with interleaved RTP (RFC 2326, 3550, 6184), round and round.
 
     Each connection ends after `pictures`: by closing, or (`hang`) by silence with the connection open.
+    NAL units of the type `without` are not sent.
     """
 
-    def __init__(self, video: Path, *, fps: float = 20, pictures: int = 1 << 30, hang: bool = False) -> None:
-        self._pictures = _annex_b(video)
+    def __init__(
+        self, video: Path, *, fps: float = 20, pictures: int = 1 << 30, hang: bool = False, without: int = 0
+    ) -> None:
+        self._pictures = [[u for u in units if u[0] & 31 != without] for units in _annex_b(video)]
         self._fps = fps
         self._limit = pictures
         self._hang = hang

@@ -280,7 +280,9 @@ def test_a_closed_source_yields_nothing(videos: Path) -> None:
 
 def test_a_large_picture_is_played(tmp_path: Path) -> None:
     """8K, a few pictures: the small plane is as small as ever."""
-    path = make(tmp_path / "8k.mp4", "-preset", "ultrafast", size="7680x4320", rate=5, seconds=0.4)
+    path = tmp_path / "8k.mp4"
+    grey = "color=gray:size=7680x4320:rate=5:duration=0.4"
+    ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", path)
     shown = frames(play(path))
     assert [(180, 320)] * 2 == [f.luma.shape for f in shown]
 
@@ -383,7 +385,7 @@ def test_a_file_without_a_picture_is_an_error(videos: Path, tmp_path: Path) -> N
     assert str(path) in error.value.problem
 
 
-@pytest.mark.parametrize("name", ["b.ts", "m4.mp4"])
+@pytest.mark.parametrize("name", ["b.ts", "b.mp4", "m4.mp4"])
 def test_damage_is_counted_and_survived(
     videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -398,3 +400,54 @@ def test_damage_is_counted_and_survived(
     assert broken.corrupt > 0
     assert 5 <= len(frames(items)) <= 20
     assert len([r for r in caplog.records if "skipped" in r.message and r.levelno == logging.WARNING]) == 1
+
+
+def test_a_stream_that_begins_amid_a_group_waits_for_its_key_frame(videos: Path, tmp_path: Path) -> None:
+    """What does not decode is neither shown nor recorded."""
+    path = tmp_path / "tail.mkv"
+    with av.open(str(videos / "b.mp4")) as whole, av.open(str(path), "w") as tail:
+        track = tail.add_stream_from_template(whole.streams.video[0])
+        for packet in list(whole.demux(video=0))[3:-1]:
+            packet.stream = track
+            tail.mux(packet)
+    items = play(path)
+    check_order(items)
+    assert (10, 10) == (len(packets(items)), len(frames(items)))
+    assert frames(items)[0].t == 0.0
+
+
+def test_a_stream_without_key_frames_is_given_up(tmp_path: Path) -> None:
+    """A minute without anything to decode is an error, not an endless wait."""
+    whole = make(tmp_path / "a.mp4", "-g", "1000", "-bf", "0", size="32x32", rate=60, seconds=11)
+    path = tmp_path / "blind.mkv"
+    with av.open(str(whole)) as container, av.open(str(path), "w") as tail:
+        track = tail.add_stream_from_template(container.streams.video[0])
+        for packet in list(container.demux(video=0))[1:-1]:
+            packet.stream = track
+            tail.mux(packet)
+    with pytest.raises(SourceError, match="no picture can be decoded from 600 packets"):
+        play(path)
+
+
+def test_new_parameters_beside_the_packets_are_a_new_stream(tmp_path: Path) -> None:
+    """FLV sends them as a record of their own."""
+    parts = [
+        make(tmp_path / f"{size}.flv", "-bf", "0", size=size, seconds=1).read_bytes()
+        for size in ("160x120", "96x64")
+    ]
+    header = 9 + 4  # FLV's own, and the size of the tag before the first
+    items = play(write(tmp_path / "both.flv", parts[0] + parts[1][header:]))
+    check_order(items)
+    assert [(160, 120), (96, 64)] == [(i.width, i.height) for i in infos(items)]
+    assert 20 == len(packets(items)) == decoded(items) == len(frames(items))
+    assert frames(items)[-1].t == pytest.approx(1.9, abs=0.01)
+
+
+def test_close_ends_a_replay_amid_the_file(videos: Path) -> None:
+    """At once, not at the end of the file."""
+    replay = source(videos / "b.mp4")
+    items = []
+    for item in replay.items():
+        items.append(item)
+        replay.close()
+    assert len(items) < 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
+import time
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from capture_videos import RtspCamera, ffmpeg, free_port, make
 
-from agent.capture.live import LiveSource, is_live
+from agent.capture.live import LiveSource, _Reader, is_live
 from agent.config import Capture, Mask
 from agent.device.clock import SystemClock
-from agent.errors import ConfigError
+from agent.errors import ConfigError, SourceLostError
 from agent.types import Frame, Packet, SourceDown, SourceItem, SourceUp, StreamInfo
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def test_a_camera_that_falls_silent_is_noticed(video: Path) -> None:
 
         items = until(silent, enough)
     assert downs(items) == 1
-    assert 0.8 < seen["gap"] < 2.0
+    assert 0.9 < seen["gap"] < 1.7
 
 
 def test_a_camera_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
@@ -203,3 +204,57 @@ def test_the_wait_grows_with_jitter() -> None:
     assert min(waits) >= 1.0
     assert 25 < max(waits) <= 30
     assert len(set(waits[10:])) > 150
+
+
+def test_a_consumer_that_lags_loses_nothing(video: Path) -> None:
+    """While analysis is busy the camera waits; no packet is left out of what is recorded."""
+    with RtspCamera(video, fps=200) as camera:
+        slow = live(camera.url)
+        dts: list[int] = []
+        for item in slow.items():
+            if isinstance(item, Packet):
+                dts.append(item.dts)
+                if len(dts) == 5:
+                    time.sleep(1.0)
+                if len(dts) == 150:
+                    slow.close()
+    # libav itself gives two packets of the beginning one dts now and then.
+    assert all(0 < b - a <= 450 for a, b in pairwise(dts))
+    assert 450 * 148 <= dts[-1] - dts[0] <= 450 * 149
+
+
+class BrokenClock(SystemClock):
+    """Fails after a while."""
+
+    left = 20
+
+    def mono(self) -> float:
+        """Until there is no time left."""
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("no time left")
+        return super().mono()
+
+
+def test_what_kills_the_reader_ends_the_source(video: Path) -> None:
+    """A thread does not die in silence: its error is raised where items are read."""
+    with RtspCamera(video) as camera:
+        source = LiveSource(Capture(source=camera.url), clock=BrokenClock())
+        with pytest.raises(RuntimeError, match="no time left"):
+            list(source.items())
+
+
+def test_a_device_that_hangs_is_noticed() -> None:
+    """A driver's call that never returns is not waited for."""
+    reader = _Reader("/dev/video-none", "cam", 0.1, CLOCK)
+    with pytest.raises(SourceLostError, match=r"no data for 0\.1 s"):
+        reader.packet(0.1)
+
+
+def test_data_without_pictures_is_an_outage(tmp_path: Path) -> None:
+    """Packets alone are no sign of life."""
+    whole = make(tmp_path / "a.h264", "-g", "1000", "-bf", "0", rate=20, seconds=3)
+    with RtspCamera(whole, without=5) as camera:
+        items = until(live(camera.url, stall_after_s=1.0), lambda items: downs(items) > 0)
+    assert isinstance(items[-1], SourceDown)
+    assert "no picture" in items[-1].reason

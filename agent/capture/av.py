@@ -97,6 +97,8 @@ class AvStream:
         self._held: list[Packet] = []
         self._began = False
         self._blind = 0
+        self.pictures = 0
+        """How many came out of the decoder."""
         self._shown: int | None = None
         self._next = 0
         self._sound_t = float("-inf")
@@ -140,7 +142,7 @@ class AvStream:
             SourceError: not one picture came out of the stream.
         """
         yield from self._drain()
-        if self._shown is None:
+        if not self.pictures:
             raise _no_picture(self._opened.name, "all its packets")
 
     def _renew(self, packet: AvPacket[VideoStream], data: bytes) -> Iterator[SourceItem]:
@@ -174,6 +176,7 @@ class AvStream:
             yield from self._held
             self._held.clear()
         for frame in frames:
+            self.pictures += 1
             yield from self._picture(frame)
 
     def _announce(self, frame: av.VideoFrame) -> Iterator[SourceItem]:

@@ -90,7 +90,7 @@ def open_live(
 
 def live_error(name: str, error: av.error.FFmpegError) -> SourceError:
     """What went wrong, without the URL that libav puts into its own text: it may hold a password."""
-    what = "no more data" if isinstance(error, av.error.ExitError) else error.strerror or "unknown error"
+    what = "no data in time" if isinstance(error, av.error.ExitError) else error.strerror or "unknown error"
     return SourceError(
         f"{name}: {what[:1].lower()}{what[1:]}", fix=_LIVE_FIX.get(type(error), _LIVE_FIX_ELSE)
     )

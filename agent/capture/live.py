@@ -16,7 +16,7 @@ from agent.capture.container import Opened, live_error, open_live
 from agent.capture.pipeline import Pipeline
 from agent.capture.timeline import Timeline
 from agent.errors import SourceError, SourceLostError
-from agent.types import Frame, SourceDown, SourceUp
+from agent.types import SourceDown, SourceUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 NETWORK_SCHEMES = ("rtsp", "rtsps", "tcp", "udp", "http", "https")
 QUEUE_PACKETS = 64  # two seconds at 30 fps: bounds memory when analysis lags; libav then stops reading
+QUEUE_RAW = 4  # a webcam's packets are raw pictures of up to 4 MB; its driver drops what is not fetched
 PUT_S = 0.25  # how soon a reader whose queue is full sees that it was stopped
 MARGIN_S = 0.5  # libav's own timeouts come first: they name the cause
 FIX_LOST = "check the camera, its cable and the network"
@@ -137,21 +138,30 @@ class LiveSource:
 
     def _watch(self, reader: _Reader, stream: AvStream, timeline: Timeline) -> Iterator[SourceItem]:
         stall_s = self._settings.stall_after_s
-        seen = self._clock.mono()
+        pictures, seen = 0, self._clock.mono()
+        arrived = seen
         while arrival := reader.packet(stall_s):
             packet, now = arrival
+            # After its timeout libav first hands out the packet that its parser still held.
+            if now - arrived >= stall_s:
+                raise _no_data(self._name, stall_s)
+            arrived = now
             for item in stream.feed(packet, now):
                 if self._down:
                     self._down = False
                     log.info("%s: pictures again", self._name)
                     yield SourceUp()
                 self._tries = 0
-                if isinstance(item, Frame):
-                    seen = now
                 yield item
             self._newest = timeline.newest
+            if stream.pictures > pictures:
+                pictures, seen = stream.pictures, now
             if now - seen > stall_s:
                 raise SourceLostError(f"{self._name}: data, but no picture for {stall_s:g} s", fix=FIX_LOST)
+
+
+def _no_data(name: str, seconds: float) -> SourceLostError:
+    return SourceLostError(f"{name}: no data for {seconds:g} s", fix=FIX_LOST)
 
 
 class _Reader(Thread):
@@ -164,7 +174,10 @@ class _Reader(Thread):
         self._stall_s = stall_s
         self._clock = clock
         self._stopped = Event()
-        self._queue: Queue[Opened | Arrival | BaseException | None] = Queue(QUEUE_PACKETS)
+        self._device = url.startswith("/dev/")
+        self._queue: Queue[Opened | Arrival | BaseException | None] = Queue(
+            QUEUE_RAW if self._device else QUEUE_PACKETS
+        )
 
     def run(self) -> None:
         """Until the connection ends or nobody wants it; whatever ends it is told to the consumer."""
@@ -213,7 +226,7 @@ class _Reader(Thread):
         try:
             item = self._queue.get(timeout=stall_s + MARGIN_S)
         except Empty:
-            raise SourceLostError(f"{self._source}: no data for {stall_s:g} s", fix=FIX_LOST) from None
+            raise _no_data(self._source, stall_s) from None
         if isinstance(item, BaseException):
             raise item
         return None if self._stopped.is_set() else item
@@ -227,7 +240,6 @@ class _Reader(Thread):
             return
 
     def _open(self) -> Opened:
-        device = self._url.startswith("/dev/")
         microseconds = str(int(self._stall_s * 1e6))
         options = {}
         if self._url.startswith("rtsp"):
@@ -236,7 +248,7 @@ class _Reader(Thread):
                 "allowed_media_types": "video",
                 "timeout": microseconds,
             }
-        if not device:
+        if not self._device:
             # Less than libav's own 5 s where even that is too long to find out what the stream is.
             options["analyzeduration"] = str(int(min(5.0, self._stall_s / 4) * 1e6))
         open_s = self._stall_s / 2  # for each of the two steps of opening
@@ -245,7 +257,7 @@ class _Reader(Thread):
             return open_live(
                 self._url,
                 self._source,
-                format_name="v4l2" if device else None,
+                format_name="v4l2" if self._device else None,
                 options=options,
                 open_s=open_s,
                 read_s=self._stall_s,
