@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from agent.backbone.publication import Publication
+    from agent.capture.source import Source
     from agent.types import SourceItem
+
+    Part = SourceItem | Source | Callable[[], object]
 
 SAMPLES = Path(__file__).parent.parent / "agent" / "samples"
 PEOPLE = SAMPLES / "demo_people.mp4"
@@ -92,36 +95,53 @@ class Hands:
 
 
 class Scripted:
-    """A source that yields what it is given, and calls what can be called; ends when closed."""
+    """A source that goes through a script and ends when it is closed.
+
+    A part of the script is an item, another source (played to its end), or something to call. `hold` is
+    called before each frame.
+    """
 
     corrupt = 0
 
-    def __init__(self, *script: SourceItem | Callable[[], object]) -> None:
-        self._items: queue.Queue[Any] = queue.Queue()
-        for item in script:
-            self._items.put(item)
+    def __init__(self, *script: Part, hold: Callable[[], object] = lambda: None) -> None:
+        self._parts: queue.Queue[Any] = queue.Queue()
+        self._hold = hold
         self._closed = threading.Event()
+        self.go_on(*script)
 
-    def give(self, *items: SourceItem | Callable[[], object]) -> None:
-        """Go on with these."""
-        for item in items:
-            self._items.put(item)
+    def go_on(self, *script: Part) -> None:
+        """Add to the script."""
+        for part in script:
+            self._parts.put(part)
 
     def items(self) -> Iterator[SourceItem]:
         """See Source."""
         while not self._closed.is_set():
             try:
-                item = self._items.get(timeout=0.02)
+                part = self._parts.get(timeout=0.02)
             except queue.Empty:
                 continue
-            if callable(item):
-                item()
+            if hasattr(part, "items"):
+                yield from self._play(part)
+            elif callable(part):
+                part()
             else:
-                yield item
+                yield from self._held(part)
 
     def close(self) -> None:
         """See Source."""
         self._closed.set()
+
+    def _play(self, source: Source) -> Iterator[SourceItem]:
+        for item in source.items():
+            if self._closed.is_set():
+                return
+            yield from self._held(item)
+
+    def _held(self, item: SourceItem) -> Iterator[SourceItem]:
+        if isinstance(item, Frame):
+            self._hold()
+        yield item
 
 
 def picture(width: int = 64, height: int = 48, level: int = 90) -> Picture:

@@ -183,6 +183,7 @@ class AnalysisStage(Stage):
             except queue.Empty:
                 break
             self._ledger.skip()
+        self._interrupted.clear()  # here, not where frames are taken: one from before the loss may wait still
         self._queue.put(frame)
 
     def interrupt(self) -> None:
@@ -204,7 +205,6 @@ class AnalysisStage(Stage):
                 continue
             if frame is None:
                 break
-            self._interrupted.clear()
             self._take(self._analyser.step(frame))
             self._last_t = frame.t
         self._finish()
