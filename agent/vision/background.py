@@ -29,6 +29,8 @@ class Background:
 
     def __init__(self, first: View) -> None:
         self.view = first
+        self.noise = 1.0
+        """Variance of its noise, as a share of a single picture's."""
 
     def due(self, t: float) -> bool:
         """Whether it is time to learn."""
@@ -37,7 +39,10 @@ class Background:
     def learn(self, now: View, foreign: NDArray[np.bool_]) -> None:
         """Take in `now`; `foreign`, per fine window, marks what does not belong to the view."""
         dt = now.t - self.view.t
-        share = np.full(now.blocks.shape, min(1.0, dt / MEMORY_S), np.float32)
+        # A young mean averages evenly: each picture counts as much as any before.
+        pace = min(1.0, max(dt / MEMORY_S, self.noise / (1 + self.noise)))
+        self.noise = (1 - pace) ** 2 * self.noise + pace**2
+        share = np.full(now.blocks.shape, pace, np.float32)
         share[:-1, :-1][foreign] = min(1.0, dt / FOREIGN_MEMORY_S)
         size = (now.fine.shape[1], now.fine.shape[0])
         wide = cv2.resize(share, size, interpolation=cv2.INTER_NEAREST)
@@ -48,3 +53,4 @@ class Background:
     def restart(self, now: View) -> None:
         """Take `now` for the view: the light is another, the old mean says nothing about it."""
         self.view = now
+        self.noise = 1.0

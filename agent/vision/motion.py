@@ -22,7 +22,8 @@ from agent.types import Motion
 from agent.vision.background import Background
 from agent.vision.illumination import Illumination
 from agent.vision.noise import NoiseFloor
-from agent.vision.regions import boxes, crop
+from agent.vision.occlusion import contours, lost_share
+from agent.vision.regions import area, box, crop, groups
 from agent.vision.shake import is_shake
 from agent.vision.structure import distance, view
 
@@ -38,9 +39,13 @@ GAP_S = 2.0  # after a longer pause, or a step back in time, the past says nothi
 WARM_UP_S = 1.0  # noise and background must have been seen once
 LAG_S = 0.2  # a walker moves a block in it, the sun does not
 HOLD_S = 0.25  # evidence in a row that makes an alarm; more than LAG_S
-MEMORY_S = 0.6  # evidence is remembered for so long at most: an alarm ends when its cause does
+LIGHT = 0.2  # share of contours lost below which it is light that moves
+PERSON = 0.38  # above which somebody stands there
+DOUBT_S = 0.6  # evidence in a row where neither is known, or the light changes: lamps ramp for less
+MEMORY_S = 1.0  # evidence is remembered for so long at most: an alarm ends when its cause does
 NEEDED = 2.0  # e-folds over the noise; still scenes stay below 1.7, persons give 3 to 5
-STRICT = 0.5  # more of it while the light changes: there is no background to ask
+STRICT = 1.0  # more of it while the light changes and just after: exposure and coder still follow
+CALM_S = 2.0  # until they have settled
 WIDE = 0.15  # share of windows disturbed that blocks the decision while the light changes
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
@@ -80,13 +85,36 @@ class MotionDetector:
         if t - self._since < WARM_UP_S or not evidence.any():
             self._alarmed = False
             return Motion((), changing)
-        held = evidence & (self._support >= max(HOLD_S, t - then.t + 0.04))  # 0.04: half a frame
-        regions = boxes(held, luma.shape, self._least)
-        if regions and not self._alarmed and is_shake(now, then, held):
+        found = [
+            g
+            for g in self._held(evidence, now, then, changing=changing)
+            if area(g, luma.shape) >= self._least
+        ]
+        if found and not self._alarmed and is_shake(now, then, np.logical_or.reduce(found)):
             self._support[:] = 0
-            regions = ()
-        self._alarmed = bool(regions)
-        return Motion(regions, changing, boxes(evidence, luma.shape, 0))
+            found = []
+        self._alarmed = bool(found)
+        raw = tuple(box(g, luma.shape) for g in groups(evidence))
+        return Motion(tuple(box(g, luma.shape) for g in found), changing, raw)
+
+    def _held(
+        self, evidence: NDArray[np.bool_], now: View, then: View, *, changing: bool
+    ) -> list[NDArray[np.bool_]]:
+        """Groups of windows whose evidence has lasted, for as long as they need."""
+        least = max(HOLD_S, now.t - then.t + 0.04)  # 0.04: half a frame
+        candidates = groups(evidence & (self._support >= least))
+        if not candidates:
+            return []
+        back = self._background
+        witness, lost = contours(now, back.view, self._pair_noise.fine, back.noise)
+        held = []
+        for group in candidates:
+            share = lost_share(group, witness, lost)
+            if share < LIGHT:
+                self._support[group] = 0
+            elif (share >= PERSON and not changing) or float(self._support[group].max()) >= DOUBT_S:
+                held.append(group)
+        return held
 
     def _begin(self, now: View, shape: tuple[int, ...]) -> None:
         self._shape = shape
@@ -98,18 +126,17 @@ class MotionDetector:
         self._background = Background(now)
         self._asked = now.t
         self._support = np.zeros((now.blocks.shape[0] - 1, now.blocks.shape[1] - 1), np.float32)
-        self._settling = False
+        self._settling, self._changed = False, now.t - CALM_S
         self._alarmed = False
 
     def _evidence(self, now: View, then: View, dt: float, *, changing: bool) -> NDArray[np.bool_]:
         """Which windows are evidence now; keeps the account of how long they have been."""
         score = self._fold(self._pair_noise.excess(distance(now, then), dt))
-        score -= self._needed
+        score -= self._needed + np.float32(STRICT * max(0.0, 1 - (now.t - self._changed) / CALM_S))
         if changing:
-            self._settling = True
+            self._settling, self._changed = True, now.t
             if np.count_nonzero(score > 0) > WIDE * score.size:
                 return np.zeros(score.shape, np.bool_)
-            score -= np.float32(STRICT)
         else:
             if self._settling:
                 self._settling = False

@@ -37,6 +37,11 @@ class NoiseFloor:
         self._own = np.zeros(windows, np.float32)
         self._common = [-np.inf, -np.inf]
 
+    @property
+    def fine(self) -> float:
+        """The common level of fine windows, levels²: about the variance of a pixel."""
+        return float(np.exp(self._common[0]))
+
     def excess(self, distance: Plane, dt: float) -> Plane:
         """Log of distance over noise, per window; learns from the distance on the way.
 

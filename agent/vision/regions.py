@@ -26,24 +26,29 @@ def crop(shape: tuple[int, ...]) -> tuple[slice, slice]:
     return sides[0], sides[1]
 
 
-def boxes(marked: NDArray[np.bool_], shape: tuple[int, ...], least: float) -> tuple[Box, ...]:
-    """One box around each group of marked windows that covers at least `least` of the picture.
+def groups(marked: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The marked windows in groups, each of the shape of `marked`.
 
-    `marked` has shape (rows - 1, cols - 1); `shape` is (height, width) of the lores plane. Windows that
-    touch or have one unmarked between them belong together: the two edges of a leg are one person.
+    Windows that touch or have one unmarked between them belong together: the two edges of a leg are one
+    person.
     """
     if not marked.any():
-        return ()
+        return []
+    count, labels = cv2.connectedComponents(cv2.dilate(marked.astype(np.uint8), _NEIGHBOURS))
+    return [marked & (labels == label) for label in range(1, count)]
+
+
+def area(marked: NDArray[np.bool_], shape: tuple[int, ...]) -> float:
+    """Share of the picture that the marked windows cover."""
+    return float(np.count_nonzero(marked)) * BLOCK * BLOCK / (shape[0] * shape[1])
+
+
+def box(marked: NDArray[np.bool_], shape: tuple[int, ...]) -> Box:
+    """The box around the marked windows; `shape` is (height, width) of the lores plane."""
     height, width = shape
     whole = crop(shape)
+    ys, xs = np.nonzero(marked)
+    x0, x1 = int(xs.min()) * BLOCK + _INSET, (int(xs.max()) + 2) * BLOCK - _INSET
+    y0, y1 = int(ys.min()) * BLOCK + _INSET, (int(ys.max()) + 2) * BLOCK - _INSET
     top, left = whole[0].start, whole[1].start
-    count, labels = cv2.connectedComponents(cv2.dilate(marked.astype(np.uint8), _NEIGHBOURS))
-    found = []
-    for label in range(1, count):
-        ys, xs = np.nonzero(marked & (labels == label))
-        if len(ys) * BLOCK * BLOCK < least * height * width:
-            continue
-        x0, x1 = left + int(xs.min()) * BLOCK + _INSET, left + (int(xs.max()) + 2) * BLOCK - _INSET
-        y0, y1 = top + int(ys.min()) * BLOCK + _INSET, top + (int(ys.max()) + 2) * BLOCK - _INSET
-        found.append(Box(x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height))
-    return tuple(found)
+    return Box((left + x0) / width, (top + y0) / height, (x1 - x0) / width, (y1 - y0) / height)
