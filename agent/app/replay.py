@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
@@ -26,10 +27,11 @@ from agent.ulid import ENTROPY_BYTES, ulid
 from agent.vision.detector import PersonDetector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from agent.backbone.drafts import Draft
+    from agent.capture.source import Source
     from agent.config import Settings
     from agent.types import EventChange
 
@@ -89,14 +91,12 @@ def replay_video(
     capture = settings.capture.model_copy(update={"source": str(video), "loop": False})
     with ExitStack() as stack:
         source = stack.enter_context(
-            closing(open_source(capture, masks=settings.privacy.masks, pace=speed, keep_packets=False))
+            closing(open_source(capture, masks=settings.privacy.masks, keep_packets=False))
         )
         annotator = None
         if outputs.annotate is not None:
             annotator = stack.enter_context(closing(Annotator(outputs.annotate, settings.capture.fps)))
-        for item in source.items():
-            if not isinstance(item, Frame):
-                continue
+        for item in _paced(source, speed):
             clock.t = item.t
             analysis = analyser.step(item)
             _count(summary, analysis)
@@ -109,6 +109,18 @@ def replay_video(
         for change in analyser.finish(clock.t):
             announcer.change(change)
     return summary
+
+
+def _paced(source: Source, speed: Literal["max", "real"]) -> Iterator[Frame]:
+    """The frames of `source`; at "real" speed none before its time."""
+    began: float | None = None
+    for item in source.items():
+        if not isinstance(item, Frame):
+            continue
+        if speed == "real":
+            began = time.monotonic() - item.t if began is None else began
+            time.sleep(max(0.0, began + item.t - time.monotonic()))
+        yield item
 
 
 def _count(summary: Summary, analysis: Analysis) -> None:
