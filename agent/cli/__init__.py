@@ -7,21 +7,18 @@ import sys
 from agent.cli.application import app
 from agent.errors import StairwellError
 
-__all__ = ["app", "main"]
+__all__ = ["INTERRUPTED", "app", "main"]
 
-INTERRUPTED = 130  # 128 + SIGINT, as every shell expects
-
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as every shell expects. It is Typer's own answer."""
 
 def main() -> None:
-    """Run the command line; an error for people is one line on stderr and its exit code."""
+    """Run the command line; an error for people is one line on stderr and its exit code.
+
+    Typer itself answers Ctrl-C, and ends quietly when the reader of our output has gone.
+    """
     try:
         app()
     except StairwellError as error:
         sys.stderr.write(f"stairwell: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output (`| head`) has gone: nothing is left to say to it.
-        sys.stderr.close()
-        sys.exit(0)

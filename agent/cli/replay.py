@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -84,6 +85,8 @@ def _writer(stack: ExitStack, path: Path | None) -> IO[str] | None:
     if path is None:
         return None
     if path == STDOUT:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # who reads along sees each line as it is said
         return sys.stdout
     try:
         return stack.enter_context(path.open("w", encoding="utf-8"))
