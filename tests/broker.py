@@ -142,6 +142,7 @@ class Authority:
         self.directory = directory
         self.ca = directory / "ca.pem"
         _openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=TestCA "
+                 "-addext keyUsage=critical,keyCertSign,cRLSign "
                  f"-keyout {directory}/ca.key -out {self.ca}")  # fmt: skip
 
     def issue(self, name: str, san: str = "", dates: tuple[str, str] | None = None) -> tuple[Path, Path]:
@@ -156,7 +157,8 @@ class Authority:
         config.write_text(
             f"[ca]\ndefault_ca=d\n[d]\ndatabase={database}\nnew_certs_dir={self.directory}\ndefault_md=sha256\n"
             "rand_serial=yes\npolicy=p\ndefault_days=365\nunique_subject=no\n[p]\ncommonName=supplied\n"
-            "[x]\nbasicConstraints=CA:FALSE\n" + (f"subjectAltName={san}\n" if san else "")
+            "[x]\nbasicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+            + (f"subjectAltName={san}\n" if san else "")
         )
         window = f"-startdate {dates[0]} -enddate {dates[1]}" if dates else ""
         _openssl(f"ca -batch -notext -config {config} -extensions x -cert {self.ca} {window} "

@@ -10,7 +10,6 @@ import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +32,7 @@ from agent.types import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from agent.backbone.drafts import Draft
 
@@ -299,7 +299,7 @@ def test_broker_tells_of_a_killed_kit(broker: Broker, listener: Listener, tmp_pa
     """After SIGKILL the will stands on `st`, with the session number of the birth."""
     program = tmp_path / "kit.py"
     program.write_text(textwrap.dedent(KIT_PROGRAM))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         [sys.executable, str(program), str(tmp_path / "kit.db"), str(broker.port)], env=environment
     ) as process:
@@ -388,6 +388,34 @@ def test_nonsense_on_ack_moves_nothing(kits: list[Kit], broker: Broker, tmp_path
     listener.publish(TOPICS.ack, json.dumps({"stream": stream, "seq": 1}).encode())
     wait_for(lambda: kit.waiting == 0)
     listener.close()
+
+
+def test_acks_of_a_forgotten_subscription_are_passed_over(kit: Kit, listener: Listener) -> None:
+    """The broker remembers that we once asked for them; with `puback` they mean nothing."""
+    kit.append(event(1))
+    wait_for(lambda: kit.waiting == 0)
+    stream = body(listener.of(TOPICS.st)[0])["stream"]
+    kit.courier._hear(
+        link_module.Received(
+            TOPICS.ack,
+            json.dumps({"stream": stream, "seq": 1}).encode(),
+            retain=False,
+            response_topic=None,
+            correlation=None,
+        )
+    )
+    kit.courier.wake()
+    time.sleep(0.3)
+
+    assert (
+        1 == kit.database.submit(lambda tx: tx.execute("SELECT count(*) FROM outbox").fetchone()[0]).result()
+    )
+
+
+def test_refused_subscription_is_logged(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
+    """Without its acks the kit would send everything again and again: a person must know."""
+    kit.courier._hear(link_module.Granted((0x87,)))
+    wait_for(lambda: "refuses our subscription" in caplog.text)
 
 
 def test_news_overtakes_a_paced_backlog(

@@ -10,7 +10,6 @@ import sys
 import textwrap
 from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +33,7 @@ from agent.types import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from agent.backbone.drafts import Draft
 
@@ -386,7 +386,7 @@ def test_nothing_that_was_appended_is_lost_by_kills(tmp_path: Path) -> None:
     program.write_text(textwrap.dedent(WRITER))
     told = subprocess.run(
         [sys.executable, str(program), str(path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -135,9 +135,10 @@ class Courier:
 
         Half of the time belongs to the rows, the rest to the farewell.
         """
-        self.wake()
+        self._woken.set()  # before the rest: what was appended last is looked for once more
         now = time.monotonic()
         self._closing = _Closing(why, half=now + timeout_s / 2, end=now + timeout_s)
+        self._events.put(None)
         if self._thread.ident is None:
             return True
         self._thread.join(timeout_s + LINK_END_S)
@@ -263,8 +264,11 @@ class Courier:
             self.delivery = replace(self.delivery, unheard=self.delivery.unheard + 1)
         elif answer.seq is not None:
             self.delivery = replace(self.delivery, taken=self.delivery.taken + 1)
+            self._more = True  # another of the same subject may have waited for this one
 
     def _heard_ack(self, payload: bytes) -> None:
+        if not self._watermark:  # the broker remembers a subscription of before the settings were changed
+            return
         try:
             ack = Ack.model_validate_json(payload)
         except ValidationError as error:

@@ -262,10 +262,7 @@ class Link:
         """Move bytes until the connection ends or is to be given up; why, if it is known here."""
         give_up = time.monotonic() + CONNACK_S
         while not self._stop.is_set():
-            try:
-                code = self._client.loop(LOOP_S)
-            except (ValueError, LookupError, AttributeError) as error:  # what paho's decoder doesn't catch
-                return Cause.PROTOCOL, f"unreadable packet: {error}"
+            code = self._client.loop(LOOP_S)
             if code == MQTTErrorCode.MQTT_ERR_PROTOCOL:
                 return Cause.PROTOCOL, "unreadable packet"
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -346,12 +343,16 @@ _KEEPALIVE = 0x8D
 def tls_context(settings: Backbone) -> ssl.SSLContext:
     """TLS 1.2 or newer, the broker's name checked, our certificate shown if there is one.
 
+    Certificates must keep to RFC 5280 (authority key identifier, key usage of the authority …).
+
     Raises:
         ConfigError: a file is missing, unreadable, or no certificate or key.
     """
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # Python 3.13 is strict by default: a fleet must not find out when its system is upgraded.
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
         if settings.cert_file is not None:
             context.load_cert_chain(settings.cert_file, settings.key_file)
     except OSError as error:
