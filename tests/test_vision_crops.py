@@ -72,6 +72,19 @@ def test_motion_is_looked_at_whole_with_a_margin() -> None:
     assert contains(small, Box(0.7, 0.7, 0.02, 0.02))
 
 
+def test_every_second_look_at_unknown_motion_is_wide() -> None:
+    """In the dark a hand may be all that moves visibly: the model sees the person round it, too."""
+    plan = planner(scan_s=1000.0)
+    hand = Box(0.5, 0.5, 0.12, 0.12)
+    plan.plan(0.0, (), (), (1920, 1080))
+    plan.plan(1.0, (), (), (1920, 1080))
+    sides = [plan.plan(2 + i / 10, [hand], (), (1920, 1080))[0].side for i in range(4)]
+    known = [plan.plan(3 + i / 10, [hand], [person(hand)], (1920, 1080))[0].side for i in range(4)]
+
+    assert sides[0] == sides[2] < sides[1] == sides[3] or sides[1] == sides[3] < sides[0] == sides[2]
+    assert {min(sides)} == set(known)
+
+
 def test_a_small_picture_bounds_the_square() -> None:
     """No square is larger than the picture's short side."""
     plan = planner()

@@ -43,17 +43,15 @@ class _Event:
     score: float
     top_score: float
     count: int
-    rev: int = 0
-    told_t: float = 0.0
-    told: tuple[float, int, Box] | None = None
+    told: tuple[float, int, Box]
     """Top score, count and box as the last change gave them."""
+    told_t: float = 0.0
+    rev: int = 0
     quality: float = 0.0
     """Of the best moment so far."""
 
     def news(self) -> bool:
         """Whether a reader would learn something."""
-        if self.told is None:
-            return True
         score, count, box = self.told
         return self.count > count or self.top_score >= score + SCORE_STEP or self.box.iou(box) < MOVED_IOU
 
@@ -136,9 +134,8 @@ class Lifecycle:
         if self._last_ended is not None:
             started = max(started, self._last_ended)
         self._last_number += 1
-        self._event = _Event(
-            self._last_number, started, t, persons[0].box, persons[0].score, 0.0, len(persons)
-        )
+        box, score, count = persons[0].box, persons[0].score, len(persons)
+        self._event = _Event(self._last_number, started, t, box, score, score, count, (score, count, box))
         return self._event
 
     def _end(self, event: _Event, t: float) -> EventChange:

@@ -23,12 +23,15 @@ SMALLEST = 300
 MARGIN = 0.25
 """Of the longer side, on each side: motion shows legs or an arm, and the model wants surroundings."""
 
+WIDE_MARGIN = 1.0
+"""The same for every second look at motion in which nobody is known yet: in the dark only a hand may show."""
+
 RECHECK_S = 1.0  # a person without motion is looked at this often: the tracker's lost_s is two of these
 CONFIRM_S = 0.3  # the same for a young track that is no person yet, so that it becomes one soon
 CONFIRM_FOR_S = 2.0  # and then no more: a coat that the model half believes in must not eat the budget
 BURST_S = 0.3  # of the budget may be spent at once: more would delay the frames behind this one
 COVERED = 0.9  # of a box inside a square: the square serves it
-TOUCHED = 0.3  # of a region inside a track's box, or the other way round: they are one thing
+TOUCHED = 0.15  # of a region inside a track's box, or the other way round: they are one thing
 GROW = 1.4  # a square may become so much larger to serve two boxes, before two squares are better
 OVERLAP = 0.15  # of a tile that two tiles of the scan share at least: a person on the seam is in one of them
 MEMORY_S = 2.0  # a region that nobody looked at for so long has waited long enough to go first
@@ -75,6 +78,7 @@ class CropPlanner:
         self._tiles: list[Square] = []
         self._tracks: dict[int, _Known] = {}
         self._recent: list[tuple[float, Box]] = []
+        self._wide = False
 
     def plan(
         self, t: float, regions: Sequence[Box], tracks: Sequence[Track], picture_size: tuple[int, int]
@@ -91,10 +95,13 @@ class CropPlanner:
         self._meet(t, tracks)
         scan = self._scan(t, width, height)
         chosen: list[Square] = []
+        self._wide = not self._wide
         for box in [*self._rechecks(t, tracks), *self._by_wait(t, _joined(regions, tracks))]:
             if any(_share(box, square.box(width, height)) >= COVERED for square in chosen):
                 continue
-            for square in _around(box, width, height):
+            known = any(_share(track.box, box) >= COVERED for track in tracks)
+            margin = MARGIN if known or not self._wide else WIDE_MARGIN
+            for square in _around(box, margin, width, height):
                 self._add(chosen, square, width, height)
         squares = (*scan, *chosen)
         self._note(t, [square.box(width, height) for square in squares], tracks)
@@ -155,13 +162,13 @@ def tiles(width: int, height: int) -> tuple[Square, ...]:
     return tuple(Square(at, 0, side) if width > height else Square(0, at, side) for at in starts)
 
 
-def _around(box: Box, width: int, height: int) -> tuple[Square, ...]:
+def _around(box: Box, margin: float, width: int, height: int) -> tuple[Square, ...]:
     """The square round a box with its margin; for a box longer than the picture's short side, tiles."""
     w, h = box.w * width, box.h * height
     short = min(width, height)
     if max(w, h) > short:
         return tuple(tile for tile in tiles(width, height) if tile.box(width, height).intersection(box) > 0)
-    side = min(short, max(SMALLEST, round(max(w, h) * (1 + 2 * MARGIN))))
+    side = min(short, max(SMALLEST, round(max(w, h) * (1 + 2 * margin))))
     x = round(box.x * width + w / 2 - side / 2)
     y = round(box.y * height + h / 2 - side / 2)
     return (Square(x, y, side).inside(width, height),)

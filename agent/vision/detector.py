@@ -17,6 +17,7 @@ from agent.types import Box, Detection
 from agent.vision.decode import DECODERS, Quantisation, suppress
 from agent.vision.models import load_card, verify
 from agent.vision.runtime import open_model
+from agent.vision.tone import clear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +96,7 @@ class PersonDetector:
         w, h = min(square.side, picture.width), min(square.side, picture.height)
         scale = self._card.side / square.side
         size = (_even(w * scale), _even(h * scale))
-        rows = self._infer(picture.rgb_scaled(square.x, square.y, w, h, size))
+        rows = self._infer(picture.rgb_scaled(square.x, square.y, w, h, size, clear))
         found = []
         for x1, y1, x2, y2, score in rows.tolist():
             cut = (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent.types import Box, Track
 from agent.vision.kalman import Axis
+from agent.vision.still import Signs, StillLife
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +34,9 @@ REACH = 1.0  # distance of the centres, in boxes, that still matches when the bo
 ALIKE = 2.0  # ratio of the heights that such a match allows
 STAYS = 0.5  # of person_score is enough for who is a person already: turned away, half behind the rail
 TINY = 1e-4  # of the picture: no box is smaller
-LOOKED = 0.6  # of a track's box that the detector must have seen, for a missing detection to mean anything
-COAST_S = 1.0  # time constant at which an unsupported track loses its speed: people stop, rarely vanish
+LOOKED = 0.8  # of a track's box that the detector must have seen, for a missing detection to mean anything
+COAST_S = 1.0  # time constant at which a track loses its speed while it is looked for in vain: a pillar
+REST_S = 0.2  # the same while nobody looks there: nobody looks where nothing moves
 FORGET = 5.0  # times lost_s: a track nobody looked at for so long is dropped all the same
 
 
@@ -46,12 +48,20 @@ class Tracker:
         self._tracks: list[_Tracked] = []
         self._last_id = 0
         self._t: float | None = None
+        self._still = StillLife(settings.person_score)
 
-    def step(self, detections: Sequence[Detection], t: float, looked: Sequence[Box]) -> tuple[Track, ...]:
+    def step(
+        self,
+        detections: Sequence[Detection],
+        t: float,
+        looked: Sequence[Box],
+        moving: Sequence[Box] | None = None,
+    ) -> tuple[Track, ...]:
         """Take the detections of the frame at `t` and the areas the detector looked at; all live tracks.
 
-        Boxes are in fractions of the picture; a `t` before the last one counts as the last. The tracks come
-        in the order of their ids.
+        `moving` are the areas that move; without it nothing is muted for standing still. Boxes are in
+        fractions of the picture; a `t` before the last one counts as the last. The tracks come in the order
+        of their ids.
         """
         last = t if self._t is None else self._t
         self._t = t = max(t, last)
@@ -68,7 +78,8 @@ class Tracker:
         for detection in new:
             self._last_id += 1
             self._tracks.append(_Tracked(self._last_id, detection, t))
-        return tuple(track.public(self._settings, t) for track in self._tracks)
+        self._still.observe(t, moving, [(track.signs, track.box) for track in self._tracks])
+        return tuple(track.public(self._settings, self._still, t) for track in self._tracks)
 
     def _lost(self, track: _Tracked, t: float) -> bool:
         lost_s = self._settings.lost_s
@@ -84,8 +95,9 @@ class _Tracked:
         self.id = number
         self.seen_t = t
         self.missed_from: float | None = None
-        self._person = False
+        self._person = self._muted = self._watched = False
         self._hits = 1
+        self.signs = Signs(t, detection.box)
         self._scores = deque([detection.score], SCORES)
         box = detection.box
         w, h = max(box.w, TINY), max(box.h, TINY)
@@ -102,9 +114,10 @@ class _Tracked:
         """Go on to `t`."""
         box = self.box
         if self.seen_t < t - dt:
-            slower = math.exp(-dt / COAST_S)
-            for axis in (self._cx, self._cy, self._w, self._h):
-                axis.v *= slower
+            slower = math.exp(-dt / (COAST_S if self._watched else REST_S))
+            self._cx.v *= slower
+            self._cy.v *= slower
+            self._w.v = self._h.v = 0.0  # a size that goes on shrinking unseen ends as a dot
         self._cx.predict(dt, AGILITY * box.h)
         self._cy.predict(dt, AGILITY * box.h)
         self._w.predict(dt, GROWTH * box.w)
@@ -122,20 +135,24 @@ class _Tracked:
         self._hits += 1
         self.seen_t = t
         self.missed_from = None
+        self._watched = True
 
     def miss(self, t: float, looked: Sequence[Box]) -> None:
         """No detection is this track's; it counts when the detector looked here."""
         box = _inside(self.box)
-        seen = max((box.intersection(area) for area in looked), default=0.0)
-        if self.missed_from is None and looked and seen >= LOOKED * box.area:
+        self._watched = any(box.intersection(area) >= LOOKED * box.area for area in looked)
+        if self._watched and self.missed_from is None:
             self.missed_from = t
 
-    def public(self, settings: TrackerSettings, t: float) -> Track:
+    def public(self, settings: TrackerSettings, still: StillLife, t: float) -> Track:
         """What other rooms see."""
-        score = median(self._scores)
+        box, score, seen = _inside(self.box), median(self._scores), self.seen_t == t
+        if seen:
+            self._muted = still.mutes(self.signs, box, score, t)
         enough = settings.person_score * (STAYS if self._person else 1.0)
-        self._person = self._hits >= settings.min_hits and score >= enough
-        return Track(self.id, _inside(self.box), score, self._person, self.seen_t == t)
+        looks_so = self._hits >= settings.min_hits and score >= enough
+        self._person = looks_so and not self._muted
+        return Track(self.id, box, score, self._person, seen, looks_so and self._muted)
 
 
 def _associate(
