@@ -7,7 +7,7 @@ evidence: visits that follow so closely are one event. Pure; events of one kind 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agent.types import BestMoment, EventChange, Phase
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agent.config import EventSettings
     from agent.types import Box, Track
 
-KIND = "person"
+KIND: Final = "person"
 
 REACH_BACK_S = 10.0
 """How far before NEW an event may have started: a track may be doubtful for a while before it is a person,
