@@ -7,15 +7,12 @@ import sys
 import typer
 
 import pipeline
+import vision
 from agent.errors import StairwellError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("pipeline")(pipeline.main)
-
-
-@app.callback()
-def _root() -> None:
-    """A callback keeps `pipeline` a subcommand while it is the only one."""
+app.command("vision")(vision.main)
 
 
 if __name__ == "__main__":
