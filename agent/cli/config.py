@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated
 
 import typer
@@ -11,6 +12,8 @@ from rich.table import Table
 
 from agent.cli.options import ConfigFile, config_path
 from agent.config import Settings, load
+
+CREDENTIALS = re.compile(r"//[^/@]*@")
 
 app = typer.Typer(help="Look at and check the settings.", no_args_is_help=True)
 
@@ -22,16 +25,17 @@ def show(
 ) -> None:
     """Print the settings in force: defaults, the file over them, the environment over both.
 
-    A value that differs from its default is marked with a star.
+    A value that differs from its default is marked with a star. A password in an address is not shown.
     """
-    settings = load(config_path(config))
+    values = load(config_path(config)).model_dump(mode="json")
+    values["capture"]["source"] = CREDENTIALS.sub("//***@", values["capture"]["source"])
     if as_json:
-        typer.echo(settings.model_dump_json(indent=2))
+        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
     defaults = Settings.model_construct().model_dump(mode="json")
     table = Table("key", "value", "", box=None, pad_edge=False)
-    for section, values in settings.model_dump(mode="json").items():
-        for key, value in values.items():
+    for section, keys in values.items():
+        for key, value in keys.items():
             changed = value != defaults[section][key]
             table.add_row(f"{section}.{key}", json.dumps(value, ensure_ascii=False), "*" if changed else "")
     Console().print(table)
