@@ -64,7 +64,7 @@ class Capture(_Section):
     source: str = Field(
         default="/dev/video0",
         min_length=1,
-        description="a video file, rtsp://…, a V4L2 device such as /dev/video0, or synthetic:",
+        description="a video file, rtsp://… (http, tcp, udp), a V4L2 device as /dev/video0, or synthetic:",
     )
     fps: float = Field(
         default=10.0, gt=0, le=60, description="analysed frames per second; recording keeps every frame"

@@ -171,6 +171,7 @@ class StreamInfo:
     time_base: Fraction
     extradata: bytes
     rotation: int = 0
+    """Degrees counterclockwise (0, 90, 180, 270) that bring the coded picture upright; frames are upright."""
     """Degrees counterclockwise by which a player turns the picture: 0, 90, 180 or 270."""
 
 

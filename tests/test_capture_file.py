@@ -451,3 +451,18 @@ def test_close_ends_a_replay_amid_the_file(videos: Path) -> None:
         items.append(item)
         replay.close()
     assert len(items) < 5
+
+
+def test_a_title_in_another_code_page_is_no_obstacle(tmp_path: Path) -> None:
+    """Cameras in Ukraine write cp1251; the title is of no use here anyway."""
+    data = make(tmp_path / "a.mkv", "-metadata", "title=PIDJIZD").read_bytes()
+    path = write(tmp_path / "b.mkv", data.replace(b"PIDJIZD", "Під'їзд".encode("cp1251")))
+    assert len(frames(play(path))) == 20
+
+
+def test_a_stream_that_appears_later_is_no_obstacle(videos: Path, tmp_path: Path) -> None:
+    """A transport stream to which sound is added on the way plays to its end."""
+    sound = ("-f", "lavfi", "-i", "sine=duration=2", "-map", "0:v", "-map", "1:a")
+    ffmpeg("-i", videos / "b.mp4", *sound, "-c:v", "copy", tmp_path / "sound.ts")
+    data = (videos / "b.ts").read_bytes() * 20 + (tmp_path / "sound.ts").read_bytes()
+    assert len(frames(play(write(tmp_path / "both.ts", data)))) >= 395

@@ -109,8 +109,6 @@ class AvStream:
         Raises:
             SourceError: there are packets, but no picture comes out of them.
         """
-        if packet.size == 0:
-            return
         self._blind += 1
         if self._blind > BLIND_PACKETS:
             raise _no_picture(self._opened.name, f"{BLIND_PACKETS} packets")

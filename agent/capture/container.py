@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -28,6 +28,8 @@ USUAL_FPS = 25.0
 FASTEST_FPS = 240.0  # above this a rate is a time base that was taken for one
 # These carry no presentation times: with B-frames the order of the stamps is that of decoding.
 WITHOUT_PTS = frozenset({"avi", "h264"})
+# Titles are written in all code pages; before version 19 PyAV refuses a file for a byte that is no UTF-8.
+TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}  # noqa: PLR2004
 FIX_FILE = "give a video file that plays, e.g. in `ffplay`"
 
 
@@ -51,8 +53,18 @@ class Opened:
     """Seconds that the container promises."""
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
-        """The stream's packets, then one empty packet."""
-        return self.container.demux(self.stream)
+        """The stream's packets that hold anything.
+
+        Raises:
+            FFmpegError: reading failed.
+        """
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size:
+                    yield packet
+        except IndexError:
+            # PyAV trips at the end over streams that appeared amid the file; all was read by then.
+            return
 
     def close(self) -> None:
         """Let go of the file or connection; the decoder stays usable."""
@@ -67,7 +79,7 @@ def open_file(path: Path) -> Opened:
     """
     _check_file(path)
     try:
-        container = av.open(f"file:{path}", mode="r")
+        container = av.open(f"file:{path}", mode="r", **TAGS)
     except av.error.FFmpegError as error:
         raise _no_video(path, error) from None
     return describe(container, str(path))
@@ -82,7 +94,9 @@ def open_live(
         SourceError: nobody answers, or what answers is no video.
     """
     try:
-        container = av.open(url, mode="r", format=format_name, options=options, timeout=(open_s, read_s))
+        container = av.open(
+            url, mode="r", format=format_name, options=options, timeout=(open_s, read_s), **TAGS
+        )
     except av.error.FFmpegError as error:
         raise live_error(name, error) from None
     return describe(container, name)
