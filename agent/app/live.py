@@ -113,6 +113,7 @@ class Agent:
         if clips.seal == "none":
             log.warning('clips.seal = "none": a stolen card shows every clip; for development only')
         if not clips.enabled or refused:
+            self._announcer.alarm("clips.failed", active=False)  # what an earlier run left: nobody tries now
             return None
         directory = self._settings.clips_dir
         try:
