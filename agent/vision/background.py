@@ -3,25 +3,35 @@
 A running mean per pixel (halved plane). Where something foreign stands it learns slowly, elsewhere fast, and
 nowhere not at all: what stays becomes background within a minute, and a change of light never leaves it
 behind for good.
+
+Beside it stand a few memories: how the view looked in other light, and some time ago. A lamp has few states,
+so when one comes back the view is known at once, without whoever came in with it; and what only returns to an
+earlier look (a door that closes, light that leaves) is nothing new.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from agent.vision.structure import view_of
+from agent.vision.structure import distance, view_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.vision.structure import View
+    from agent.vision.structure import Plane, View
 
 LEARN_EVERY_S = 0.28  # three frames at 10 fps: the mean does not care, the processor does
 MEMORY_S = 4.0  # noise averages out over 40 frames; banding and auto exposure are followed
 FOREIGN_MEMORY_S = 20.0  # somebody who waits for the lift stays foreign for most of that time
+LIGHTS = 3  # memories of other light: lamp, daylight, infrared
+KEEP_EVERY_S = 20.0  # memories of the present light, two of them: longer than a door stands open
+MATURE = 0.2  # share of a single picture's noise below which a mean is worth remembering
+FAR = 1e6  # levels²: no memory
+KNOWN = 2.0  # median distance to a memory, over the noise, below which the light is the same
 
 
 class Background:
@@ -31,6 +41,13 @@ class Background:
         self.view = first
         self.noise = 1.0
         """Variance of its noise, as a share of a single picture's."""
+        self._lights: deque[View] = deque(maxlen=LIGHTS)
+        self._earlier: deque[View] = deque(maxlen=2)
+
+    @property
+    def looks(self) -> tuple[View, ...]:
+        """The view, now and some time ago, in the present light."""
+        return (self.view, *self._earlier)
 
     def due(self, t: float) -> bool:
         """Whether it is time to learn."""
@@ -49,8 +66,35 @@ class Background:
         wide *= now.fine - self.view.fine
         wide += self.view.fine
         self.view = view_of(np.asarray(wide, np.float32), now.t)
+        old = not self._earlier or now.t - self._earlier[-1].t >= KEEP_EVERY_S
+        if old and self.noise <= MATURE:
+            self._earlier.append(self.view)
 
-    def restart(self, now: View) -> None:
-        """Take `now` for the view: the light is another, the old mean says nothing about it."""
-        self.view = now
-        self.noise = 1.0
+    def restart(self, now: View, noise: float) -> None:
+        """The light is another: go on from the memory of it, or from `now` when there is none.
+
+        `noise` is the variance of a pixel of `now`.
+        """
+        if self.noise <= MATURE:
+            self._lights.append(self.view)
+        self._earlier.clear()
+        split = now.fine_windows
+        ranked = [(_middle(distance(now, light)[:split]), k) for k, light in enumerate(self._lights)]
+        best, which = min(ranked, default=(np.inf, 0))
+        if best <= KNOWN * noise:
+            self.view, self.noise = view_of(self._lights[which].fine, now.t), MATURE
+            del self._lights[which]
+        else:
+            self.view, self.noise = now, 1.0
+
+    def remembered(self, now: View) -> Plane:
+        """The least distance of `now` to any memory, flat as `View.mean`."""
+        least = np.full(now.mean.shape, FAR, np.float32)
+        for memory in (*self._lights, *self._earlier):
+            np.minimum(least, distance(now, memory), out=least)
+        return least
+
+
+def _middle(values: Plane) -> float:
+    at = values.size // 2
+    return float(np.partition(values, at)[at])

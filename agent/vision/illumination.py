@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SPAN_S = 0.4  # lamps ramp for 0.1 to 0.7 s; longer would keep the state after its end
 SHIFT = 0.08  # 8 %: banding and auto exposure stay below 5 %
 WIDE = 0.35  # share of blocks: a person near the camera covers a third
-MEDIAN_SHIFT = 0.06  # half the view by so much is no person either
+HALF_SHIFT, HALF = 0.06, 0.5  # half the view by less is no person either
 
 
 class Illumination:
@@ -34,10 +34,9 @@ class Illumination:
         past = self._past
         while len(past) > 1 and past[1][0] <= t - SPAN_S:
             past.popleft()
-        shift = np.abs(now - past[0][1]).ravel()
+        shift = np.abs(now - past[0][1])
         past.append((t, now))
-        middle = shift.size // 2
         return bool(
             np.count_nonzero(shift > SHIFT) > WIDE * shift.size
-            or np.partition(shift, middle)[middle] > MEDIAN_SHIFT
+            or np.count_nonzero(shift > HALF_SHIFT) > HALF * shift.size
         )

@@ -22,8 +22,8 @@ from agent.types import Motion
 from agent.vision.background import Background
 from agent.vision.illumination import Illumination
 from agent.vision.noise import NoiseFloor
-from agent.vision.occlusion import contours, lost_share
-from agent.vision.regions import area, box, crop, groups
+from agent.vision.occlusion import lost_share
+from agent.vision.regions import crop, groups
 from agent.vision.shake import is_shake
 from agent.vision.structure import distance, view
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from agent.config import MotionSettings
     from agent.types import Luma
+    from agent.vision.regions import Group
     from agent.vision.structure import Plane, View
 
 SMALLEST = 32  # pixels a side: one coarse window
@@ -41,6 +42,7 @@ LAG_S = 0.2  # a walker moves a block in it, the sun does not
 HOLD_S = 0.25  # evidence in a row that makes an alarm; more than LAG_S
 LIGHT = 0.2  # share of contours lost below which it is light that moves
 PERSON = 0.38  # above which somebody stands there
+NEW = 0.5  # share of windows that must differ from every memory of the view
 DOUBT_S = 0.6  # evidence in a row where neither is known, or the light changes: lamps ramp for less
 MEMORY_S = 1.0  # evidence is remembered for so long at most: an alarm ends when its cause does
 NEEDED = 2.0  # e-folds over the noise; still scenes stay below 1.7, persons give 3 to 5
@@ -83,36 +85,37 @@ class MotionDetector:
         changing = self._light.changing(now.blocks, t)
         evidence = self._evidence(now, then, dt, changing=changing)
         if t - self._since < WARM_UP_S or not evidence.any():
-            self._alarmed = False
+            self._known[:] = False
             return Motion((), changing)
-        found = [
-            g
-            for g in self._held(evidence, now, then, changing=changing)
-            if area(g, luma.shape) >= self._least
-        ]
-        if found and not self._alarmed and is_shake(now, then, np.logical_or.reduce(found)):
+        found = self._held(evidence, now, then, changing=changing)
+        if found and not self._known.any() and is_shake(now, then, found):
             self._support[:] = 0
             found = []
-        self._alarmed = bool(found)
-        raw = tuple(box(g, luma.shape) for g in groups(evidence))
-        return Motion(tuple(box(g, luma.shape) for g in found), changing, raw)
+        self._known[:] = False
+        for group in found:
+            self._known[group.span] |= group.marked
+        regions, raw = (tuple(g.box(luma.shape) for g in of) for of in (found, groups(evidence)))
+        return Motion(regions, changing, raw)
 
-    def _held(
-        self, evidence: NDArray[np.bool_], now: View, then: View, *, changing: bool
-    ) -> list[NDArray[np.bool_]]:
+    def _held(self, evidence: NDArray[np.bool_], now: View, then: View, *, changing: bool) -> list[Group]:
         """Groups of windows whose evidence has lasted, for as long as they need."""
         least = max(HOLD_S, now.t - then.t + 0.04)  # 0.04: half a frame
         candidates = groups(evidence & (self._support >= least))
-        if not candidates:
-            return []
-        back = self._background
-        witness, lost = contours(now, back.view, self._pair_noise.fine, back.noise)
-        held = []
+        candidates = [group for group in candidates if group.area(self._shape) >= self._least]
+        known = cv2.dilate(self._known.astype(np.uint8), _NEIGHBOURS) > 0
+        held = [g for g in candidates if known[g.span][g.marked].any()]
+        if len(held) == len(candidates):
+            return held
+        back, noise = self._background, self._pair_noise.fine
+        new = self._fold(self._back_noise.over(back.remembered(now))) > self._needed
         for group in candidates:
-            share = lost_share(group, witness, lost)
-            if share < LIGHT:
-                self._support[group] = 0
-            elif (share >= PERSON and not changing) or float(self._support[group].max()) >= DOUBT_S:
+            if known[group.span][group.marked].any():
+                continue
+            support = self._support[group.span]
+            share = min(lost_share(group, now, look, noise, back.noise) for look in back.looks)
+            if share < LIGHT or new[group.span][group.marked].mean() < NEW:
+                support[group.marked] = 0
+            elif (share >= PERSON and not changing) or float(support[group.marked].max()) >= DOUBT_S:
                 held.append(group)
         return held
 
@@ -126,8 +129,8 @@ class MotionDetector:
         self._background = Background(now)
         self._asked = now.t
         self._support = np.zeros((now.blocks.shape[0] - 1, now.blocks.shape[1] - 1), np.float32)
+        self._known = np.zeros(self._support.shape, np.bool_)
         self._settling, self._changed = False, now.t - CALM_S
-        self._alarmed = False
 
     def _evidence(self, now: View, then: View, dt: float, *, changing: bool) -> NDArray[np.bool_]:
         """Which windows are evidence now; keeps the account of how long they have been."""
@@ -140,7 +143,7 @@ class MotionDetector:
         else:
             if self._settling:
                 self._settling = False
-                self._background.restart(now)
+                self._background.restart(now, self._pair_noise.fine)
             due = self._background.due(now.t)
             if due or (score > 0).any():
                 foreign = self._foreign(now)

@@ -17,6 +17,7 @@ from agent.vision.structure import BLOCK, distance, view_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from agent.vision.regions import Group
     from agent.vision.structure import Plane, View
 
 STEPS = 4  # a shift of two pixels is right to a tenth after three
@@ -28,23 +29,29 @@ OUTLIER = 40.0  # levels: another moving thing must not pull the shift
 REMOVED = 0.4  # share of the distance that must go; noise and interpolation leave up to a half
 
 
-def is_shake(now: View, then: View, where: NDArray[np.bool_]) -> bool:
-    """Whether a shift of the whole picture explains the distance in the fine windows `where`."""
-    shift = _shift(now.fine, then.fine, where)
+def is_shake(now: View, then: View, suspects: list[Group]) -> bool:
+    """Whether a shift of the whole picture explains the distance in the suspected windows."""
+    shift = _shift(now.fine, then.fine, suspects)
     if not SMALLEST <= max(map(abs, shift)) <= LARGEST:
         return False
-    marked = where.ravel()
-    rest = distance(view_of(_moved(now.fine, shift), now.t), then)[: marked.size]
-    before = distance(now, then)[: marked.size]
-    return float(rest[marked].sum()) < (1 - REMOVED) * float(before[marked].sum())
+    rows, cols = now.blocks.shape[0] - 1, now.blocks.shape[1] - 1
+    rest, before = (
+        distance(of, then)[: rows * cols].reshape(rows, cols)
+        for of in (view_of(_moved(now.fine, shift), now.t), now)
+    )
+    left, whole = (sum(float(of[g.span][g.marked].sum()) for g in suspects) for of in (rest, before))
+    return left < (1 - REMOVED) * whole
 
 
-def _shift(fine: Plane, reference: Plane, where: NDArray[np.bool_]) -> tuple[float, float]:
-    """How far `fine` has moved against `reference` outside of `where`, in pixels; 0 where nothing tells."""
+def _shift(fine: Plane, reference: Plane, suspects: list[Group]) -> tuple[float, float]:
+    """How far `fine` has moved against `reference` beside the suspects, pixels; 0 where nothing tells."""
     scale = BLOCK // 2
     asked = np.ones(fine.shape, np.bool_)
-    for row, col in np.argwhere(where):
-        asked[row * scale : (row + 2) * scale, col * scale : (col + 2) * scale] = False
+    for group in suspects:
+        rows, cols = group.span
+        asked[rows.start * scale : (rows.stop + 1) * scale, cols.start * scale : (cols.stop + 1) * scale] = (
+            False
+        )
     asked[:BORDER] = asked[-BORDER:] = asked[:, :BORDER] = asked[:, -BORDER:] = False
     smooth = np.asarray(cv2.blur(reference, SMOOTHING), np.float32)
     slope_y, slope_x = (g[asked].astype(np.float64) for g in np.gradient(smooth))

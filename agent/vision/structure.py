@@ -105,14 +105,6 @@ def _covariance(now: View, then: View) -> Plane:
 
 def _both(fine: Plane, coarse: Plane) -> Plane:
     """Window means of two block planes, the fine scale of one and the coarse of the other, flat."""
-    inner = _pool(fine, 1)
-    wide = _pool(inner if coarse is fine else _pool(coarse, 1), 2)
+    inner = cv2.boxFilter(fine, -1, (2, 2), anchor=(0, 0))[:-1, :-1]
+    wide = cv2.boxFilter(coarse, -1, (4, 4), anchor=(0, 0))[:-3, :-3]
     return np.concatenate((inner.ravel(), wide.ravel()))
-
-
-def _pool(plane: Plane, step: int) -> Plane:
-    """The mean of each element with its neighbours `step` to the right, below, and both."""
-    pairs = plane[step:] + plane[:-step]
-    pairs = pairs[:, step:] + pairs[:, :-step]
-    pairs *= np.float32(0.25)
-    return pairs
