@@ -135,7 +135,11 @@ class TrackerSettings(_Section):
 class EventSettings(_Section):
     """The life of a person event."""
 
-    quiet_s: float = Field(default=6.0, gt=0, description="an event ends after this long without a person")
+    quiet_s: float = Field(
+        default=2.5,
+        gt=0,
+        description="an event ends after this long without a person; longer joins visits that follow close",
+    )
     update_s: float = Field(default=5.0, gt=0, description="at most one update per event in this time")
 
 

@@ -162,6 +162,18 @@ def test_a_person_who_stands_still_is_looked_at_each_second() -> None:
     assert max(b - a for a, b in pairwise(looks)) < 1.15
 
 
+def test_who_was_not_found_is_looked_for_again_soon() -> None:
+    """One look that misses a person must not bring the end of an event near."""
+    plan = planner(scan_s=1000.0)
+    past_the_scan(plan)
+    lost = Track(1, MAN, 0.8, person=True, seen=False)
+    looks = [i / 10 for i in range(5, 65) if plan.plan(i / 10, (), [lost], SIZE)]
+    found = [i / 10 for i in range(65, 105) if plan.plan(i / 10, (), [person()], SIZE)]
+
+    assert max(b - a for a, b in pairwise(looks)) < 0.45
+    assert min(b - a for a, b in pairwise(found)) > 0.95
+
+
 def test_a_doubtful_track_is_confirmed_soon_and_then_left() -> None:
     """Who was found standing is a person within a second; a coat does not eat the budget for ever."""
     plan = planner(scan_s=1000.0)

@@ -160,6 +160,14 @@ def test_another_size_is_another_thing() -> None:
     assert [1, 2] == [track.id for track in tracks]
 
 
+def test_a_part_of_a_person_is_no_second_one() -> None:
+    """Head and shoulders inside a person who is followed whole open no track of their own."""
+    tracker = Tracker(SETTINGS)
+    part = Box(0.42, 0.32, 0.06, 0.12)
+
+    assert [1] == [track.id for track in still(tracker, 0.0, 2.0, seen(), seen(part, 0.7))]
+
+
 def test_boxes_stay_in_the_picture() -> None:
     """Who walks out is followed to the border, not beyond."""
     tracker = Tracker(SETTINGS)

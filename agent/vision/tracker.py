@@ -31,6 +31,7 @@ GROWTH = 0.5  # how fast the size changes, as they come nearer
 SCORES = 7  # looks that the median is of: 0.7 s of motion, and one bad look in two changes nothing
 MIN_IOU = 0.2  # of a detection and a predicted box, to be one
 REACH = 1.0  # distance of the centres, in boxes, that still matches when the boxes do not overlap
+NESTED = 0.8  # of the smaller of two boxes inside the other opens no second track: a part is no person
 ALIKE = 2.0  # ratio of the heights that such a match allows
 STAYS = 0.5  # of person_score is enough for who is a person already: turned away, half behind the rail
 TINY = 1e-4  # of the picture: no box is smaller
@@ -76,8 +77,9 @@ class Tracker:
             track.miss(t, looked)
         self._tracks = [track for track in self._tracks if not self._lost(track, t)]
         for detection in new:
-            self._last_id += 1
-            self._tracks.append(_Tracked(self._last_id, detection, t))
+            if not any(track.seen_t == t and _nested(track.box, detection.box) for track in self._tracks):
+                self._last_id += 1
+                self._tracks.append(_Tracked(self._last_id, detection, t))
         self._still.observe(t, moving, [(track.signs, track.box) for track in self._tracks])
         return tuple(track.public(self._settings, self._still, t) for track in self._tracks)
 
@@ -183,6 +185,11 @@ def _fit(a: Box, b: Box, reach: float) -> float:
     dy = (a.y + a.h / 2 - b.y - b.h / 2) / max((a.h + b.h) / 2, TINY)
     distance = math.hypot(dx, dy)
     return 1 - distance / reach if distance < reach else 0.0
+
+
+def _nested(a: Box, b: Box) -> bool:
+    """Whether one box lies in the other: head and shoulders of a person who is followed whole."""
+    return a.intersection(b) >= NESTED * min(a.area, b.area)
 
 
 def _inside(box: Box) -> Box:
