@@ -12,13 +12,14 @@ __all__ = ["INTERRUPTED", "app", "main"]
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as every shell expects. It is Typer's own answer."""
 
+
 def main() -> None:
     """Run the command line; an error for people is one line on stderr and its exit code.
 
     Typer itself answers Ctrl-C, and ends quietly when the reader of our output has gone.
     """
     try:
-        app()
+        app(prog_name="stairwell")  # as `python -m agent` too
     except StairwellError as error:
         sys.stderr.write(f"stairwell: {error}\n")
         sys.exit(error.exit_code)
