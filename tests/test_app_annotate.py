@@ -74,7 +74,7 @@ def test_a_change_of_size_goes_into_the_same_video(tmp_path: Path) -> None:
     shown = draw(
         tmp_path / "out.mp4",
         analysis(frame(0, 0.0, picture(640, 480))),
-        analysis(frame(1, 0.1, picture(320, 240))),
+        analysis(frame(1, 0.1, picture(500, 400))),
     )
 
     assert [(480, 640, 3)] * 2 == [image.shape for _, image in shown]

@@ -122,6 +122,7 @@ def kit_settings(directory: Path, kit: str, port: int, **sections: dict[str, Any
         "kit": {"id": kit},
         "backbone": {"port": port, "heartbeat_s": 1, "will_delay_s": 0},
         "clips": {"post_roll_s": 1, "sync_s": 0.5},
+        "events": {"quiet_s": 6},  # on a loaded machine a visitor may go unseen for seconds
     }
     return settings(
         directory, **{s: {**fixed.get(s, {}), **sections.get(s, {})} for s in {*fixed, *sections}}

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from app_parts import BASE, LAMPS, PEOPLE, check, settings, toml
+from app_parts import BASE, LAMPS, PEOPLE, check, settings, toml, visit
 from capture_videos import ffmpeg, make
 from jsonschema import Draft202012Validator
 from rich.console import Console
@@ -175,16 +175,16 @@ def test_contract_schema(stairwell: Stairwell) -> None:
     assert contract.schema() == json.loads(stairwell.out)
 
 
-def test_replay_prints_json_lines_and_nothing_else(stairwell: Stairwell) -> None:
+def test_replay_prints_json_lines_and_nothing_else(stairwell: Stairwell, tmp_path: Path) -> None:
     """On stdout each line is a message; the summary is on stderr."""
-    assert 0 == stairwell("replay", PEOPLE, "--events", "-")
+    assert 0 == stairwell("replay", visit(tmp_path / "visit.mp4", 4.0), "--events", "-")
 
     messages = [json.loads(line) for line in stairwell.out.splitlines()]
     assert ["new", "end"] == [m["phase"] for m in messages if m.get("phase") in {"new", "end"}]
     for message in messages:
         del message["t"]
         check(message)
-    assert "demo_people.mp4: 27.0 s of video, 271 frames analysed" in stairwell.err
+    assert "visit.mp4: 3.9 s of video, 40 frames analysed" in stairwell.err
     assert stairwell.err.endswith(" 1 person event\n")
 
 
