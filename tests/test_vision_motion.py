@@ -124,6 +124,36 @@ def test_partial_lamp_with_shadow_edge_raises_nothing() -> None:
     assert [] == alarms(watch(scene, 12))
 
 
+def test_moving_wedge_of_door_light_raises_nothing() -> None:
+    """A door opens and closes: its light sweeps over wall and floor with a sharp edge."""
+    base = wall()
+    yy, xx = np.mgrid[0:HEIGHT, 0:WIDTH]
+    angle = np.arctan2(yy - 20.0, xx - 120.0)
+
+    def scene(t: float) -> NDArray[np.float64]:
+        opened = np.clip((t - 4) / 1.0, 0, 1) - np.clip((t - 8) / 1.0, 0, 1)
+        edge = np.clip((np.abs(angle - 1.2) - 0.5 * opened) / 0.02, -40, 40)
+        return base * (0.4 + 0.5 / (1 + np.exp(edge)) * (opened > 0.02))
+
+    assert [] == alarms(watch(scene, 12))
+
+
+def test_lamp_that_comes_back_is_known() -> None:
+    """In light seen before, somebody who came in with the lamp is found, and the lamp itself is not."""
+    base = wall()
+    field = 1 + 0.5 * np.sin(np.linspace(0, 4, WIDTH))
+
+    def scene(t: float) -> NDArray[np.float64]:
+        picture = base.copy()
+        walker(t, start=20.0, reflectance=0.12)(picture)
+        on = (t < 6) or (12 <= t < 16) or t >= 20.3
+        return picture * (0.55 * field if on else 0.15)
+
+    found = alarms(watch(scene, 24))
+    assert found
+    assert 20.0 <= found[0] <= 21.3
+
+
 def test_noise_that_doubles_raises_nothing() -> None:
     """Gain that steps up multiplies the noise of the whole view: that is no motion."""
     rng = np.random.default_rng(3)

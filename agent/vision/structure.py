@@ -68,9 +68,10 @@ def view_of(fine: Plane, t: float) -> View:
     """The view of an already halved plane."""
     blocks = block_mean(fine)
     mean = _both(blocks, blocks)
-    return View(
-        t, fine, blocks, mean, np.maximum(_both(block_mean(fine * fine), blocks * blocks) - mean * mean, 0)
-    )
+    variance = _both(block_mean(fine * fine), blocks * blocks)
+    variance -= mean * mean
+    np.maximum(variance, 0, out=variance)
+    return View(t, fine, blocks, mean, variance)
 
 
 def distance(now: View, then: View) -> Plane:
@@ -78,11 +79,18 @@ def distance(now: View, then: View) -> Plane:
     cov = _covariance(now, then)
     ratio = (now.mean + PEDESTAL) / (then.mean + PEDESTAL)
     gain = cov / (then.variance + QUANTISATION)
-    np.maximum(gain, ratio / GAIN_SLACK, out=gain)
-    np.minimum(gain, ratio * GAIN_SLACK, out=gain)
-    rest = now.variance - gain * (2 * cov - gain * then.variance)
+    np.maximum(gain, ratio * (1 / GAIN_SLACK), out=gain)
+    ratio *= GAIN_SLACK
+    np.minimum(gain, ratio, out=gain)
+    rest = gain * then.variance
+    cov *= 2
+    rest -= cov
+    rest *= gain
+    rest += now.variance
     np.maximum(rest, 0, out=rest)
-    rest /= 1 + gain * gain
+    gain *= gain
+    gain += 1
+    rest /= gain
     return rest
 
 
@@ -100,7 +108,8 @@ def block_mean(fine: Plane) -> Plane:
 
 def _covariance(now: View, then: View) -> Plane:
     product = _both(block_mean(now.fine * then.fine), now.blocks * then.blocks)
-    return np.asarray(product - now.mean * then.mean, np.float32)
+    product -= now.mean * then.mean
+    return product
 
 
 def _both(fine: Plane, coarse: Plane) -> Plane:
