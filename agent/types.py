@@ -248,6 +248,8 @@ class Track:
     """Whether a detection of this very frame supports it."""
     muted: bool = False
     """Whether it looks like a person but is held for a thing: it never moves."""
+    zones: tuple[str, ...] = ()
+    """The zones that its foot is in, in the order of the configuration."""
 
 
 ClockState = Literal["none", "saved", "rtc", "ntp"]
@@ -284,6 +286,9 @@ class EventChange:
     """The most persons seen together so far."""
     box: Box
     zones: tuple[str, ...] = ()
+    """The zones entered so far, in the order in which they were entered."""
+    dir: str | None = None
+    """The name of the direction in which a line was crossed last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,22 @@
 """Person tracks become events: one NEW, at most an UPDATE each few seconds, exactly one END.
 
-One event of the kind "person" is open while any person is in view, and for `quiet_s` after the last
+One event of a kind is open while any person gives evidence for it, and for `quiet_s` after the last
 evidence: visits that follow so closely are one event. Pure; events of one kind never overlap.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from agent.types import BestMoment, EventChange, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from agent.config import EventSettings
-    from agent.types import Box, Track
-
-KIND: Final = "person"
+    from agent.types import Box, EventKind, Track
 
 REACH_BACK_S = 10.0
 """How far before NEW an event may have started: a track may be doubtful for a while before it is a person,
@@ -37,14 +36,17 @@ class _Event:
     """The open event."""
 
     number: int
+    kind: EventKind
     started: float
     evidence: float
     box: Box
     score: float
     top_score: float
     count: int
-    told: tuple[float, int, Box]
-    """Top score, count and box as the last change gave them."""
+    told: tuple[float, Box, object]
+    """Top score, box, and whatever is news as soon as it differs, as the last change gave them."""
+    zones: tuple[str, ...] = ()
+    direction: str | None = None
     told_t: float = 0.0
     rev: int = 0
     quality: float = 0.0
@@ -52,16 +54,17 @@ class _Event:
 
     def news(self) -> bool:
         """Whether a reader would learn something."""
-        score, count, box = self.told
-        return self.count > count or self.top_score >= score + SCORE_STEP or self.box.iou(box) < MOVED_IOU
+        score, box, exact = self.told
+        better = self.top_score >= score + SCORE_STEP
+        return better or self.box.iou(box) < MOVED_IOU or self._exact() != exact
 
     def change(self, phase: Phase, t: float) -> EventChange:
         """The next revision."""
         self.rev += 1
-        self.told_t, self.told = t, (self.top_score, self.count, self.box)
+        self.told_t, self.told = t, (self.top_score, self.box, self._exact())
         return EventChange(
             event=self.number,
-            kind=KIND,
+            kind=self.kind,
             phase=phase,
             rev=self.rev,
             t=t,
@@ -71,7 +74,12 @@ class _Event:
             top_score=self.top_score,
             count=self.count,
             box=self.box,
+            zones=self.zones,
+            dir=self.direction,
         )
+
+    def _exact(self) -> tuple[int, tuple[str, ...], str | None]:
+        return self.count, self.zones, self.direction
 
 
 @dataclass(slots=True)
@@ -84,18 +92,36 @@ class _Visit:
 
 
 class Lifecycle:
-    """Opens, updates and ends person events."""
+    """Opens, updates and ends the events of one kind.
 
-    def __init__(self, settings: EventSettings) -> None:
+    `numbers` gives each event its number: kinds that are announced together share it. `reach_back_s` is how
+    far before NEW an event may have started.
+    """
+
+    def __init__(
+        self,
+        settings: EventSettings,
+        kind: EventKind = "person",
+        numbers: Iterator[int] | None = None,
+        reach_back_s: float = REACH_BACK_S,
+    ) -> None:
         self._settings = settings
+        self._kind: EventKind = kind
+        self._numbers = itertools.count(1) if numbers is None else numbers
+        self._reach_back_s = reach_back_s
         self._t: float | None = None
         self._event: _Event | None = None
-        self._last_number = 0
         self._last_ended: float | None = None
         self._visits: dict[int, _Visit] = {}
 
-    def step(self, tracks: Sequence[Track], t: float) -> tuple[list[EventChange], BestMoment | None]:
-        """Take the tracks of the frame at `t` seconds; a `t` before the last one counts as the last."""
+    def step(
+        self, tracks: Sequence[Track], t: float, *, holds: bool = True, direction: str | None = None
+    ) -> tuple[list[EventChange], BestMoment | None]:
+        """Take the tracks of the frame at `t` seconds; a `t` before the last one counts as the last.
+
+        Persons are evidence only while `holds`, and known all the same otherwise. `direction` is how one of
+        them crossed a line in this frame.
+        """
         t = self._advance(t)
         persons = [track for track in tracks if track.person and track.seen]
         self._visits = {track.id: self._visits.get(track.id) or _Visit(t) for track in tracks}
@@ -106,13 +132,15 @@ class Lifecycle:
         changes: list[EventChange] = []
         if self._event is not None and t - self._event.evidence >= self._settings.quiet_s:
             changes.append(self._end(self._event, t))
-        if not persons:
+        if not persons or not holds:
             return changes, None
         event = self._event or self._begin(persons, t)
         leading = max(persons, key=lambda track: (track.score * track.box.area, -track.id))
         event.evidence, event.box, event.score = t, leading.box, leading.score
         event.top_score = max(event.top_score, *(track.score for track in persons))
         event.count = max(event.count, self._together(t))
+        event.zones = tuple(dict.fromkeys(itertools.chain(event.zones, *(track.zones for track in persons))))
+        event.direction = direction or event.direction
         if event.rev == 0:
             changes.append(event.change(Phase.NEW, t))
         elif t - event.told_t >= self._settings.update_s and event.news():
@@ -130,12 +158,12 @@ class Lifecycle:
 
     def _begin(self, persons: list[Track], t: float) -> _Event:
         first = min(self._visits[track.id].first for track in persons)
-        started = max(first, t - REACH_BACK_S)
+        started = max(first, t - self._reach_back_s)
         if self._last_ended is not None:
             started = max(started, self._last_ended)
-        self._last_number += 1
-        box, score, count = persons[0].box, persons[0].score, len(persons)
-        self._event = _Event(self._last_number, started, t, box, score, score, count, (score, count, box))
+        box, score, number = persons[0].box, persons[0].score, next(self._numbers)
+        told = (score, box, None)
+        self._event = _Event(number, self._kind, started, t, box, score, score, len(persons), told)
         return self._event
 
     def _end(self, event: _Event, t: float) -> EventChange:
