@@ -165,12 +165,13 @@ def test_noise_that_doubles_raises_nothing() -> None:
     assert [] == alarms(answers)
 
 
-def test_shake_raises_nothing() -> None:
-    """A door that bangs shakes the camera by up to two pixels for half a second."""
+@pytest.mark.parametrize("swings_per_s", [0.9, 1.4, 3.7])
+def test_shake_raises_nothing(swings_per_s: float) -> None:
+    """A door that bangs lets the camera swing by up to three pixels, slowly on its cable or fast."""
     base = np.asarray(cv2.copyMakeBorder(wall(), 8, 8, 8, 8, cv2.BORDER_REFLECT))
 
     def scene(t: float) -> NDArray[np.float64]:
-        swing = 2.0 * np.sin((t - 5) * 23) * np.exp(-(t - 5) * 4) if t >= 5 else 0.0
+        swing = 3.0 * np.sin((t - 5) * swings_per_s * 2 * np.pi) * np.exp(-(t - 5) * 1.5) if t >= 5 else 0.0
         move = np.array([[1, 0, swing], [0, 1, swing * 0.5]])
         moved = cv2.warpAffine(base, move, (WIDTH + 16, HEIGHT + 16), borderMode=cv2.BORDER_REFLECT)
         return np.asarray(moved[8:-8, 8:-8])

@@ -1,0 +1,48 @@
+"""Structure: light leaves it alone, another thing does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agent.vision.structure import BLOCK, correlation, distance, view
+
+RNG = np.random.default_rng(3)
+SCENE = RNG.normal(0, 22, (96, 128)).cumsum(axis=1) * 0.25 + 110
+
+
+def shown(level: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(np.rint(level), 0, 255), np.uint8)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.6, 0), (1.3, -10), (1.0, 20)])
+def test_gain_and_offset_leave_no_distance(gain: float, offset: float) -> None:
+    """A lamp that scales and lifts the levels leaves the noise of rounding only."""
+    before, after = view(shown(SCENE), 0.0), view(shown(SCENE * gain + offset), 1.0)
+    assert float(np.median(distance(after, before))) < 1.0
+    assert float(np.median(correlation(after, before))) > 0.95
+
+
+def test_distance_is_the_same_both_ways() -> None:
+    """Something that comes and something that goes give like distances: the noise is in both pictures."""
+    other = SCENE.copy()
+    other[32:64, 40:80] = 60
+    here, there = view(shown(SCENE), 0.0), view(shown(other), 1.0)
+    assert float(distance(here, there).max()) == pytest.approx(float(distance(there, here).max()), rel=0.5)
+
+
+def test_flat_coat_before_a_textured_wall_is_seen() -> None:
+    """A gain of zero would explain it; the brightness does not allow that."""
+    coat = SCENE.copy()
+    coat[32:64, 40:80] = SCENE[32:64, 40:80].mean()
+    before, after = view(shown(SCENE), 0.0), view(shown(coat), 1.0)
+    fine = distance(after, before)[: after.fine_windows].reshape(96 // BLOCK - 1, 128 // BLOCK - 1)
+    assert float(fine[5, 6]) > 20 * float(np.median(fine))
+
+
+def test_shapes() -> None:
+    """Flat figures hold the fine windows first, then the coarse ones."""
+    of = view(shown(SCENE), 0.0)
+    assert (12, 16) == of.blocks.shape
+    assert 11 * 15 == of.fine_windows
+    assert 11 * 15 + 9 * 13 == of.mean.size
