@@ -51,9 +51,21 @@ def test_min_hits_is_obeyed() -> None:
     assert still(tracker, 0.4, 0.5, seen())[0].person
 
 
-def test_weak_detections_open_nothing() -> None:
-    """Boxes below the person score are for tracks that exist already."""
-    assert () == still(Tracker(SETTINGS), 0.0, 3.0, seen(score=0.4))
+def test_weak_detections_make_no_person() -> None:
+    """A box below the person score opens a doubtful track at most, a very weak one nothing."""
+    [doubtful] = still(Tracker(SETTINGS), 0.0, 3.0, seen(score=0.4))
+
+    assert not doubtful.person
+    assert () == still(Tracker(SETTINGS), 0.0, 3.0, seen(score=0.25))
+
+
+def test_doubt_does_not_delay_a_person() -> None:
+    """Who was seen badly for a second and then well is a person as soon as one who was seen well at once."""
+    tracker = Tracker(SETTINGS)
+    [doubtful] = still(tracker, 0.0, 1.0, seen(score=0.35))
+    [person] = still(tracker, 1.0, 1.2, seen(score=0.8))
+
+    assert (doubtful.id, True, 0.8) == (person.id, person.person, person.score)
 
 
 def test_weak_detections_keep_a_person() -> None:

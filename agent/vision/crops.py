@@ -32,7 +32,7 @@ CONFIRM_S = (
     0.3  # the same for who was not found at the last look, and for a young track that is no person yet
 )
 CONFIRM_FOR_S = 2.0  # and then no more: a coat that the model half believes in must not eat the budget
-BURST_S = 0.3  # of the budget may be spent at once: more would delay the frames behind this one
+BURST_S = 0.2  # of the budget, beside one look, may be spent at once: more would delay the frames behind
 COVERED = 0.9  # of a box inside a square: the square serves it
 TOUCHED = 0.15  # of a region inside a track's box, or the other way round: they are one thing
 GROW = 1.5  # a square may become so much larger to serve two boxes, before two squares are better
@@ -76,7 +76,7 @@ class CropPlanner:
     def __init__(self, settings: DetectorSettings) -> None:
         self._rate = settings.max_per_s
         self._scan_s = settings.scan_s
-        self._most = max(1.0, settings.max_per_s * BURST_S)
+        self._most = 1.0 + settings.max_per_s * BURST_S
         self._tokens = self._most
         self._t = 0.0
         self._scan_from: float | None = None

@@ -78,7 +78,7 @@ class StillLife:
                 signs.moved = t
 
     def mutes(self, signs: Signs, box: Box, score: float, t: float) -> bool:
-        """Whether the track that was found at `box` at `t` is a thing for now."""
+        """Whether the track that was found at `box` at `t`, and looks like a person, is a thing for now."""
         if self._blind:
             return False
         place = self._place(box)
@@ -86,8 +86,8 @@ class StillLife:
             place.seen = t
         if box.iou(signs.anchor) < WALKED_IOU:
             signs.anchor, signs.alive = box, t
-        elif place is None and signs.moved == t:
-            signs.alive = t
+        elif place is None and signs.moved is not None:
+            signs.alive = signs.moved if signs.alive is None else max(signs.alive, signs.moved)
         if signs.alive is None:
             if t - signs.born >= (MUTE_S if score >= self._sure else LEARN_S):
                 self._learn(place, box, t)

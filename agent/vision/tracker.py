@@ -1,7 +1,7 @@
 """Detections become tracks with stable ids, and tracks become persons.
 
 Association in two stages after ByteTrack (Zhang et al. 2022): strong detections first, then weak ones,
-which keep a known track alive but never open one. A track is judged only by frames in which the detector
+which keep a known person alive but never make one. A track is judged only by frames in which the detector
 looked at its place. Pure and deterministic: time comes in with the detections.
 """
 
@@ -33,6 +33,7 @@ MIN_IOU = 0.2  # of a detection and a predicted box, to be one
 REACH = 1.0  # distance of the centres, in boxes, that still matches when the boxes do not overlap
 NESTED = 0.8  # of the smaller of two boxes inside the other opens no second track: a part is no person
 ALIKE = 2.0  # ratio of the heights that such a match allows
+DOUBTFUL = 0.6  # of person_score opens a track that is no person yet: the detector shall look there again
 STAYS = 0.5  # of person_score is enough for who is a person already: turned away, half behind the rail
 TINY = 1e-4  # of the picture: no box is smaller
 LOOKED = 0.8  # of a track's box that the detector must have seen, for a missing detection to mean anything
@@ -69,10 +70,12 @@ class Tracker:
         dt = t - last
         for track in self._tracks:
             track.predict(t, dt)
-        strong = [d for d in detections if d.score >= self._settings.person_score]
-        weak = [d for d in detections if d.score < self._settings.person_score]
-        free, new = _associate(self._tracks, strong, t, reach=REACH)
-        free, _ = _associate(free, weak, t, reach=0.0)
+        score = self._settings.person_score
+        strong = [d for d in detections if d.score >= score]
+        weak = [d for d in detections if d.score < score]
+        free, new = _associate(self._tracks, strong, t, score, reach=REACH)
+        free, doubtful = _associate(free, weak, t, score, reach=0.0)
+        new += [d for d in doubtful if d.score >= DOUBTFUL * score]
         for track in free:
             track.miss(t, looked)
         self._tracks = [track for track in self._tracks if not self._lost(track, t)]
@@ -125,7 +128,7 @@ class _Tracked:
         self._w.predict(dt, GROWTH * box.w)
         self._h.predict(dt, GROWTH * box.h)
 
-    def update(self, detection: Detection, t: float) -> None:
+    def update(self, detection: Detection, t: float, person_score: float) -> None:
         """Take the detection that is this track's."""
         box = detection.box
         w, h = max(box.w, TINY), max(box.h, TINY)
@@ -133,6 +136,9 @@ class _Tracked:
         self._cy.update(box.y + box.h / 2, NOISE * h)
         self._w.update(w, NOISE * w)
         self._h.update(h, NOISE * h)
+        if detection.score >= person_score > max(self._scores) and not self._person:
+            self._scores.clear()  # it is seen well for the first time: what was seen badly before is no vote
+            self._hits = 0
         self._scores.append(detection.score)
         self._hits += 1
         self.seen_t = t
@@ -149,16 +155,16 @@ class _Tracked:
     def public(self, settings: TrackerSettings, still: StillLife, t: float) -> Track:
         """What other rooms see."""
         box, score, seen = _inside(self.box), median(self._scores), self.seen_t == t
-        if seen:
-            self._muted = still.mutes(self.signs, box, score, t)
-        enough = settings.person_score * (STAYS if self._person else 1.0)
+        enough = settings.person_score * (STAYS if self._person or self._muted else 1.0)
         looks_so = self._hits >= settings.min_hits and score >= enough
+        if seen:
+            self._muted = looks_so and still.mutes(self.signs, box, score, t)
         self._person = looks_so and not self._muted
-        return Track(self.id, box, score, self._person, seen, looks_so and self._muted)
+        return Track(self.id, box, score, self._person, seen, self._muted)
 
 
 def _associate(
-    tracks: list[_Tracked], detections: list[Detection], t: float, *, reach: float
+    tracks: list[_Tracked], detections: list[Detection], t: float, person_score: float, *, reach: float
 ) -> tuple[list[_Tracked], list[Detection]]:
     """Give each detection to the track that fits best; the tracks and the detections left over."""
     pairs = []
@@ -170,7 +176,7 @@ def _associate(
     free_tracks, free_detections = dict(enumerate(tracks)), dict(enumerate(detections))
     for _, i, j in sorted(pairs):
         if i in free_tracks and j in free_detections:
-            free_tracks.pop(i).update(free_detections.pop(j), t)
+            free_tracks.pop(i).update(free_detections.pop(j), t, person_score)
     return list(free_tracks.values()), list(free_detections.values())
 
 
