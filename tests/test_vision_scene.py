@@ -103,8 +103,8 @@ def test_dimmer_light_is_nothing() -> None:
 
 
 def test_infrared_is_nothing() -> None:
-    """The cut filter flips: other brightness, other contrast, the same stairwell."""
-    assert {} == told(watch(lambda t, base: 40 + (base - 16) * np.float32(0.7) if t >= 8 else base))
+    """The cut filter flips: as bright, a third of the contrast, the same stairwell."""
+    assert {} == told(watch(lambda t, base: 76 + (base - 16) * np.float32(0.35) if t >= 8 else base))
 
 
 def test_short_covering_is_not_believed() -> None:

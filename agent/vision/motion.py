@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 32  # pixels a side: one coarse window
 GAP_S = 2.0  # after a longer pause, or a step back in time, the past says nothing about now
-WARM_UP_S = 1.5  # noise and background must have been seen, and a coder starts with its worst pictures
+WARM_UP_S = 1.0  # noise and background must have been seen once
 LAG_S = 0.2  # a walker moves a block in it, the sun does not
 HOLD_S = 0.25  # evidence in a row that makes an alarm; more than LAG_S
 LIGHT = 0.2  # share of contours lost below which it is light that moves

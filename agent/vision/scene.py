@@ -5,9 +5,10 @@ and offset: light alone moves neither `kept` (share of the reference's structure
 correlate) nor `texture` (fine contrast against the reference, per unit of gain). So a lamp that goes out
 dims all figures and changes none of these two, until so little is left that only `dark` may be said.
 
-    texture lost, coarse structure kept      blurred
-    texture lost, coarse structure lost      covered (blinded when it is burnt out)
+    texture lost, coarse contrast kept       blurred
+    texture and structure lost               covered (blinded when it is burnt out)
     texture there, structure elsewhere       moved
+    less contrast, structure intact          nothing: infrared, glare, haze
 
 Every state must last `hold_s` before it is believed, and be gone for a second before it clears.
 """
@@ -41,7 +42,9 @@ STRUCTURED = 9.0  # levels² of variance that make a window worth comparing
 CORRELATED = 0.5
 LOST = 0.6  # share of windows kept; a person in the middle of the view leaves 0.75
 ELSEWHERE = 0.4
-FLAT = 0.25  # texture left; defocus and spray leave 0.05, a lamp that goes out 0.9
+FLAT = 0.25  # texture left; defocus and spray leave 0.1, a lamp that goes out 0.9, infrared 0.2
+SOFT = 0.35  # texture over coarse contrast: defocus 0.1; haze and infrared dim both alike, 0.7 and more
+INTACT = 0.75  # share of windows kept that speaks against any cover; infrared keeps 0.95, spray 0.6
 BURNT_LEVEL = 235  # video white
 BURNT_SHARE = 0.5
 _STATES = ("dark", "covered", "blinded", "moved", "blurred", "frozen")
@@ -134,9 +137,11 @@ class SceneMonitor:
             return set()
         if float(np.count_nonzero(luma >= BURNT_LEVEL)) / luma.size > BURNT_SHARE:
             return {"blinded"}
-        if texture < FLAT:
-            return {"blurred"} if coarse >= LOST and form >= FLAT else {"covered"}
-        return {"moved"} if max(kept, coarse) < ELSEWHERE else set()
+        if texture < FLAT and texture < SOFT * form and coarse >= LOST:
+            return {"blurred"}
+        if texture < FLAT and kept < INTACT:
+            return {"covered"}
+        return {"moved"} if texture >= FLAT and max(kept, coarse) < ELSEWHERE else set()
 
     def _adapt(self, now: View, reference: View) -> None:
         share = np.float32(EVERY_S / ADAPT_S)
