@@ -10,6 +10,7 @@ import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -26,7 +27,6 @@ from agent.kitid import check_kit_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @dataclass
@@ -65,7 +65,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         patch.setattr(command, "demonstrate", listen)
-        command.demo(directory)
+        patch.chdir(directory.parent)
+        command.demo(Path(directory.name))  # relative, as a person gives it
     seen.printed = printed.getvalue()
     return seen
 

@@ -70,6 +70,7 @@ def demonstrate(directory: Path, heard: Callable[[str, bytes], None]) -> Outcome
         StorageError: `directory` cannot be written.
         StairwellError: the agent ended with an error.
     """
+    directory = directory.resolve()  # the agent starts elsewhere
     _prepare(directory)
     outcome = Outcome(directory)
     with _broker(directory) as port, _subscriber(port, outcome, heard):
@@ -215,5 +216,5 @@ tls = false
 heartbeat_s = {HEARTBEAT_S}
 
 [state]
-dir = {json.dumps(str((directory / "state").resolve()))}
+dir = {json.dumps(str(directory / "state"))}
 """
