@@ -5,8 +5,10 @@ Both carry the same `Interpreter`; LiteRT runs int8 models up to 25 times faster
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
@@ -14,13 +16,15 @@ import numpy as np
 from agent.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
 Runtime = Literal["auto", "litert", "tflite"]
+
+STDERR = 2
 
 MODULES = {"litert": "ai_edge_litert.interpreter", "tflite": "tflite_runtime.interpreter"}
 
@@ -57,13 +61,31 @@ def open_model(content: bytes, label: str, runtime: Runtime, threads: int) -> In
     """
     factory = _interpreter_class(runtime)
     try:
-        interpreter = factory(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
+        with _hushed():
+            interpreter = factory(model_content=content, num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(
             f"model {label}: the runtime refuses it ({error})", fix="give a model in TFLite's format"
         ) from None
     return interpreter
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Without the greeting that the runtime's C++ side prints on file descriptor 2, whatever is set.
+
+    What goes wrong comes as an exception; stderr belongs to the technician.
+    """
+    kept = os.dup(STDERR)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _interpreter_class(runtime: Runtime) -> Callable[..., Interpreter]:
