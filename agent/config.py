@@ -13,26 +13,20 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agent.config_fields import Fraction01, Polygon, Slug
+from agent.config_fields import Section as _Section
+from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
 from agent.errors import ConfigError
 from agent.kitid import check_kit_id
 
 ENV_PREFIX = "STAIRWELL_"
 DEFAULT_PATH = Path("/etc/stairwell/agent.toml")
 
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction01 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-"""A topic level: lower case, digits, dashes."""
-Point = tuple[Fraction01, Fraction01]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
-"""Corners as fractions of the picture, origin top left."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+_NO_ZONE = "no_zone"
 
 
 class Kit(_Section):
@@ -236,6 +230,10 @@ class Settings(BaseSettings):
     detector: DetectorSettings = DetectorSettings()
     tracker: TrackerSettings = TrackerSettings()
     events: EventSettings = EventSettings()
+    view: View = View()
+    loitering: Loitering = Loitering()
+    gathering: Gathering = Gathering()
+    after_hours: AfterHours = AfterHours()
     scene: SceneSettings = SceneSettings()
     clips: Clips = Clips()
     backbone: Backbone = Backbone()
@@ -255,6 +253,16 @@ class Settings(BaseSettings):
         """Environment over the file (given as init values); nothing else."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _zones_exist(self) -> Self:
+        known = [zone.name for zone in self.view.zones]
+        for loc, name in named_zones(self.view, self.loitering, self.gathering, self.after_hours):
+            if name not in known:
+                raise PydanticCustomError(
+                    _NO_ZONE, "no such zone", {"loc": loc, "name": name, "known": known}
+                )
+        return self
 
     @property
     def clips_dir(self) -> Path:
@@ -337,13 +345,18 @@ def _explain(error: ValidationError, path: Path | None) -> ConfigError:
     """One sentence per wrong key, all at once."""
     problems, fixes = [], []
     for item in error.errors():
-        loc = [str(part) for part in item["loc"]]
+        ctx = item.get("ctx", {})
+        loc = [str(part) for part in ctx.get("loc", item["loc"])]
         key = ".".join(loc)
         place = _variable(loc) or f"{path or 'settings'}: {key}"
         if item["type"] == "extra_forbidden":
             known = keys().get(loc[0], []) if len(loc) > 1 else list(keys())
             problems.append(f"{place}: unknown key")
             fixes.append(_nearest(loc[-1], known) if len(loc) <= 2 else f"remove {loc[-1]}")  # noqa: PLR2004
+        elif item["type"] == _NO_ZONE:
+            problems.append(f"{place} = {ctx['name']!r}: no such zone")
+            known = ctx["known"]
+            fixes.append(_nearest(ctx["name"], known) if known else "describe it under [[view.zones]]")
         else:
             text = item["msg"].removeprefix("Value error, ")
             value = repr(item["input"])

@@ -1,0 +1,21 @@
+"""What settings are made of: the base of every section, and the types that several sections share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction01 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+"""A topic level, or a name in messages: lower case, digits, dashes."""
+Point = tuple[Fraction01, Fraction01]
+"""A place in fractions of the picture, origin top left."""
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
+"""Corners as fractions of the picture, origin top left."""
+
+
+class Section(BaseModel):
+    """A table of the configuration: strict about its keys, and never changed once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
