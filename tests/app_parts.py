@@ -200,7 +200,13 @@ def _name(message: dict[str, Any]) -> str:
         "raised": "Alarm",
         "cleared": "AlarmCleared",
     }
-    by_field = {"phase": "Event", "content_type": "Snapshot", "ranges": "Gap", "q": "Heartbeat"}
+    by_field = {
+        "phase": "Event",
+        "content_type": "Snapshot",
+        "ranges": "Gap",
+        "q": "Heartbeat",
+        "grid": "Stat",
+    }
     if "state" in message:
         return by_state[message["state"]]
     return next(name for field, name in by_field.items() if field in message)

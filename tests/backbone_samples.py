@@ -9,18 +9,17 @@ from agent.backbone.drafts import Draft, draft, status
 from agent.backbone.messages import (
     AlarmBody,
     AlarmClearedBody,
-    Birth,
     ClipBody,
     ClipErasedBody,
     EventBody,
     SiteAddress,
     SiteRef,
     SnapshotBody,
-    Stopped,
-    Will,
+    StatBody,
     Words,
     origin,
 )
+from agent.backbone.presence import Birth, Stopped, Will
 from agent.backbone.topics import Topics
 from agent.config import Site
 from agent.device.clock import Stamp
@@ -113,6 +112,21 @@ def raised(code: str = "camera.no_frames") -> Draft:
 
 def cleared(code: str = "camera.no_frames") -> Draft:
     return draft(TOPICS, AlarmClearedBody(**origin(KIT, at(11.0)), code=code))
+
+
+def stat() -> Draft:
+    fields = {"observed_min": 60.0, "motion_min": 7.5, "person_min": 4.0, "dark_min": 0.0, "covered_min": 0.0}
+    body = StatBody(
+        **origin(KIT, at(3610.0)),
+        **fields,
+        t0=None,
+        mono0=10.0,
+        visits=2,
+        muted=0,
+        grid=[[0.0] * 8] * 8,
+        lines={"stairs": {"up": 1}},
+    )
+    return draft(TOPICS, body)
 
 
 class Here:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from backbone_samples import cleared, clip, erased, event, raised, snapshot
+from backbone_samples import cleared, clip, erased, event, raised, snapshot, stat
 from jsonschema import Draft202012Validator, ValidationError
 
 from agent.backbone.contract import EXAMPLES, MESSAGES, parse, schema
@@ -68,6 +68,7 @@ def test_schema_asks_for_every_required_field(name: str) -> None:
         ("snap", snapshot(1)),
         ("clip.available", clip(1)),
         ("clip.erased", erased(1)),
+        ("stat", stat()),
         ("alm", raised()),
         ("alm.cleared", cleared()),
     ],

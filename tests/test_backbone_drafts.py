@@ -17,12 +17,14 @@ from backbone_samples import (
     event,
     raised,
     snapshot,
+    stat,
     ulid_of,
 )
 from pydantic import ValidationError
 
 from agent.backbone.drafts import HEADER, Draft, DropOrder, Priority, draft, heartbeat, status
-from agent.backbone.messages import GapBody, Heartbeat, QueueState, Will, origin
+from agent.backbone.messages import GapBody, origin
+from agent.backbone.presence import Heartbeat, QueueState, Will
 from agent.backbone.topics import Topics
 from agent.types import Phase
 
@@ -45,6 +47,7 @@ def gap() -> Draft:
         (snapshot(1), f"snap/{ulid_of(1)}", Priority.PICTURE, DropOrder.SNAPSHOT),
         (clip(1), "clip", Priority.CLIP, DropOrder.CLIP),
         (erased(1), "clip", Priority.CLIP, DropOrder.EXPIRED_CLIP),
+        (stat(), "stat", Priority.DETAIL, DropOrder.STAT),
         (raised(), "alm/camera.no_frames", Priority.URGENT, DropOrder.NEVER),
         (cleared(), "alm/camera.no_frames", Priority.URGENT, DropOrder.NEVER),
         (gap(), "gap", Priority.URGENT, DropOrder.NEVER),

@@ -11,14 +11,12 @@ from pydantic import ValidationError
 from agent.backbone.messages import (
     Ack,
     EventBody,
-    NetState,
-    QueueState,
     SiteAddress,
     SiteRef,
-    Will,
     encode,
     origin,
 )
+from agent.backbone.presence import NetState, QueueState, Will
 from agent.config import Site
 from agent.types import Phase
 

@@ -1,7 +1,8 @@
-"""A video that shows what the agent saw: motion, what the detector looked at, boxes, tracks, scene."""
+"""A video that shows what the agent saw: zones, motion, what the detector looked at, tracks, scene."""
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import av
 import cv2
 import numpy as np
 
+from agent.config_rules import View
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.app.analysis import Analysis
+    from agent.config_fields import Point
+    from agent.config_rules import Line, Zone
     from agent.types import Box
 
     Image = NDArray[np.uint8]
@@ -28,22 +32,27 @@ LOOKED = (90, 90, 90)
 TRACK = (0, 160, 255)
 PERSON = (0, 230, 60)
 ALERT = (255, 60, 40)
+ZONE = (60, 150, 190)
+LINE = (230, 90, 230)
 TEXT = (255, 255, 255)
 
 MIN_WIDTH = 480  # a smaller picture is enlarged: labels must be legible
 TIME_BASE = Fraction(1, 90_000)
 CRF = "23"  # x264's own default: lines and labels stay sharp
+BESIDE = 0.06  # of the picture's width, from a line to the name of a way: clear of the line
+NO_VIEW = View()
 
 
 class Annotator:
-    """Writes an H.264 MP4 of the analysed frames with what was found drawn on them.
+    """Writes an H.264 MP4 of the analysed frames with the view's zones and what was found drawn on them.
 
     Raises:
         StorageError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, view: View = NO_VIEW) -> None:
         self._path = path
+        self._view = view
         self._rate = Fraction(fps).limit_denominator(1000)
         self._stream: av.VideoStream | None = None
         self._size = (0, 0)
@@ -107,6 +116,10 @@ class Annotator:
         # x264 takes even sizes only.
         size = (picture.width * scale & ~1, picture.height * scale & ~1)
         image = np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+        for zone in self._view.zones:
+            _zone(image, zone)
+        for line in self._view.lines:
+            _line(image, line)
         for box in analysis.looked:
             _rectangle(image, box, LOOKED, 1)
         for box in analysis.motion.blocks:
@@ -126,7 +139,8 @@ class Annotator:
             if change.phase == "end":
                 self._events.pop(change.event, None)
             else:
-                self._events[change.event] = f"{change.kind} x{change.count} {change.top_score:.2f}"
+                words = (f"{change.kind} x{change.count} {change.top_score:.2f}", *change.zones, change.dir)
+                self._events[change.event] = " ".join(word for word in words if word)
         scene = analysis.scene
         states = [
             name
@@ -140,6 +154,29 @@ class Annotator:
             _text(image, ", ".join(states), (6, 34), ALERT)
         for row, text in enumerate(self._events.values()):
             _text(image, f"EVENT {text}", (6, 52 + 18 * row), PERSON)
+
+
+def _zone(image: Image, zone: Zone) -> None:
+    """The border of a zone, its name, and what counts there, at its first corner."""
+    cv2.polylines(image, [np.array([_pixel(image, corner) for corner in zone.polygon])], True, ZONE, 1)
+    rules = [f"{what} {how}" for what, how in (("persons", zone.persons), ("motion", zone.motion)) if how]
+    x, y = _pixel(image, zone.polygon[0])
+    _text(image, ", ".join((zone.name, *rules)), (x + 3, min(y + 14, image.shape[0] - 4)), ZONE)
+
+
+def _line(image: Image, line: Line) -> None:
+    """A line with its name at its start, and on each side the name of the way that leads there."""
+    (ax, ay), (bx, by) = start, end = _pixel(image, line.start), _pixel(image, line.end)
+    cv2.line(image, start, end, LINE, 2)
+    _text(image, line.name, (ax + 3, ay - 4), LINE)
+    reach = BESIDE * image.shape[1] / max(1.0, math.hypot(bx - ax, by - ay))
+    for way, turn in ((line.right, reach), (line.left, -reach)):
+        at = (round((ax + bx) / 2 - (by - ay) * turn), round((ay + by) / 2 + (bx - ax) * turn))
+        _text(image, way, at, LINE)
+
+
+def _pixel(image: Image, point: Point) -> tuple[int, int]:
+    return round(point[0] * (image.shape[1] - 1)), round(point[1] * (image.shape[0] - 1))
 
 
 def _rectangle(image: Image, box: Box, colour: tuple[int, int, int], width: int) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.app.analysis import Analysis
     from agent.app.reporter import Reporter
     from agent.backbone.drafts import Draft
+    from agent.events.usefulness import Figures
     from agent.types import BestMoment, EventChange
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,10 @@ class Sink(Protocol):
 
     def alarm(self, code: str, draft: Draft, *, active: bool) -> None:
         """An alarm that was raised or cleared."""
+        ...
+
+    def stat(self, draft: Draft) -> None:
+        """An hour's figures of the view."""
         ...
 
 
@@ -67,8 +72,14 @@ class Announcer:
     def analysis(self, analysis: Analysis) -> list[tuple[str, EventChange]]:
         """Say what one frame gave; the event changes with their ULIDs."""
         said = [(self.change(change), change) for change in analysis.changes]
-        if (best := analysis.best) is not None and best.event in self._open:
-            self._moment(self._open[best.event], best, jpeg(analysis.frame.picture))
+        best = () if analysis.best is None else (analysis.best,)
+        moments = [moment for moment in (*best, *analysis.others) if moment.event in self._open]
+        if moments:
+            image = jpeg(analysis.frame.picture)
+            for moment in moments:
+                self._moment(self._open[moment.event], moment, image)
+        self.figures(analysis.figures)
+        self.alarm("rules.no_clock", active=analysis.no_clock)
         for name in SCENE_ALARMS:
             self.alarm(f"scene.{name}", active=getattr(analysis.scene, name))
         return said
@@ -83,6 +94,11 @@ class Announcer:
             del self._open[change.event]
             self._snapshot(event)
         return event.id
+
+    def figures(self, figures: Figures | None) -> None:
+        """Say an hour's figures, if there are any."""
+        if figures is not None:
+            self._sink.stat(self._reporter.stat(figures))
 
     def alarm(self, code: str, *, active: bool, detail: str = "") -> None:
         """Raise or clear an alarm; nothing is said when it is so already."""

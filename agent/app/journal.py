@@ -109,6 +109,10 @@ class Journal:
         """See Sink."""
         self._submit(lambda tx: self.append(tx, draft))
 
+    def stat(self, draft: Draft) -> None:
+        """See Sink."""
+        self._submit(lambda tx: self.append(tx, draft))
+
     def alarm(self, code: str, draft: Draft, *, active: bool) -> None:
         """See Sink: message and active-alarm row together."""
         statement = (

@@ -82,7 +82,9 @@ class Agent:
         ring = PacketRing(settings.clips.pre_roll_s, int(settings.clips.ring_mb * 1e6))
         self._recorder = self._open_recorder(ring)
         recording = RecordingStage(ring, self._recorder, announcer, self._ledger)
-        analysis = AnalysisStage(Analyser(settings, detector), announcer, recording, self._ledger, clock)
+        analysis = AnalysisStage(
+            Analyser(settings, detector, clock=clock), announcer, recording, self._ledger, clock
+        )
         source = open_source(settings.capture, masks=settings.privacy.masks, clock=clock)
         camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
         self._recording, self._analysis, self._camera = recording, analysis, camera

@@ -86,7 +86,7 @@ def replay_video(
     clock = VideoClock()
     reporter = Reporter(settings, topics(settings), clock, STREAM, detector.label)
     announcer = Announcer(reporter, _Lines(outputs.events, clock), _mint(clock))
-    analyser = Analyser(settings, detector)
+    analyser = Analyser(settings, detector, clock=clock)
     summary = Summary()
     capture = settings.capture.model_copy(update={"source": str(video), "loop": False})
     with ExitStack() as stack:
@@ -95,7 +95,9 @@ def replay_video(
         )
         annotator = None
         if outputs.annotate is not None:
-            annotator = stack.enter_context(closing(Annotator(outputs.annotate, settings.capture.fps)))
+            annotator = stack.enter_context(
+                closing(Annotator(outputs.annotate, settings.capture.fps, settings.view))
+            )
         for item in _paced(source, speed):
             clock.t = item.t
             analysis = analyser.step(item)
@@ -108,6 +110,7 @@ def replay_video(
             progress(item.t)
         for change in analyser.finish(clock.t):
             announcer.change(change)
+        announcer.figures(analyser.last_figures())
     return summary
 
 
@@ -128,7 +131,9 @@ def _count(summary: Summary, analysis: Analysis) -> None:
     summary.frames += 1
     summary.seconds = analysis.frame.t
     summary.motion_s += step if analysis.motion.regions else 0.0
-    summary.events += sum(change.phase is Phase.NEW for change in analysis.changes)
+    summary.events += sum(
+        change.phase is Phase.NEW and change.kind == "person" for change in analysis.changes
+    )
 
 
 class _Lines:
@@ -151,6 +156,10 @@ class _Lines:
     def alarm(self, code: str, draft: Draft, *, active: bool) -> None:
         """See Sink."""
         del code, active
+        self._write(draft)
+
+    def stat(self, draft: Draft) -> None:
+        """See Sink."""
         self._write(draft)
 
     def _write(self, draft: Draft) -> None:

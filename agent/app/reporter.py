@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 import agent
-from agent.backbone import drafts, messages
+from agent.backbone import drafts, messages, presence
 from agent.backbone.topics import Topics
 from agent.device import health
 from agent.device.clock import Stamp
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.device.clock import Clock
     from agent.doctor.registry import AlarmKind
+    from agent.events.usefulness import Figures
     from agent.types import BestMoment, Box, ClipRecord, EventChange
 
 CAPABILITIES = ["person", "snapshot"]
@@ -128,17 +129,37 @@ class Reporter:
         body = messages.AlarmClearedBody(**self._origin(self._clock.stamp()), code=kind.code)
         return drafts.draft(self._topics, body)
 
+    def stat(self, figures: Figures) -> Draft:
+        """An hour's figures of the view."""
+        body = messages.StatBody(
+            **self._origin(self._clock.stamp(figures.ended)),
+            t0=self._clock.stamp(figures.started).ts,
+            mono0=round(figures.started, 3),
+            observed_min=_minutes(figures.observed),
+            motion_min=_minutes(figures.motion),
+            person_min=_minutes(figures.persons),
+            visits=figures.visits,
+            dark_min=_minutes(figures.dark),
+            covered_min=_minutes(figures.covered),
+            muted=figures.muted,
+            sharpness=None if figures.sharpness is None else list(figures.sharpness),
+            brightness=None if figures.brightness is None else list(figures.brightness),
+            grid=[[min(1.0, round(share, SCORE_DIGITS)) for share in row] for row in figures.grid],
+            lines=figures.lines,
+        )
+        return drafts.draft(self._topics, body)
+
     def birth(self, session: int, numbers: Numbers) -> Publication:
         """The kit is there."""
         clips = self._settings.clips
-        message = messages.Birth(
+        message = presence.Birth(
             **self._origin(self._clock.stamp()),
             stream=self._stream,
             session=session,
             sw=agent.__version__,
             model=health.model(),
             cam=source_kind(self._settings.capture.source),
-            caps=CAPABILITIES + (["clip"] if clips.enabled and clips.seal else []),
+            caps=CAPABILITIES + self._rules() + (["clip"] if clips.enabled and clips.seal else []),
             cfg_rev=0,
             seal=clips.seal or "refused",
             seq_next=numbers.seq_next,
@@ -150,14 +171,14 @@ class Reporter:
 
     def stopped(self, session: int, why: str, stream: str) -> Publication:
         """The kit goes on purpose."""
-        message = messages.Stopped(
+        message = presence.Stopped(
             **self._origin(self._clock.stamp()), stream=stream, session=session, why=why
         )
         return drafts.status(self._topics, message)
 
     def will(self, session: int) -> Publication:
         """What the broker says when the kit is lost."""
-        message = messages.Will(dev=self._topics.kit, session=session, boot=self._clock.boot)
+        message = presence.Will(dev=self._topics.kit, session=session, boot=self._clock.boot)
         return drafts.status(self._topics, message)
 
     def heartbeat(
@@ -174,7 +195,7 @@ class Reporter:
         rates = self._rates(now, progress)
         free = health.free_bytes(self._settings.state.dir)
         self._beats += 1
-        message = messages.Heartbeat(
+        message = presence.Heartbeat(
             **self._origin(self._clock.stamp()),
             stream=self._stream,
             n=self._beats,
@@ -183,16 +204,16 @@ class Reporter:
             enc=None if rates is None else rates[1],
             inf_ms=None if progress.inference_ms is None else [round(v, 1) for v in progress.inference_ms],
             lastframe=None if progress.last_frame is None else round(max(0.0, now - progress.last_frame), 2),
-            q=messages.QueueState(n=numbers.waiting, age=_rounded(numbers.age_s), dropped=numbers.dropped),
-            disk=None if free is None else messages.DiskState(free=round(free / GIB, 2)),
+            q=presence.QueueState(n=numbers.waiting, age=_rounded(numbers.age_s), dropped=numbers.dropped),
+            disk=None if free is None else presence.DiskState(free=round(free / GIB, 2)),
             cpu=self._cpu.percent(now),
             t=health.temperature_c(),
             mem=health.resident_mb(),
-            net=messages.NetState(rtt=_rounded(rtt_ms)),
+            net=presence.NetState(rtt=_rounded(rtt_ms)),
             ev24=events_24h,
             clips=None
             if stock is None
-            else messages.ClipsState(n=stock.clips, mb=round(stock.bytes / MIB, 1)),
+            else presence.ClipsState(n=stock.clips, mb=round(stock.bytes / MIB, 1)),
             seal=self._settings.clips.seal or "refused",
             alm=list(alarms),
         )
@@ -224,10 +245,21 @@ class Reporter:
             count=change.count,
             box=_clipped(change.box),
             zones=list(change.zones),
+            dir=change.dir,
             model=self._detector,
             why=why,
         )
         return drafts.draft(self._topics, body)
+
+    def _rules(self) -> list[str]:
+        """The kinds of events beyond persons that this kit is set to tell."""
+        settings = self._settings
+        rules = {
+            "loitering": settings.loitering.enabled,
+            "gathering": settings.gathering.enabled,
+            "after-hours": bool(settings.after_hours.closed),
+        }
+        return [kind for kind, on in rules.items() if on]
 
     def _rates(self, now: float, progress: Progress) -> tuple[float, float] | None:
         """Analysed frames and encoded packets per second since the last question."""
@@ -261,6 +293,10 @@ def _clipped(box: Box) -> list[float]:
     x, y = min(1.0, max(0.0, box.x)), min(1.0, max(0.0, box.y))
     w, h = max(0.0, min(1.0, box.x2) - x), max(0.0, min(1.0, box.y2) - y)
     return [round(value, SCORE_DIGITS) for value in (x, y, w, h)]
+
+
+def _minutes(seconds: float) -> float:
+    return round(seconds / 60, 2)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -208,6 +208,7 @@ class AnalysisStage(Stage):
             self._take(self._analyser.step(frame))
             self._last_t = frame.t
         self._finish()
+        self._announcer.figures(self._analyser.last_figures())
         self._recording.end()
 
     def _finish(self) -> None:

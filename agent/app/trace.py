@@ -37,6 +37,7 @@ def record(analysis: Analysis) -> dict[str, Any]:
                 "box": track.box.as_list(),
                 "score": round(track.score, 4),
                 "person": track.person,
+                **({"zones": list(track.zones)} if track.zones else {}),
             }
             for track in analysis.tracks
         ],

@@ -10,16 +10,14 @@ from agent.backbone.messages import (
     Ack,
     Alarm,
     AlarmCleared,
-    Birth,
     Clip,
     ClipErased,
     Event,
     Gap,
-    Heartbeat,
     Snapshot,
-    Stopped,
-    Will,
+    Stat,
 )
+from agent.backbone.presence import Birth, Heartbeat, Stopped, Will
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -35,6 +33,7 @@ MESSAGES: dict[str, type[BaseModel]] = {
     "clip.erased": ClipErased,
     "alm": Alarm,
     "alm.cleared": AlarmCleared,
+    "stat": Stat,
     "gap": Gap,
     "ack": Ack,
 }
@@ -175,6 +174,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "count": 1,
         "box": [0.41, 0.22, 0.19, 0.55],
         "zones": ["door"],
+        "dir": "up",
         "model": "ssdlite",
         "replay": False,
     },
@@ -226,8 +226,24 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "code": "camera.no_frames",
         "state": "cleared",
     },
+    "stat": {
+        **_numbered(48219, 86412.337, _NOW),
+        "t0": "2026-11-21T23:31:05.312Z",
+        "mono0": 82812.237,
+        "observed_min": 60.0,
+        "motion_min": 7.42,
+        "person_min": 4.1,
+        "visits": 23,
+        "dark_min": 0.0,
+        "covered_min": 0.0,
+        "muted": 1,
+        "sharpness": [4.8, 5.6, 6.1],
+        "brightness": [71.2, 93.4, 95.0],
+        "grid": [*[[0.0] * 8] * 5, [0.0, 0.0, 0.0021, 0.0312, 0.0044, 0.0, 0.0, 0.0], *[[0.0] * 8] * 2],
+        "lines": {"stairs": {"up": 12, "down": 9}},
+    },
     "gap": {
-        **_numbered(48219, 86501.5, _NOW),
+        **_numbered(48220, 86501.5, _NOW),
         "from": 40110,
         "to": 40125,
         "why": "full",

@@ -16,22 +16,20 @@ from agent.backbone.messages import (
     NUMBERED,
     AlarmBody,
     AlarmClearedBody,
-    Birth,
     Body,
     ClipBody,
     ClipErasedBody,
     EventBody,
     GapBody,
-    Heartbeat,
     SnapshotBody,
-    Stopped,
-    Will,
+    StatBody,
     encode,
 )
 from agent.backbone.publication import Publication
 from agent.types import Phase
 
 if TYPE_CHECKING:
+    from agent.backbone.presence import Birth, Heartbeat, Stopped, Will
     from agent.backbone.topics import Topics
 
 HEADER = "header"
@@ -57,11 +55,12 @@ class DropOrder(IntEnum):
     UPDATE = 1
     SNAPSHOT = 2
     MOTION = 3
-    EXPIRED_CLIP = 4
-    EVENT = 5
-    CLIP = 6
+    STAT = 4
+    EXPIRED_CLIP = 5
+    EVENT = 6
+    CLIP = 7
     """Clips that still exist: last of what may go."""
-    NEVER = 7
+    NEVER = 8
     """Tamper, alarms, gaps."""
 
 
@@ -141,10 +140,10 @@ def _file(topics: Topics, body: Body, picture: bytes | None) -> Draft:
             return _event(topics.evt(body.type), body)
         case SnapshotBody():
             return Draft(topics.snap(body.event), body, picture, Priority.PICTURE, DropOrder.SNAPSHOT)
-        case ClipBody():
-            return Draft(topics.clip, body, None, Priority.CLIP, DropOrder.CLIP, subject=body.clip)
-        case ClipErasedBody():
-            return Draft(topics.clip, body, None, Priority.CLIP, DropOrder.EXPIRED_CLIP, subject=body.clip)
+        case ClipBody() | ClipErasedBody():
+            return _clip(topics.clip, body)
+        case StatBody():
+            return Draft(topics.stat, body, None, Priority.DETAIL, DropOrder.STAT)
         case AlarmBody() | AlarmClearedBody():
             topic = topics.alm(body.code)
             return Draft(topic, body, None, Priority.URGENT, DropOrder.NEVER, retain=True, subject=body.code)
@@ -160,3 +159,9 @@ def _event(topic: str, body: EventBody) -> Draft:
     if body.type == "motion":
         return Draft(topic, body, None, Priority.DETAIL, DropOrder.MOTION)
     return Draft(topic, body, None, Priority.EVENT, DropOrder.EVENT)
+
+
+def _clip(topic: str, body: ClipBody | ClipErasedBody) -> Draft:
+    """What speaks of the same clip has one subject: once it is erased, none of it matters much."""
+    order = DropOrder.EXPIRED_CLIP if isinstance(body, ClipErasedBody) else DropOrder.CLIP
+    return Draft(topic, body, None, Priority.CLIP, order, subject=body.clip)

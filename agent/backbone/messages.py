@@ -1,4 +1,6 @@
-"""The contract with the backbone: every message the kit sends or hears.
+"""The contract with the backbone: what every message has in common, and those that the outbox carries.
+
+The kit's presence is in `presence`.
 
 The kit is a strict producer: an unknown, missing or ill-typed field raises ValidationError where the
 message is made. A field that cannot be measured is absent, never zero; only `ts`, `t0` and `since` are
@@ -47,6 +49,13 @@ Text = Annotated[str, Field(min_length=1, max_length=1000)]
 AlarmCode = Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9_]+)+$", max_length=64)]
 BoxList = Annotated[
     list[Share], Field(min_length=4, max_length=4, description="x, y, w, h in fractions of the picture")
+]
+
+Percentiles = Annotated[
+    list[Measure], Field(min_length=3, max_length=3, description="5th, 50th and 95th percentile")
+]
+Grid = Annotated[
+    list[Annotated[list[Share], Field(min_length=8, max_length=8)]], Field(min_length=8, max_length=8)
 ]
 
 _SENT_AS_NULL = {"ts", "t0", "since"}
@@ -126,97 +135,6 @@ def _named(site: Site, *, without: str | None) -> dict[str, Any]:
     return {key: value for key, value in site.model_dump().items() if value != "" and key != without}
 
 
-class Birth(Stamped):
-    """Retained on `st` after every connect: the kit is there, and what it is."""
-
-    stream: Hex8
-    state: Literal["online"] = "online"
-    session: Seq = Field(description="one more with each connection; a will of an older session is void")
-    sw: Name = Field(description="version of the agent")
-    model: Name = Field(description="hardware")
-    cam: Name = Field(description="kind of source")
-    caps: list[Name] = Field(description="what the kit can do")
-    cfg_rev: Count = Field(description="revision of the configuration in force, 0 for the file's own")
-    seal: Name = Field(description='how clips are sealed, "none" when they are not')
-    seq_next: Seq = Field(description="the number that the next outbox message will have")
-    seq_oldest: Seq = Field(description="the oldest number that can still be sent again")
-    detector: Name
-    site: SiteAddress
-
-
-class Stopped(Stamped):
-    """Retained on `st` before a wanted disconnect."""
-
-    stream: Hex8
-    state: Literal["stopped"] = "stopped"
-    why: Name
-    session: Seq
-
-
-class Will(Message):
-    """Retained on `st` by the broker when the kit is lost."""
-
-    v: Literal[1] = 1
-    dev: KitId
-    state: Literal["offline"] = "offline"
-    why: Literal["lost"] = "lost"
-    session: Seq
-    boot: Hex8
-
-
-class QueueState(Message):
-    """The outbox."""
-
-    n: Count = Field(description="messages not yet delivered")
-    age: Measure | None = Field(default=None, description="seconds that the oldest of them waits")
-    dropped: Count = Field(description="since the stream began; each is covered by a gap")
-
-
-class DiskState(Message):
-    """The file system of the state directory."""
-
-    free: Measure = Field(description="GiB")
-
-
-class NetState(Message):
-    """The way to the broker."""
-
-    rtt: Measure | None = Field(default=None, description="ms from a publish to its PUBACK, median")
-
-
-class ClipsState(Message):
-    """The clip store."""
-
-    n: Count
-    mb: Measure
-
-
-class Heartbeat(Stamped):
-    """The kit's pulse; every figure was measured just before, and is absent if it could not be."""
-
-    stream: Hex8
-    n: Count = Field(description="heartbeats since the agent started")
-    up: Measure = Field(description="seconds since the agent started")
-    fps: Annotated[list[Measure], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, description="analysed frames per second: measured, wanted"
-    )
-    inf_ms: Annotated[list[Measure], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, description="time of one inference: median, 95th percentile"
-    )
-    lastframe: Measure | None = Field(default=None, description="seconds since the last picture")
-    enc: Measure | None = Field(default=None, description="encoded pictures per second")
-    q: QueueState
-    disk: DiskState | None = None
-    cpu: Measure | None = Field(default=None, description="percent of one core")
-    t: float | None = Field(default=None, description="°C of the processor")
-    mem: Measure | None = Field(default=None, description="MB of the agent")
-    net: NetState = NetState()
-    ev24: Count = Field(description="events begun in the last 24 hours")
-    clips: ClipsState | None = None
-    seal: Name | None = Field(default=None, description="as in the birth")
-    alm: list[AlarmCode] = Field(default=[], description="alarms that are raised")
-
-
 class EventBody(Stamped):
     """One step of an event's life on `evt/{type}`."""
 
@@ -233,7 +151,8 @@ class EventBody(Stamped):
     top: Share | None = Field(default=None, description="highest score so far")
     count: Count | None = Field(default=None, description="most persons seen together")
     box: BoxList | None = None
-    zones: list[Name] = []
+    zones: list[Name] = Field(default=[], description="zones entered so far")
+    dir: Name | None = Field(default=None, description="the way in which a line was crossed last")
     model: Name | None = Field(default=None, description="detector")
     why: Literal["restart"] | None = Field(
         default=None, description="restart: left open by a run that was killed"
@@ -340,6 +259,30 @@ class AlarmCleared(AlarmClearedBody, Numbered):
     """Header of the empty payload that clears `alm/{code}`, in its user property `header`."""
 
 
+class StatBody(Stamped):
+    """Hourly on `stat`: what the view was worth. Figures are of the time observed, not of the hour."""
+
+    t0: Ts | None = Field(description="when the hour began")
+    mono0: Measure = Field(description="when the hour began, in seconds of `boot`")
+    observed_min: Measure = Field(description="minutes in which pictures were analysed")
+    motion_min: Measure = Field(description="minutes with motion among them")
+    person_min: Measure = Field(description="minutes with a person in view among them")
+    visits: Count = Field(description="person events begun")
+    dark_min: Measure = Field(description="minutes too dark to see anything")
+    covered_min: Measure = Field(description="minutes with the lens covered or blinded")
+    muted: Count = Field(description="things taken for a person and muted, because they never move")
+    sharpness: Percentiles | None = Field(default=None, description="levels; absent when nothing was seen")
+    brightness: Percentiles | None = Field(default=None, description="levels 0..255; absent as above")
+    grid: Grid = Field(
+        description="share of the observed time with a person's foot there, 8 rows from the top, of 8 cells"
+    )
+    lines: dict[Name, dict[Name, Count]] = Field(default={}, description="crossings by line and way")
+
+
+class Stat(StatBody, Numbered):
+    """Hourly on `stat`: what the view was worth. Figures are of the time observed, not of the hour."""
+
+
 class GapBody(Stamped):
     """On `gap`: these numbers will never come.
 
@@ -373,7 +316,9 @@ class Ack(BaseModel):
     seq: Count
 
 
-Body = EventBody | SnapshotBody | ClipBody | ClipErasedBody | AlarmBody | AlarmClearedBody | GapBody
+Body = (
+    EventBody | SnapshotBody | ClipBody | ClipErasedBody | StatBody | AlarmBody | AlarmClearedBody | GapBody
+)
 """What the outbox takes."""
 
 NUMBERED: dict[type[Message], type[Message]] = {
@@ -381,6 +326,7 @@ NUMBERED: dict[type[Message], type[Message]] = {
     SnapshotBody: Snapshot,
     ClipBody: Clip,
     ClipErasedBody: ClipErased,
+    StatBody: Stat,
     AlarmBody: Alarm,
     AlarmClearedBody: AlarmCleared,
     GapBody: Gap,

@@ -52,6 +52,11 @@ class Topics:
         return f"{self.base}/alm/{code}"
 
     @property
+    def stat(self) -> str:
+        """Hourly figures of what the view was worth."""
+        return f"{self.base}/stat"
+
+    @property
     def gap(self) -> str:
         """What the kit had to drop."""
         return f"{self.base}/gap"

@@ -123,6 +123,18 @@ ALARMS: dict[str, AlarmKind] = {
             ),
         ),
         AlarmKind(
+            "rules.no_clock",
+            "minor",
+            Text(
+                "Годинник не виставлено: правило нічного часу мовчить",
+                "The clock was never set: the after-hours rule is silent",
+            ),
+            Text(
+                "Дайте комплекту доступ до NTP або поставте батарейку годинника",
+                "Give the kit a way to NTP, or a battery for its clock",
+            ),
+        ),
+        AlarmKind(
             "scene.dark",
             "minor",
             Text("Темно: світло не горить", "Dark: the lamp is out"),

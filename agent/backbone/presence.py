@@ -1,0 +1,111 @@
+"""The contract with the backbone: the kit's presence, on `st` and `hb`. None of it is worth keeping."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agent.backbone.messages import (
+    AlarmCode,
+    Count,
+    Hex8,
+    KitId,
+    Measure,
+    Message,
+    Name,
+    Seq,
+    SiteAddress,
+    Stamped,
+)
+
+
+class Birth(Stamped):
+    """Retained on `st` after every connect: the kit is there, and what it is."""
+
+    stream: Hex8
+    state: Literal["online"] = "online"
+    session: Seq = Field(description="one more with each connection; a will of an older session is void")
+    sw: Name = Field(description="version of the agent")
+    model: Name = Field(description="hardware")
+    cam: Name = Field(description="kind of source")
+    caps: list[Name] = Field(description="what the kit can do")
+    cfg_rev: Count = Field(description="revision of the configuration in force, 0 for the file's own")
+    seal: Name = Field(description='how clips are sealed, "none" when they are not')
+    seq_next: Seq = Field(description="the number that the next outbox message will have")
+    seq_oldest: Seq = Field(description="the oldest number that can still be sent again")
+    detector: Name
+    site: SiteAddress
+
+
+class Stopped(Stamped):
+    """Retained on `st` before a wanted disconnect."""
+
+    stream: Hex8
+    state: Literal["stopped"] = "stopped"
+    why: Name
+    session: Seq
+
+
+class Will(Message):
+    """Retained on `st` by the broker when the kit is lost."""
+
+    v: Literal[1] = 1
+    dev: KitId
+    state: Literal["offline"] = "offline"
+    why: Literal["lost"] = "lost"
+    session: Seq
+    boot: Hex8
+
+
+class QueueState(Message):
+    """The outbox."""
+
+    n: Count = Field(description="messages not yet delivered")
+    age: Measure | None = Field(default=None, description="seconds that the oldest of them waits")
+    dropped: Count = Field(description="since the stream began; each is covered by a gap")
+
+
+class DiskState(Message):
+    """The file system of the state directory."""
+
+    free: Measure = Field(description="GiB")
+
+
+class NetState(Message):
+    """The way to the broker."""
+
+    rtt: Measure | None = Field(default=None, description="ms from a publish to its PUBACK, median")
+
+
+class ClipsState(Message):
+    """The clip store."""
+
+    n: Count
+    mb: Measure
+
+
+class Heartbeat(Stamped):
+    """The kit's pulse; every figure was measured just before, and is absent if it could not be."""
+
+    stream: Hex8
+    n: Count = Field(description="heartbeats since the agent started")
+    up: Measure = Field(description="seconds since the agent started")
+    fps: Annotated[list[Measure], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="analysed frames per second: measured, wanted"
+    )
+    inf_ms: Annotated[list[Measure], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="time of one inference: median, 95th percentile"
+    )
+    lastframe: Measure | None = Field(default=None, description="seconds since the last picture")
+    enc: Measure | None = Field(default=None, description="encoded pictures per second")
+    q: QueueState
+    disk: DiskState | None = None
+    cpu: Measure | None = Field(default=None, description="percent of one core")
+    t: float | None = Field(default=None, description="°C of the processor")
+    mem: Measure | None = Field(default=None, description="MB of the agent")
+    net: NetState = NetState()
+    ev24: Count = Field(description="events begun in the last 24 hours")
+    clips: ClipsState | None = None
+    seal: Name | None = Field(default=None, description="as in the birth")
+    alm: list[AlarmCode] = Field(default=[], description="alarms that are raised")
