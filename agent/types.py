@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -107,36 +106,6 @@ class Picture:
         # OpenCV's YCrCb is full range; H.264 from cameras is 16..235 / 16..240: stretch before converting.
         rgb = cv2.cvtColor(cv2.LUT(ycrcb, _FULL_RANGE), cv2.COLOR_YCrCb2RGB)
         return np.asarray(rgb, np.uint8)[top:, left:]
-
-    def rgb_scaled(
-        self,
-        x: int,
-        y: int,
-        w: int,
-        h: int,
-        size: tuple[int, int],
-        tone: Callable[[Luma], Luma] | None = None,
-    ) -> NDArray[np.uint8]:
-        """The rectangle (pixels, inside the picture) as RGB of `size` (width, height, both even).
-
-        The planes are scaled (bilinear) before they are converted: that costs a tenth of converting first.
-        `tone` may change the scaled luma in between.
-        """
-        luma = np.asarray(
-            cv2.resize(self.y[y : y + h, x : x + w], size, interpolation=cv2.INTER_LINEAR), np.uint8
-        )
-        if tone is not None:
-            luma = tone(luma)
-        if self.u is None or self.v is None:
-            return np.repeat(luma[:, :, None], 3, axis=2)
-        width, height = size
-        half = (width // 2, height // 2)
-        part = (slice(y // 2, (y + h + 1) // 2), slice(x // 2, (x + w + 1) // 2))
-        planes = np.empty((height * 3 // 2, width), np.uint8)
-        planes[:height] = luma
-        for plane, scaled in zip((self.u, self.v), planes[height:].reshape(2, *half[::-1]), strict=True):
-            cv2.resize(plane[part], half, scaled, interpolation=cv2.INTER_LINEAR)
-        return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 
 def _range_table() -> NDArray[np.uint8]:

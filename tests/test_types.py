@@ -176,17 +176,3 @@ def test_grey_pictures(picture: Picture) -> None:
     rgb = grey.rgb(33, 21, 50, 40)
     for channel in range(3):
         assert np.array_equal(picture.y[21:61, 33:83], rgb[:, :, channel])
-    assert np.array_equal(grey.rgb(0, 0, 640, 480), grey.rgb_scaled(0, 0, 640, 480, (640, 480)))
-
-
-@pytest.mark.parametrize(("x", "y", "w", "h"), [(0, 0, 640, 480), (100, 60, 300, 300), (101, 61, 301, 299)])
-def test_scaling_first_gives_the_same_picture(
-    picture: Picture, reference: NDArray[np.uint8], x: int, y: int, w: int, h: int
-) -> None:
-    """rgb_scaled is what converting and then scaling gives, but for the finer chroma at edges."""
-    scaled = picture.rgb_scaled(x, y, w, h, (150, 150))
-    expected = cv2.resize(reference[y : y + h, x : x + w], (150, 150), interpolation=cv2.INTER_LINEAR)
-    assert (150, 150, 3) == scaled.shape
-    difference = np.abs(scaled.astype(np.int16) - expected)
-    assert difference.mean() < 1.5
-    assert np.percentile(difference, 99) <= 12

@@ -16,8 +16,8 @@ from agent.errors import ModelError
 from agent.types import Box, Detection
 from agent.vision.decode import DECODERS, Quantisation, suppress
 from agent.vision.models import load_card, verify
+from agent.vision.reader import CropReader
 from agent.vision.runtime import open_model
-from agent.vision.tone import clear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,8 @@ class PersonDetector:
         boxes, scores = self._model.get_output_details()
         for detail, shape in zip((boxes, scores), self._decoder.shapes, strict=True):
             self._check("output", detail["shape"], shape)
+        self._reader = CropReader(card.side)
+        self._rgb = None if card.dtype == "uint8" else np.empty((card.side, card.side, 3), np.uint8)
         self._input = self._model.tensor(taken["index"])
         self._boxes, self._scores = self._model.tensor(boxes["index"]), self._model.tensor(scores["index"])
         self._box_scale, self._score_scale = Quantisation.of(boxes), Quantisation.of(scores)
@@ -89,14 +91,23 @@ class PersonDetector:
         size = (round(width * scale), round(height * scale))
         if self._card.fit == "stretch":
             size = (side, side)
-        return self._infer(np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8))
+        view = self._input()[0]
+        view.fill(0)
+        view[: size[1], : size[0]] = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
+        del view
+        return self._infer(size[0] / side, size[1] / side)
 
     def _look_at(self, picture: Picture, square: Square, number: int) -> list[_Found]:
         square = square.inside(picture.width, picture.height)
         w, h = min(square.side, picture.width), min(square.side, picture.height)
-        scale = self._card.side / square.side
-        size = (_even(w * scale), _even(h * scale))
-        rows = self._infer(picture.rgb_scaled(square.x, square.y, w, h, size, clear))
+        view = self._input()[0]
+        if self._rgb is None:
+            self._reader.read(picture, square, view)
+        else:
+            self._reader.read(picture, square, self._rgb)
+            np.copyto(view, self._rgb)
+        del view  # the runtime refuses to run while somebody looks into its memory
+        rows = self._infer(w / square.side, h / square.side)
         found = []
         for x1, y1, x2, y2, score in rows.tolist():
             cut = (
@@ -110,23 +121,17 @@ class PersonDetector:
             found.append(_Found(Detection(box, score), number, cut))
         return found
 
-    def _infer(self, rgb: NDArray[np.uint8]) -> Floats:
-        """Run the model on a crop of its input's size, or on a smaller one, top left on black."""
-        side = self._card.side
-        h, w = rgb.shape[:2]
-        view = self._input()[0]
-        if (h, w) != (side, side):
-            view.fill(0)
-        view[:h, :w] = rgb
-        del view  # the runtime refuses to run while somebody looks into its memory
+    def _infer(self, width: float, height: float) -> Floats:
+        """Run the model; the crop fills `width` x `height` (0..1) of the input, top left."""
         self._model.invoke()
         stored = self._scores()[0, :, 0]
-        rows = np.nonzero(stored >= self._weak_stored)[0]
+        rows = np.flatnonzero(stored >= self._weak_stored)
         if not rows.size:
             return np.zeros((0, 5), np.float32)
         scores = self._score_scale.real(stored[rows])
         boxes = self._decoder.boxes(self._box_scale.real(self._boxes()[0, rows]), rows)
-        boxes = (boxes * np.array([side / w, side / h, side / w, side / h], np.float32)).clip(0, 1)
+        if min(width, height) < 1:
+            boxes = (boxes / np.array([width, height, width, height], np.float32)).clip(0, 1)
         kept = suppress(boxes, scores, self._card.nms_iou)
         return np.concatenate([boxes[kept], scores[kept, None]], axis=1)
 
@@ -139,11 +144,6 @@ class PersonDetector:
             f"model {self._card.label}: {why}",
             fix=f"correct side, dtype and decode in the card {self._card.name}.toml, or take another model",
         )
-
-
-def _even(pixels: float) -> int:
-    """Colour has half the resolution, so sizes are even."""
-    return max(2, round(pixels / 2) * 2)
 
 
 @dataclass(frozen=True, slots=True)

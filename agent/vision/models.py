@@ -29,7 +29,7 @@ class ModelCard:
     path: Path
     """The model file: `file` of the card, beside the card."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    side: Annotated[int, Field(ge=32, le=2048)]
+    side: Annotated[int, Field(ge=32, le=2048, multiple_of=2)]
     """The input is side x side x RGB."""
     fit: Literal["stretch", "letterbox"]
     """How a crop that is not square becomes square; a letterboxed one lies top left on black."""
