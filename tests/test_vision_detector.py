@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,9 +17,6 @@ from agent.vision.crops import Square
 from agent.vision.decode import KEPT, Quantisation, suppress
 from agent.vision.detector import PersonDetector, _Found, _merge
 from agent.vision.models import SHIPPED
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DATA = Path(__file__).parent / "data"
 VECTORS: dict[str, Any] = json.loads((DATA / "vectors.json").read_text(encoding="utf-8"))
@@ -167,28 +163,6 @@ def test_a_card_that_does_not_fit_its_model_is_told(tmp_path: Path, card: str, l
 
     with pytest.raises(ModelError, match=told):
         PersonDetector(DetectorSettings(model=str(tmp_path / "own.toml")))
-
-
-@pytest.mark.parametrize("side", [480, 1080])
-def test_the_work_around_the_inference_is_small(ssdlite: PersonDetector, side: int) -> None:
-    """Crop, conversion and decoding add less than a third to the inference; a tenth on a quiet core."""
-    noise = np.random.default_rng(7).integers(16, 235, (side, side * 4 // 3), dtype=np.uint8)
-    half = np.full((side // 2, side * 4 // 6), 128, np.uint8)
-    view = Picture(noise, half, half)
-    square = [Square(0, 0, side)]
-
-    def cpu_seconds(run: Callable[[], object]) -> float:
-        start = time.process_time()  # what other programs take does not count
-        run()
-        return time.process_time() - start
-
-    pairs = [
-        (cpu_seconds(ssdlite._model.invoke), cpu_seconds(lambda: ssdlite.detect(view, square)))
-        for _ in range(20)
-    ]
-    bare, whole = (min(times) for times in zip(*pairs, strict=True))
-
-    assert bare / whole > 0.75
 
 
 def found(x: float, w: float, score: float, crop: int, *, cut: bool = False) -> _Found:

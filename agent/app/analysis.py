@@ -101,7 +101,7 @@ class Analyser:
                 next(lap)
                 detections = self._detector.detect(frame.picture, squares)
                 seconds["detector"] = next(lap)
-        self._tracks = self._tracker.step(detections, frame.t, looked)
+        self._tracks = self._tracker.step(detections, frame.t, looked, motion.regions)
         verdict = self._rules.step(self._tracks, frame.t, self._local(frame.t))
         figures = self._meter.step(frame.t, motion, scene, verdict.tracks, verdict.changes, verdict.crossings)
         seconds["events"] = next(lap)
