@@ -19,6 +19,7 @@ from agent.vision.detector import PersonDetector, _Found, _merge
 from agent.vision.models import SHIPPED
 
 DATA = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parent.parent / "agent" / "samples"
 VECTORS: dict[str, Any] = json.loads((DATA / "vectors.json").read_text(encoding="utf-8"))
 MODELS = {"ssdlite": "ssdlite", "nanodet": "nanodet_g"}
 
@@ -34,7 +35,8 @@ def ssdlite() -> PersonDetector:
 
 
 def read_rgb(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    bgr = cv2.imread(str(DATA / "images" / name))
+    here = DATA / "images" / name
+    bgr = cv2.imread(str(here if here.exists() else SAMPLES / name))
     assert bgr is not None
     return np.asarray(bgr[:, :, ::-1], np.uint8)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import agent
-from agent.cli import config, contract, demo, replay, run
+from agent.cli import config, contract, demo, models, replay, run
 
 app = typer.Typer(
     name="stairwell",
@@ -21,6 +21,7 @@ app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 app.add_typer(config.app, name="config")
 app.add_typer(contract.app, name="contract")
+app.add_typer(models.app, name="models")
 
 
 def _version(wanted: bool) -> None:

@@ -48,6 +48,8 @@ class PersonDetector:
         self._card = card
         self._model = open_model(verify(card), card.label, settings.runtime, settings.threads)
         threshold = card.threshold if settings.threshold is None else settings.threshold
+        self.threshold = threshold
+        """Score from which a detection counts; weaker ones may keep a track alive."""
         self._weak = threshold * WEAK
         self._decoder = DECODERS[card.decode](card.side)
         [taken] = self._model.get_input_details()
