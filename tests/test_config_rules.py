@@ -25,7 +25,7 @@ def test_a_whole_view(tmp_path: Path) -> None:
         + 'persons = "include"\nmotion = "exclude"\nmin_height = 0.1\n'
         + LINE
         + 'zones = ["door"]\n[loitering]\nenabled = true\nzones = ["door"]\n'
-        + '[after_hours]\nclosed = ["22:00-06:00", "sat-sun 00:00-24:00"]\n'
+        + '[after_hours]\nclosed = ["22:00-06:00", "sat-sun 00:00-24:00"]\ntimezone = "Europe/Warsaw"\n'
     )
     settings = load(file)
 
@@ -38,7 +38,7 @@ def test_a_whole_view(tmp_path: Path) -> None:
         zone.max_height,
     )
     assert ((0.0, 0.5), (1.0, 0.5), ("door",)) == (line.start, line.end, line.zones)
-    assert ("Europe/Kyiv", ("door",)) == (settings.after_hours.timezone, settings.loitering.zones)
+    assert ("Europe/Warsaw", ("door",)) == (settings.after_hours.timezone, settings.loitering.zones)
 
 
 def test_everything_but_presence_is_off() -> None:
@@ -50,6 +50,7 @@ def test_everything_but_presence_is_off() -> None:
         settings.gathering.enabled,
         settings.after_hours.closed,
     )
+    assert "Europe/Kyiv" == settings.after_hours.timezone
 
 
 @pytest.mark.parametrize(
