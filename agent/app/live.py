@@ -19,6 +19,7 @@ from agent.app.reporter import Reporter, topics
 from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
 from agent.backbone import outbox
 from agent.backbone.courier import Courier
+from agent.backbone.stored import Cover
 from agent.capture.ring import PacketRing
 from agent.capture.source import open_source
 from agent.clips import store
@@ -26,6 +27,7 @@ from agent.clips.recorder import Recorder
 from agent.config import Kit
 from agent.database import Database
 from agent.device import systemd
+from agent.device.volatile import volatile_key
 from agent.errors import ConfigError, ModelError, StairwellError, StallError, StorageError
 from agent.ulid import ENTROPY_BYTES, ulid
 from agent.vision.detector import PersonDetector
@@ -69,7 +71,8 @@ class Agent:
         )
         detector, unusable = _detector(settings)
         addresses = topics(settings)
-        messages = outbox.Outbox(settings.outbox, addresses)
+        cover = Cover(volatile_key()) if settings.clips.seal != "none" else None
+        messages = outbox.Outbox(settings.outbox, addresses, cover=cover, delivered_hook=store.mark_announced)
         stream = self._database.submit(messages.open_stream).result(journal.COMMIT_TIMEOUT_S)
         label = detector.label if detector else None
         self._reporter = Reporter(settings, addresses, clock, stream, label)

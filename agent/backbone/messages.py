@@ -349,7 +349,9 @@ class GapBody(Stamped):
 
     first: Seq = Field(alias="from", description="the lowest of them")
     last: Seq = Field(alias="to", description="the highest of them")
-    why: Literal["full", "corrupt", "too-large"]
+    why: Literal["full", "corrupt", "too-large", "restart"] = Field(
+        description="restart: pictures that waited encrypted, and whose key went with the kit's memory"
+    )
     count: Seq = Field(description="how many")
     ranges: list[Annotated[list[Seq], Field(min_length=2, max_length=2)]] = Field(
         min_length=1, description="first and last number of each run"
