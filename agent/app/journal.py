@@ -209,7 +209,7 @@ class Journal:
             with self._lock:
                 refusal = self.refusal if self._refused else None
             if refusal is not None:
-                raise StorageError(refusal.problem, fix=refusal.fix)
+                raise StorageError(refusal.problem, fix=refusal.fix, errno=refusal.errno)
             work(tx)
 
         def check(done: Future[None]) -> None:

@@ -114,6 +114,54 @@ ALARMS: dict[str, AlarmKind] = {
             ),
         ),
         AlarmKind(
+            "storage.full",
+            "critical",
+            Text("На диску немає місця: запис зупинено", "The disk is full: recording has stopped"),
+            Text(
+                "Звільніть місце або зменште clips.max_mb; утримані кліпи не видаляються самі",
+                "Free space, or lower clips.max_mb; clips on hold are never deleted by themselves",
+            ),
+        ),
+        AlarmKind(
+            "storage.readonly",
+            "critical",
+            Text("Картка перейшла в режим лише для читання", "The card has become read-only"),
+            Text(
+                "Замініть картку: так вона захищає те, що на ній ще є",
+                "Replace the card: this is how it protects what is still on it",
+            ),
+        ),
+        AlarmKind(
+            "storage.failing",
+            "critical",
+            Text("Картка не читається або не пишеться", "The card fails to read or to write"),
+            Text(
+                "Замініть картку; кліпи з неї спершу вивантажте (stairwell clips export)",
+                "Replace the card; export its clips before (stairwell clips export)",
+            ),
+        ),
+        AlarmKind(
+            "storage.mismatch",
+            "critical",
+            Text(
+                "Картка віддає не те, що на неї записано",
+                "The card gives back something else than was written",
+            ),
+            Text(
+                "Замініть картку; stairwell clips check назве пошкоджені кліпи",
+                "Replace the card; stairwell clips check names the damaged clips",
+            ),
+        ),
+        AlarmKind(
+            "storage.gone",
+            "critical",
+            Text("Диска з кліпами немає на місці", "The disk of the clips is not in its place"),
+            Text(
+                "Під'єднайте диск; якщо його замінено навмисно: stairwell clips check --repair",
+                "Mount the disk; if it was replaced on purpose: stairwell clips check --repair",
+            ),
+        ),
+        AlarmKind(
             "storage.refused",
             "critical",
             Text("Сховище не приймає запис", "Storage refuses writes"),
