@@ -44,6 +44,12 @@ Measure = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
+PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+Signature = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
+Seal = Annotated[
+    Literal["age", "none", "refused"],
+    Field(description="how clips are sealed; refused: nothing is recorded, for want of somebody to seal to"),
+]
 AlarmCode = Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9_]+)+$", max_length=64)]
 BoxList = Annotated[
     list[Share], Field(min_length=4, max_length=4, description="x, y, w, h in fractions of the picture")
@@ -137,7 +143,10 @@ class Birth(Stamped):
     cam: Name = Field(description="kind of source")
     caps: list[Name] = Field(description="what the kit can do")
     cfg_rev: Count = Field(description="revision of the configuration in force, 0 for the file's own")
-    seal: Name = Field(description='how clips are sealed, "none" when they are not')
+    seal: Seal
+    key: PublicKey | None = Field(
+        default=None, description="Ed25519 key that signs the manifests of clips, 32 bytes in base64"
+    )
     seq_next: Seq = Field(description="the number that the next outbox message will have")
     seq_oldest: Seq = Field(description="the oldest number that can still be sent again")
     detector: Name
@@ -191,6 +200,13 @@ class ClipsState(Message):
     mb: Measure
 
 
+class WearState(Message):
+    """What the agent has written to its disks; flash wears out by it."""
+
+    mb: Measure = Field(description="MiB in the last `h` hours, as the kernel counts them")
+    h: Measure = Field(description="24, or less if the agent has not run for so long")
+
+
 class Heartbeat(Stamped):
     """The kit's pulse; every figure was measured just before, and is absent if it could not be."""
 
@@ -213,7 +229,8 @@ class Heartbeat(Stamped):
     net: NetState = NetState()
     ev24: Count = Field(description="events begun in the last 24 hours")
     clips: ClipsState | None = None
-    seal: Name | None = Field(default=None, description="as in the birth")
+    wear: WearState | None = None
+    seal: Seal | None = Field(default=None, description="as in the birth")
     alm: list[AlarmCode] = Field(default=[], description="alarms that are raised")
 
 
@@ -271,8 +288,17 @@ class Snapshot(SnapshotBody, Numbered):
     """Header of the JPEG on `snap/{event}`: the payload is the picture, this its user property `header`."""
 
 
+class Sealing(Message):
+    """How a clip's file is sealed."""
+
+    fmt: Literal["age", "none"] = Field(description="age: age-encryption.org/v1, X25519")
+    keys: list[Name] = Field(
+        default=[], description="who can open it: the first 16 hex digits of each recipient's SHA-256"
+    )
+
+
 class ClipBody(Stamped):
-    """On `clip`: a clip is there, complete and playable."""
+    """On `clip`: a clip is there, complete and playable; what it is, its signed manifest proves."""
 
     clip: Ulid
     state: Literal["available"] = "available"
@@ -280,18 +306,25 @@ class ClipBody(Stamped):
     t0: Ts | None = Field(description="first picture")
     mono0: Measure = Field(description="first picture, in seconds of `boot`")
     dur: Measure
-    bytes: Count
-    sha256: Sha256
+    bytes: Count = Field(description="of the file as it lies there, sealed")
+    sha256: Sha256 = Field(description="the same")
     codec: Name
     width: Seq
     height: Seq
     part: Seq = Field(default=1, description="a long event's clip goes on in part 2")
-    sealed: Name = Field(description='how, "none" when it is not')
+    sealed: Sealing
     truncated: bool = Field(default=False, description="cut by a power loss, recovered to its last sync")
+    manifest: Sha256 = Field(description="SHA-256 of its manifest, canonical (RFC 8785) without `sig`")
+    prev: Sha256 | None = Field(
+        default=None, description="`manifest` of the clip before it; absent for the first of a stream"
+    )
+    sig: Signature = Field(
+        description='Ed25519 of "stairwell clip manifest v1\n" and the 32 bytes of `manifest`, base64'
+    )
 
 
 class Clip(ClipBody, Numbered):
-    """On `clip`: a clip is there, complete and playable."""
+    """On `clip`: a clip is there, complete and playable; what it is, its signed manifest proves."""
 
 
 class ClipErasedBody(Stamped):

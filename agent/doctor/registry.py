@@ -66,12 +66,12 @@ ALARMS: dict[str, AlarmKind] = {
             "clips.disabled",
             "critical",
             Text(
-                "Запис вимкнено: не задано, чим запечатувати кліпи",
-                "Nothing is recorded: clips.seal is not set",
+                "Запис вимкнено: не задано ключів, якими запечатувати кліпи",
+                "Nothing is recorded: there are no keys to seal clips to",
             ),
             Text(
-                'Задайте clips.seal (значення "none" лише для розробки)',
-                'Set clips.seal ("none" is for development only)',
+                "Впишіть ключі міста (age1…) у clips.recipients",
+                "Put the city's keys (age1…) into clips.recipients",
             ),
         ),
         AlarmKind(
@@ -81,7 +81,10 @@ ALARMS: dict[str, AlarmKind] = {
                 "Кліпи не запечатано: вкрадена картка покаже все",
                 "Clips are not sealed: a stolen card shows everything",
             ),
-            Text('Приберіть clips.seal = "none"', 'Remove clips.seal = "none"'),
+            Text(
+                'Приберіть clips.seal = "none" і впишіть clips.recipients',
+                'Remove clips.seal = "none" and set clips.recipients',
+            ),
         ),
         AlarmKind(
             "clips.failed",
@@ -99,6 +102,18 @@ ALARMS: dict[str, AlarmKind] = {
             Text(
                 "З'ясуйте, хто мав доступ; перевірте картку",
                 "Find out who had access; check the card",
+            ),
+        ),
+        AlarmKind(
+            "identity.replaced",
+            "major",
+            Text(
+                "Ключ підпису був пошкоджений; створено новий",
+                "The signing key was damaged; a new one was made",
+            ),
+            Text(
+                "Замініть картку; збережіть новий kit.pub поруч зі старим",
+                "Replace the card; keep the new kit.pub beside the old one",
             ),
         ),
         AlarmKind(
