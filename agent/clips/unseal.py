@@ -5,7 +5,7 @@ Done with pyrage, an implementation of age that is not ours: what it opens, the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyrage
 from pyrage import x25519
@@ -21,6 +21,14 @@ Opened = Literal["whole", "broken", "foreign"]
 
 _SECRET = "AGE-SECRET-KEY-1"  # noqa: S105 - how one begins
 _FIX = "name the file that `age-keygen -o` wrote; clips.recipients on the kit must hold its public key"
+
+
+class In(Protocol):
+    """Gives the sealed file."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, none at the end."""
+        ...
 
 
 class Out(Protocol):
@@ -54,7 +62,7 @@ def read_keys(path: Path) -> list[x25519.Identity]:
     return keys
 
 
-def unseal(sealed: BinaryIO, out: Out, keys: Sequence[x25519.Identity]) -> Opened:
+def unseal(sealed: In, out: Out, keys: Sequence[x25519.Identity]) -> Opened:
     """Hand the plaintext of `sealed` to `out`, piece by piece, as far as it is authentic.
 
     Raises:
@@ -73,7 +81,7 @@ def unseal(sealed: BinaryIO, out: Out, keys: Sequence[x25519.Identity]) -> Opene
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: In) -> None:
         self._file = file
         self.error: OSError | None = None
 
