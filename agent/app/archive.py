@@ -16,14 +16,19 @@ from agent.app.deletion import erase, sweep
 from agent.app.reporter import Reporter, topics
 from agent.app.schemas import DATABASE
 from agent.backbone.outbox import Outbox
-from agent.clips import premises, store
+from agent.clips import premises, readback, store
+from agent.clips.export import export
 from agent.config import Kit
 from agent.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pyrage import x25519
 
     from agent.backbone.drafts import Draft
+    from agent.clips.export import Exported
     from agent.clips.store import StoredClip
     from agent.config import Settings
     from agent.device.clock import Clock
@@ -108,8 +113,6 @@ class Archive:
             ConfigError: the settings are no kit's, so nobody could be told.
             StorageError: one is on hold, or the disk refuses or is not there; nothing has changed then.
         """
-        if self.settings.kit.id == Kit().id:
-            raise ConfigError("kit.id: not set", fix="name the agent's configuration with --config")
         for clip in clips:
             if clip.held:
                 raise StorageError(
@@ -123,6 +126,53 @@ class Archive:
             self._receipt(clip.record, why, told[clip.record.id]) for clip in clips if clip.record.id in told
         ]
 
+    def described(self, clips: Sequence[StoredClip]) -> list[dict[str, Any]]:
+        """All that the index knows of these clips, as JSON types."""
+        outcomes = self.read(readback.outcomes)
+        return [
+            {
+                **_description(row.record),
+                "held": row.held,
+                "announced": row.announced,
+                "readback": outcomes.get(row.record.id),
+            }
+            for row in clips
+        ]
+
+    def export(
+        self,
+        clip: StoredClip,
+        target: Path,
+        keys: Sequence[x25519.Identity],
+        *,
+        force: bool,
+        progress: Callable[[int], object],
+    ) -> Exported:
+        """Put a clip with its manifest at `target`, opened when there are `keys`.
+
+        Raises:
+            ConfigError: none of the keys opens it.
+            StorageError: something is there and not to be written over, the clip is not what was signed, a
+                disk refuses, or an opened clip would land in the kit's own state directory.
+        """
+        if keys and target.resolve().is_relative_to(self.settings.state.dir.resolve()):
+            raise StorageError(
+                f"{target}: an opened clip must not lie on the kit's card", fix="name a directory elsewhere"
+            )
+        if target.exists() and not force:
+            raise StorageError(f"{target}: is there already", fix="name another directory, or give --force")
+        self.check_premises()
+        return export(self.directory, clip.record, target, keys, progress)
+
+    def forget(self, clips: Sequence[StoredClip]) -> None:
+        """Take clips whose files have gone out of the index, on hold or not, and tell the city.
+
+        Raises:
+            ConfigError: the settings are no kit's, so nobody could be told.
+            StorageError: the disk refuses; nothing has changed then.
+        """
+        erase(self, self._reporter(), [clip.record for clip in clips], "missing", held=True)
+
     def check_premises(self) -> None:
         """Return if the directory of clips is the one that the index speaks of.
 
@@ -134,6 +184,8 @@ class Archive:
             premises.check_premises(self.directory, mark)
 
     def _reporter(self) -> Reporter:
+        if self.settings.kit.id == Kit().id:
+            raise ConfigError("kit.id: not set", fix="name the agent's configuration with --config")
         return Reporter(self.settings, topics(self.settings), self._clock, self._stream(), None)
 
     def _stream(self) -> str:
@@ -144,15 +196,10 @@ class Archive:
         return {
             "v": 1,
             "kit": self.settings.kit.id,
-            "clip": clip.id,
-            "why": why,
             "erased": asdict(self._clock.stamp()),
+            "why": why,
             "message": {"stream": self._stream(), "seq": seq},
-            "file": {"name": clip.path, "bytes": clip.bytes, "sha256": clip.sha256, "sealed": clip.sealed},
-            "manifest": {"sha256": clip.manifest, "prev": clip.prev, "sig": clip.sig},
-            "events": list(clip.events),
-            "start": {"boot": clip.boot, "mono": round(clip.started, 3), "ts": clip.ts, "clk": clip.clk},
-            "dur": round(clip.duration, 3),
+            **_description(clip),
         }
 
     def _run(self, work: Callable[[sqlite3.Connection], T], mode: str, begin: str) -> T:
@@ -174,6 +221,26 @@ class Archive:
                 f"{self._database}: cannot be used ({error})",
                 fix="run as the agent's user; one of an older version is brought up by the agent's start",
             ) from None
+
+
+def _description(clip: ClipRecord) -> dict[str, Any]:
+    return {
+        "clip": clip.id,
+        "events": list(clip.events),
+        "start": {"boot": clip.boot, "mono": round(clip.started, 3), "ts": clip.ts, "clk": clip.clk},
+        "dur": round(clip.duration, 3),
+        "part": clip.part,
+        "truncated": clip.truncated,
+        "video": {"codec": clip.codec, "width": clip.width, "height": clip.height},
+        "file": {
+            "name": clip.path,
+            "bytes": clip.bytes,
+            "sha256": clip.sha256,
+            "sealed": clip.sealed,
+            "recipients": list(clip.recipients),
+        },
+        "manifest": {"sha256": clip.manifest, "prev": clip.prev, "sig": clip.sig},
+    }
 
 
 def _the_one(rows: Sequence[StoredClip], name: str) -> StoredClip:

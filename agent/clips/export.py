@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from agent.clips import manifest
+from agent.clips.journal import SUFFIX
 from agent.clips.sink import refused
 from agent.clips.unseal import unseal
 from agent.durable import SUFFIX_NEW, sync_directory, write_whole
@@ -37,6 +38,11 @@ class Exported:
     bytes: int
     sha256: str
     opened: bool
+
+
+def target_of(clip: ClipRecord, directory: Path, *, opened: bool) -> Path:
+    """Where in `directory` a clip is put: under its own name, without the seal's suffix if it is opened."""
+    return directory / (clip.id + SUFFIX if opened else clip.path)
 
 
 def export(

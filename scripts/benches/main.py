@@ -6,17 +6,13 @@ import sys
 
 import typer
 
+import crash
 import pipeline
 from agent.errors import StairwellError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command("crash")(crash.main)
 app.command("pipeline")(pipeline.main)
-
-
-@app.callback()
-def _root() -> None:
-    """A callback keeps `pipeline` a subcommand while it is the only one."""
-
 
 if __name__ == "__main__":
     try:
