@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -30,6 +30,16 @@ app = typer.Typer(
 
 NOT_SOUND = StorageError.exit_code
 MB = 1e6
+UNBOUNDED = 1000  # columns
+LISTED: dict[str, Literal["left", "right"]] = {
+    "clip": "left",
+    "begins (UTC)": "left",
+    "seconds": "right",
+    "MB": "right",
+    "events": "right",
+    "sealed": "left",
+    "": "left",
+}
 
 Clips = Annotated[
     list[str], typer.Argument(metavar="CLIP...", help="Ids of clips, or a part of an id that fits only one.")
@@ -73,18 +83,20 @@ def list_(
     if as_json:
         _json(found)
         return
-    table = Table("clip", "begins (UTC)", "seconds", "MB", "events", "sealed", "", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in LISTED.items():
+        table.add_column(heading, justify=justify, no_wrap=True)
     for clip in found:
         table.add_row(
             clip["clip"],
-            clip["start"]["ts"] or "?",
+            (clip["start"]["ts"] or "?")[: len("2026-01-31T12:59:59")].replace("T", " "),
             f"{clip['dur']:.1f}",
             f"{clip['file']['bytes'] / MB:.1f}",
             str(len(clip["events"])),
             clip["file"]["sealed"],
             _marks(clip),
         )
-    Console().print(table)
+    _wide().print(table)
     total = sum(clip["file"]["bytes"] for clip in found)
     typer.echo(f"{len(found)} clips, {total / MB:.1f} MB", err=True)
 
@@ -101,13 +113,13 @@ def show(clips: Clips, config: ConfigFile = None, as_json: Json = False) -> None
         table = Table(show_header=False, box=None, pad_edge=False)
         for key, value in _flat(clip):
             table.add_row(key, value)
-        Console().print(table, "")
+        _wide().print(table, "")
 
 
 @app.command()
 def export(
     clips: Clips,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to put them.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to put them.")] = Path(),
     identity: KeyFile = None,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     config: ConfigFile = None,
@@ -189,7 +201,7 @@ def verify(
             spans = ", ".join(f"{begin:.1f} to {end:.1f}" for begin, end in v.seconds)
             style = "green" if v.kind == "authentic" else "bold red"
             table.add_row(v.clip, f"[{style}]{v.kind}[/]", spans, v.detail or ("in full" if v.full else ""))
-        Console().print(table)
+        _wide().print(table)
     if any(v.kind != "authentic" for v in verdicts):
         raise typer.Exit(NOT_SOUND)
 
@@ -288,7 +300,7 @@ def check(
             style = "bold red" if finding.broken else "yellow"
             table.add_row(f"[{style}]{finding.code}[/]", finding.what, finding.text, finding.fix)
         if table.row_count:
-            Console().print(table, "")
+            _wide().print(table, "")
         for day, count in found.wear:
             typer.echo(f"written on {day}: {count / MB:.0f} MB")
         how = "opened and decoded" if found.decoded else "compared with what was signed"
@@ -307,6 +319,11 @@ def _archive(config: Path | None) -> Archive:
 
 def _public_key(given: Path | None, config: Path | None) -> PublicKey:
     return PublicKey.read(given or load(config_path(config)).state.dir / "keys" / "kit.pub")
+
+
+def _wide() -> Console:
+    """A table in a pipe is not cut to the width of a terminal that is not there."""
+    return Console(width=None if sys.stdout.isatty() else UNBOUNDED)
 
 
 def _confirm(question: str) -> None:

@@ -1,7 +1,8 @@
 """Whether clips are what the kit recorded: each file against its manifest, each manifest against the next.
 
 Without the city's secret key the sealed file is compared as it lies there; with it the plaintext as well,
-stretch by stretch, so that a damage is given its second. Nothing is changed and nothing leaves memory.
+stretch by stretch, so that a damage is given its second. A copy that was opened (`<id>.mp4` beside its
+manifest) is compared with the plaintext that was signed. Nothing is changed and nothing leaves memory.
 
 What cannot be told from a set of files: that the newest clips of a chain were taken away, or the oldest.
 The clip messages that the platform keeps tell that: each names its manifest and the one before.
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from pyrage import x25519
 
-    from agent.clips.manifest import Manifest, Signed
+    from agent.clips.manifest import File, Manifest, Plain, Signed
     from agent.device.identity import PublicKey
 
 Kind = Literal["authentic", "altered", "truncated", "missing link", "unknown key", "unattested", "unreadable"]
@@ -106,7 +107,7 @@ def _one(
     if signed is None:
         return Verdict(name, clip, kind, detail), None
     told = signed.manifest
-    if (told.clip, told.file.name) != (name, clip.name):
+    if told.clip != name or clip.name not in {told.file.name, name + SUFFIX}:
         return Verdict(name, clip, "altered", f"its manifest is that of {told.clip}"), signed
     try:
         verdict = _file(clip, told, keys, progress)
@@ -145,10 +146,12 @@ def _file(
             digest.update(block)
             size += len(block)
             progress(len(block))
-        sound = (size, digest.hexdigest()) == (told.file.bytes, told.file.sha256)
+        open_copy = clip.name != told.file.name or told.file.sealed == "none"
+        wanted: Plain | File = told.plain if open_copy else told.file
+        sound = (size, digest.hexdigest()) == (wanted.bytes, wanted.sha256)
         plain = _Plain(told)
         opened = None
-        if told.file.sealed == "none":
+        if open_copy:
             opened = "whole"
             file.seek(0)
             while block := file.read(_BLOCK):
@@ -162,9 +165,9 @@ def _file(
     note = "no key given opens it" if opened == "foreign" else ""
     if sound and not seconds:
         return Verdict(told.clip, clip, "authentic", note, full=full)
-    if size < told.file.bytes and (not seconds or seconds[0][0] >= plain.at(ends)):
+    if size < wanted.bytes and (not seconds or seconds[0][0] >= plain.at(ends)):
         lost = ((plain.at(ends), told.video.dur),)
-        detail = f"{size} of {told.file.bytes} bytes are there"
+        detail = f"{size} of {wanted.bytes} bytes are there"
         return Verdict(told.clip, clip, "truncated", detail, lost, full)
     detail = note or ("" if seconds else "the file is another than was signed")
     if opened == "broken":
@@ -250,6 +253,8 @@ def _breaks(chain: list[tuple[Signed, int]]) -> Iterator[tuple[int, str]]:
         told = signed.manifest
         if before is None or before.stream != told.stream:
             pass
+        elif told.number == before.number and signed.digest == digest:
+            pass  # a copy of the same clip
         elif told.number == before.number:
             yield index, f"clip {before.clip} has its number {told.number} in the chain"
         elif told.number > before.number + 1:

@@ -27,6 +27,7 @@ from rich.progress import track
 from rich.table import Table
 
 from agent.app.schemas import DATABASE
+from agent.backbone.stored import COVERED
 from agent.clips import check, part
 from agent.types import Packet, StreamInfo
 from crash_kit import SYNC_S, Footage, Kit, settings
@@ -219,13 +220,13 @@ class Crash:
     def _take_messages(self, kit: Kit) -> None:
         """Be the platform: take every message, look that none is missing, acknowledge."""
         rows = kit.journal.ask(
-            lambda tx: tx.execute("SELECT seq, payload FROM outbox ORDER BY seq").fetchall()
+            lambda tx: tx.execute("SELECT seq, head, payload FROM outbox ORDER BY seq").fetchall()
         )
-        for seq, payload in rows:
+        for seq, head, payload in rows:
             if seq != self._next_seq:
                 self.result.found("lost", f"messages {self._next_seq} to {seq - 1} do not exist")
             self._next_seq = seq + 1
-            message = json.loads(payload) if payload[:1] == b"{" else {}
+            message = {} if COVERED in json.loads(head) or not payload else json.loads(payload)
             if message.get("state") == "available":
                 if message["clip"] in self._announced:
                     self.result.found("lost", f"clip {message['clip']} was announced twice")
