@@ -13,6 +13,7 @@ from agent.backbone.messages import (
     ClipBody,
     ClipErasedBody,
     EventBody,
+    Sealing,
     SiteAddress,
     SiteRef,
     SnapshotBody,
@@ -93,7 +94,9 @@ def clip(number: int) -> Draft:
         codec="h264",
         width=640,
         height=360,
-        sealed="none",
+        sealed=Sealing(fmt="age", keys=["0b7e53d09c0fb75f"]),
+        manifest="1" * 64,
+        sig="A" * 86 + "==",
     )
     return draft(TOPICS, body)
 

@@ -8,6 +8,7 @@ import pytest
 from backbone_samples import BOOT, KIT, SITE, at, event, ulid_of
 from pydantic import ValidationError
 
+from agent.backbone.envelope import encode
 from agent.backbone.messages import (
     Ack,
     EventBody,
@@ -16,7 +17,6 @@ from agent.backbone.messages import (
     SiteAddress,
     SiteRef,
     Will,
-    encode,
     origin,
 )
 from agent.config import Site

@@ -347,8 +347,8 @@ def test_every_number_is_delivered_waiting_or_covered(steps: list[tuple[str, obj
                     (detail,),
                 )
             assert counters_hold(tx)
-        while rows := receive(1000):
-            box.delivered(tx, rows, NOW)
+        while box.numbers(tx, NOW).waiting:  # a look that finds only a corrupt row gives none, but a gap
+            box.delivered(tx, receive(1000), NOW)
         assert set(range(1, box.numbers(tx, NOW).seq_next)) == received | told
 
 

@@ -11,70 +11,39 @@ empty payload that clears a retained alarm) carries its message as JSON in the M
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 
+from agent.backbone.envelope import Message
+from agent.backbone.fields import (  # noqa: TC001 - pydantic reads them
+    AlarmCode,
+    BoxList,
+    Count,
+    Hex8,
+    KitId,
+    Measure,
+    Name,
+    PublicKey,
+    Seal,
+    Seq,
+    Sha256,
+    Share,
+    Signature,
+    Text,
+    Ts,
+    Ulid,
+)
 from agent.types import ClockState, EventKind, Phase
 
 if TYPE_CHECKING:
     from agent.config import Site
     from agent.device.clock import Stamp
-
-KitId = Annotated[str, Field(pattern=r"^[0-9a-hjkmnp-tv-z]{10}$")]
-Hex8 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
-Ulid = Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Ts = Annotated[
-    str,
-    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"),
-]
-"""UTC, RFC 3339, milliseconds."""
-Seq = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Measure = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
-PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
-Signature = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
-Seal = Annotated[
-    Literal["age", "none", "refused"],
-    Field(description="how clips are sealed; refused: nothing is recorded, for want of somebody to seal to"),
-]
-AlarmCode = Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9_]+)+$", max_length=64)]
-BoxList = Annotated[
-    list[Share], Field(min_length=4, max_length=4, description="x, y, w, h in fractions of the picture")
-]
-
-_SENT_AS_NULL = {"ts", "t0", "since"}
-_HEAD = ("v", "dev", "stream", "seq", "boot", "mono", "ts", "clk")  # first in every payload
-
-
-class Message(BaseModel):
-    """What every message has in common: strictness, and that an absent field is not sent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @model_serializer(mode="wrap")
-    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        return {k: v for k, v in fields.items() if v is not None or k in _SENT_AS_NULL}
-
-
-def encode(message: Message) -> bytes:
-    """The message as compact JSON in UTF-8, envelope first; the same message gives the same bytes."""
-    fields = message.model_dump(mode="json", by_alias=True)
-    head = {key: fields.pop(key) for key in _HEAD if key in fields}
-    return json.dumps({**head, **fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def origin(kit: str, stamp: Stamp) -> dict[str, Any]:
@@ -250,7 +219,7 @@ class EventBody(Stamped):
     top: Share | None = Field(default=None, description="highest score so far")
     count: Count | None = Field(default=None, description="most persons seen together")
     box: BoxList | None = None
-    zones: list[Name] = []
+    zones: list[Name] = Field(default=[])
     model: Name | None = Field(default=None, description="detector")
     why: Literal["restart"] | None = Field(
         default=None, description="restart: left open by a run that was killed"

@@ -86,11 +86,13 @@ def recover(
     try:
         for path in _strays(directory, names, in_use, known_paths, found):
             path.unlink(missing_ok=True)
-        if names:
-            path = directory
-            sync_directory(directory)
     except OSError as error:
-        raise refused(path, "put in order", error) from None
+        raise refused(path, "removed", error) from None
+    if names:
+        try:
+            sync_directory(directory)
+        except OSError as error:
+            raise refused(directory, "synced", error) from None
     return found
 
 
