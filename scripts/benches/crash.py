@@ -138,8 +138,7 @@ class Crash:
         """One run to its end, and what is left of it looked at."""
         recovering = self._chance.random() < RECOVERING_SHARE
         self._given.unlink(missing_ok=True)
-        child = int(self._ask("recover" if recovering else "record").removeprefix("pid "))
-        self._hear("recovering" if recovering else "recording")
+        child = self._start("recover" if recovering else "record")
         time.sleep(self._chance.uniform(0, RECOVERING_S if recovering else LONGEST_S))
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -155,10 +154,11 @@ class Crash:
         """End the server of kits."""
         self._server.communicate()
 
-    def _ask(self, order: str) -> str:
+    def _start(self, order: str) -> int:
+        """Begin a run; the id of its process once it is at it."""
         self._server.stdin.write(f"{order}\n")
         self._server.stdin.flush()
-        return self._hear("pid ")
+        return int(self._hear(order).split()[1])
 
     def _hear(self, wanted: str) -> str:
         """The next line, which must begin with `wanted`."""

@@ -3,9 +3,10 @@
 Real are recorder, sealing, manifests, journal, database, outbox, recovery and retention, put together as the
 agent does it; packets and events come by script, a minute of them in some seconds.
 
-Run as a program it is a server: for each line on stdin (`record`, `recover`) it forks a kit, says its process
-id and how it ended. It has all modules and no threads, so that a kit begins at once. Arguments: state
-directory, file with the footage, file for what was given to the recorder, recipients.
+Run as a program it is a server: for each line on stdin (`record`, `recover`) it forks a kit, which says so
+with its process id once it is at it, and tells how that ended. It has all modules and no threads, so that a
+kit begins at once. Arguments: state directory, file with the footage, file for what was given to the
+recorder, recipients.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def record(chosen: Settings, footage_file: Path, given_file: Path) -> None:
     ring.stream(footage.info)
     recorder.stream(footage.info)
     begun = kit.clock.mono()
-    say("recording")
+    say(f"record {os.getpid()}")
     # How far the recorder was given pictures, for whoever finds the clip cut: in memory, so it costs nothing.
     given = os.open(given_file, os.O_WRONLY | os.O_CREAT)
     closing: tuple[str, float] | None = None
@@ -164,7 +165,7 @@ def record(chosen: Settings, footage_file: Path, given_file: Path) -> None:
 
 def recover(chosen: Settings) -> None:
     """A start that is killed while it puts the store in order."""
-    say("recovering")
+    say(f"recover {os.getpid()}")
     Kit(chosen).recover()
     time.sleep(PATIENCE_S)
 
@@ -191,7 +192,6 @@ def serve(state: str, footage: str, given: str, *recipients: str) -> None:
                 raise
             finally:
                 os._exit(1)
-        say(f"pid {child}")
         say(f"ended {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}")
 
 
