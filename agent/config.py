@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agent.agekey import check_recipient
 from agent.config_fields import Fraction01, Polygon, Slug
 from agent.config_fields import Section as _Section
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
@@ -148,9 +149,15 @@ class Clips(_Section):
 
     enabled: bool = Field(default=True, description="record clips of events")
     dir: Path | None = Field(default=None, description="where clips lie; default: clips/ in state.dir")
-    seal: Literal["none"] | None = Field(
-        default=None,
-        description='must be set to "none" by hand to record without sealing: a stolen card then shows all',
+    seal: Literal["age", "none"] = Field(
+        default="age",
+        description='age seals to `recipients`; "none" is for development: a stolen card then shows all',
+    )
+    recipients: tuple[Annotated[str, AfterValidator(check_recipient)], ...] = Field(
+        default=(),
+        max_length=8,
+        description="age1… keys that clips are sealed to, any of which opens them; without one the agent "
+        "refuses to record",
     )
     pre_roll_s: float = Field(default=10.0, ge=0, le=60, description="kept from before the event")
     post_roll_s: float = Field(default=10.0, ge=0, le=60, description="recorded after the event")
@@ -165,6 +172,11 @@ class Clips(_Section):
     retention_h: float = Field(default=72.0, gt=0, le=168, description="a clip is deleted after this")
     max_mb: float = Field(default=8192.0, gt=0, description="all clips together at most")
     reserve_mb: float = Field(default=512.0, ge=0, description="kept free on the file system")
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing may be recorded: clips are to be sealed, and nobody is named to open them."""
+        return self.seal == "age" and not self.recipients
 
 
 class Backbone(_Section):
@@ -360,6 +372,8 @@ def _explain(error: ValidationError, path: Path | None) -> ConfigError:
         else:
             text = item["msg"].removeprefix("Value error, ")
             value = repr(item["input"])
+            if "AGE-SECRET-KEY" in value.upper():
+                value = "(a secret)"
             problems.append(f"{place} = {value[:80]}: {text[0].lower()}{text[1:]}")
             fixes.append("`stairwell config schema` tells what each key takes")
     return ConfigError("; ".join(problems), fix="; ".join(dict.fromkeys(fixes)))

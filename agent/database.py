@@ -11,6 +11,7 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
+import errno
 import queue
 import sqlite3
 import threading
@@ -27,6 +28,13 @@ T = TypeVar("T")
 Work = "Callable[[sqlite3.Connection], T]"
 
 GROUP_MAX = 64  # units in one commit; bounds the time until the first of them is answered
+# SQLite's primary result codes, the low byte of an extended one, in the words of the system.
+_PRIMARY = 0xFF
+_ERRNO = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
 WAL_LIMIT_BYTES = 4 * 1024 * 1024  # the log is cut back to this: a card is no place for a growing log
 
 
@@ -147,6 +155,7 @@ class Database:
             refused = StorageError(
                 f"{self.path}: cannot be written ({error})",
                 fix="free space, or replace a card that is worn out",
+                errno=_ERRNO.get(error.sqlite_errorcode & _PRIMARY),
             )
             for _, future in batch:
                 if not future.done():

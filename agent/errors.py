@@ -50,9 +50,16 @@ class ModelError(StairwellError):
 
 
 class StorageError(StairwellError):
-    """The state directory, the database or a clip cannot be written or read."""
+    """The state directory, the database or a clip cannot be written or read.
+
+    `errno` is why, as the system says it (ENOSPC, EROFS, EIO …), None when no disk refused.
+    """
 
     exit_code = 6
+
+    def __init__(self, problem: str, *, fix: str, errno: int | None = None) -> None:
+        super().__init__(problem, fix=fix)
+        self.errno = errno
 
 
 class BrokerError(StairwellError):

@@ -291,5 +291,14 @@ class ClipRecord:
     width: int
     height: int
     sealed: str
+    """How: `age`, or `none`. `bytes` and `sha256` are of the file as it lies there."""
     part: int = 1
     truncated: bool = False
+    recipients: tuple[str, ...] = ()
+    """The ids of the keys that open it."""
+    manifest: str = ""
+    """The SHA-256 that its manifest is signed over; empty before it is signed."""
+    prev: str = ""
+    """The `manifest` of the clip before it in the chain; empty for the first."""
+    sig: str = ""
+    """The kit's signature, base64."""

@@ -12,6 +12,7 @@ from agent.backbone.messages import (
     ClipBody,
     ClipErasedBody,
     EventBody,
+    Sealing,
     SiteAddress,
     SiteRef,
     SnapshotBody,
@@ -92,7 +93,9 @@ def clip(number: int) -> Draft:
         codec="h264",
         width=640,
         height=360,
-        sealed="none",
+        sealed=Sealing(fmt="age", keys=["0b7e53d09c0fb75f"]),
+        manifest="1" * 64,
+        sig="A" * 86 + "==",
     )
     return draft(TOPICS, body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,21 @@ import pytest
 from app_parts import Hands, kept, query, settings
 from clips_footage import decoded, encoded, small_disk
 
-from agent.app import journal
 from agent.app.announcer import Announcer
+from agent.app.deletion import erase
 from agent.app.housekeeping import Housekeeping
 from agent.app.journal import Journal
+from agent.app.premises import Premises
 from agent.app.reporter import Reporter, topics
+from agent.app.schemas import SCHEMAS
 from agent.backbone import outbox
 from agent.clips import store
 from agent.clips.journal import OpenClip
+from agent.clips.manifest import Notary
+from agent.clips.premises import MARK
 from agent.clips.writer import ClipWriter
 from agent.database import Database
+from agent.device.identity import Identity
 from agent.errors import StorageError
 from agent.types import ClipRecord
 
@@ -39,16 +45,22 @@ class Kit:
         chosen = settings(directory, clips=clips)
         self.directory = chosen.clips_dir
         self.directory.mkdir(exist_ok=True)
-        self.database = Database(directory / "agent.db", (outbox.SCHEMA, store.SCHEMA, journal.SCHEMA))
+        self.database = Database(directory / "agent.db", SCHEMAS)
         messages = outbox.Outbox(chosen.outbox, topics(chosen))
         stream = self.database.submit(messages.open_stream).result()
-        reporter = Reporter(chosen, topics(chosen), self.clock, stream, "ssdlite")
-        self.journal = Journal(self.database, messages, reporter, self.clock, lambda: None)
+        identity = Identity.open(directory / "keys")
+        reporter = Reporter(chosen, topics(chosen), self.clock, stream, "ssdlite", identity.public.text)
+        notary = Notary(self.directory, identity, chosen.kit.id, stream, "ssdlite")
+        self.journal = Journal(self.database, messages, reporter, self.clock, lambda: None, notary)
+        self.reporter = reporter
         numbers = count(1)
         self.announcer = Announcer(
             reporter, self.journal, lambda: f"{next(numbers):026d}", self.journal.left_alarms()
         )
-        self.housekeeping = Housekeeping(chosen, self.journal, reporter, self.announcer, self.clock)
+        self.premises = Premises(chosen, self.journal, lambda: None)
+        self.housekeeping = Housekeeping(
+            chosen, self.journal, reporter, self.announcer, self.clock, self.premises
+        )
 
     def intent(self, number: int, started: float = 900.0) -> OpenClip:
         """A clip that was begun: its row is there, its file is not yet."""
@@ -68,11 +80,12 @@ class Kit:
         record = ClipRecord(
             **dataclasses.asdict(intent),
             duration=written.duration,
-            bytes=written.bytes,
-            sha256=written.sha256,
+            bytes=written.file.bytes,
+            sha256=written.file.sha256,
         )
-        self.journal.closed(record)
-        return record
+        self.journal.closed(record, written.plain)
+        [row] = [row for row in self.journal.ask(store.clips) if row.record.id == record.id]
+        return row.record
 
     def cut(self, number: int) -> OpenClip:
         """A clip under way when the power went: whole GOPs and the beginning of another."""
@@ -96,10 +109,13 @@ class Kit:
         return [(m["state"], m.get("clip") or m["code"]) for m in kept(self.state)]
 
     def files(self) -> list[str]:
-        """What lies in the directory of clips."""
-        return sorted(path.name for path in self.directory.iterdir())
+        """What lies in the directory of clips, but its mark and the manifests."""
+        return sorted(p.name for p in self.directory.iterdir() if p.name != MARK and p.suffix != ".json")
 
 
+OPEN = OpenClip(
+    "0" * 25 + "9", "0" * 25 + "9.mp4", (EVENT,), 900.0, "aaaaaaaa", None, "none", "h264", 320, 240, "none"
+)
 FOOTAGE = encoded(pictures=60, gop=10)
 
 
@@ -253,7 +269,7 @@ def test_a_deletion_that_was_cut_is_finished(open_kit: Callable[..., Kit], unlin
     """Killed between two of its steps, it goes on at the next start, without a second message."""
     kit = open_kit()
     clip = kit.clip(1)
-    kit.housekeeping._erase([clip], "retention")
+    erase(kit.journal, kit.reporter, [clip], "retention")
     if unlinked:
         store.unlink_garbage(kit.directory, [clip.path])
     kit.end()
@@ -287,6 +303,7 @@ def test_a_disk_that_does_not_answer_is_no_reason_to_delete(open_kit: Callable[.
     """A card that was unmounted is told, and its clips stay in the index."""
     kit = open_kit(reserve_mb=512)
     clip = kit.clip(1)
+    kit.housekeeping.recover()
     kit.directory.rename(kit.state / "elsewhere")
 
     with pytest.raises(StorageError, match="clips: its file system does not answer"):
@@ -307,3 +324,115 @@ def test_without_clips_the_directory_need_not_exist(open_kit: Callable[..., Kit]
     assert [] == kit.said()
     assert kit.housekeeping.stock is not None
     assert 0 == kit.housekeeping.stock.clips
+
+
+def test_a_disk_that_is_not_mounted_loses_nothing(open_kit: Callable[..., Kit]) -> None:
+    """An empty directory in its place: nothing is missing, and all is put in order once it is back."""
+    first = open_kit()
+    clip = first.clip(1)
+    first.housekeeping.recover()
+    first.cut(2)
+    first.end()
+    away = first.state / "away"
+    first.directory.rename(away)
+
+    later = open_kit(Hands(boot="bbbbbbbb"))
+    later.housekeeping.recover()
+    with pytest.raises(StorageError, match="its disk is not mounted") as refusal:
+        later.housekeeping.run(None)
+    assert errno.ENODEV == refusal.value.errno
+    with pytest.raises(StorageError, match="its disk is not mounted"):
+        later.premises.opened(dataclasses.replace(OPEN, boot="bbbbbbbb"))
+    assert [] == later.files()
+    assert [("available", clip.id)] == later.said()
+
+    later.directory.rmdir()
+    away.rename(later.directory)
+    later.housekeeping.run(None)
+    assert [("available", clip.id), ("available", name(2))] == later.said()
+    assert () == later.announcer.alarms
+
+
+def test_another_disk_is_not_the_one(open_kit: Callable[..., Kit]) -> None:
+    """The mark of another kit's clips is not ours: nothing is adopted, nothing is missing."""
+    kit = open_kit()
+    kit.clip(1)
+    kit.housekeeping.recover()
+    (kit.directory / MARK).write_text("0123456789abcdef")
+
+    with pytest.raises(StorageError, match="is not the directory that the clip index knows"):
+        kit.housekeeping.run(None)
+
+
+def test_a_clip_held_after_the_plan_stays_and_is_not_called_erased(open_kit: Callable[..., Kit]) -> None:
+    """Only what really went is told."""
+    kit = open_kit()
+    one, two = kit.clip(1), kit.clip(2)
+    kit.journal.ask(lambda tx: store.hold(tx, one.id, held=True))
+
+    assert [two.id] == list(erase(kit.journal, kit.reporter, [one, two], "retention"))
+    assert {} == erase(kit.journal, kit.reporter, [one, two], "retention")
+
+    assert [("available", one.id), ("available", two.id), ("erased", two.id)] == kit.said()
+
+
+def test_a_held_clip_whose_file_has_gone_is_told(open_kit: Callable[..., Kit]) -> None:
+    """A hold keeps what is there; it does not keep silent about what isn't."""
+    kit = open_kit()
+    clip = kit.clip(1)
+    kit.journal.ask(lambda tx: store.hold(tx, clip.id, held=True))
+    (kit.directory / clip.path).unlink()
+
+    kit.housekeeping.recover()
+
+    assert ("erased", clip.id) in kit.said()
+    assert [] == kit.journal.ask(store.clips)
+
+
+def test_a_hold_outlives_every_bound(open_kit: Callable[..., Kit]) -> None:
+    """Neither age nor bytes take a held clip, until it is released."""
+    clock = Hands()
+    kit = open_kit(clock, retention_h=1, max_mb=0.0001)
+    clip = kit.clip(1)
+    kit.journal.ask(lambda tx: store.hold(tx, clip.id, held=True))
+    clock.t += 100 * 3600
+
+    kit.housekeeping.run(None)
+    assert [clip.path] == kit.files()
+
+    kit.journal.ask(lambda tx: store.hold(tx, clip.id, held=False))
+    kit.housekeeping.run(None)
+    assert [] == kit.files()
+
+
+def test_a_full_disk_is_given_room(open_kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused for want of room, the oldest goes even within all bounds: enough for another clip, no more."""
+    kit = open_kit()
+    old, young = kit.clip(1), kit.clip(2)
+    monkeypatch.setattr("agent.app.housekeeping.health.free_bytes", lambda _: 100)
+
+    kit.housekeeping.run(None)
+    assert [old.path, young.path] == kit.files()
+    kit.housekeeping.run(None, full=True)
+    assert [young.path] == kit.files()
+
+
+def test_a_clip_that_the_recorder_gave_up_is_taken_up_while_it_runs(open_kit: Callable[..., Kit]) -> None:
+    """What a disk refused is announced as far as it plays; the clip under way is left alone."""
+    kit = open_kit()
+    kit.housekeeping.recover()
+    footage = FOOTAGE.packets
+    running, given_up = (dataclasses.replace(OPEN, id=name(n), path=f"{name(n)}.mp4") for n in (8, 9))
+    for clip in (running, given_up):
+        kit.premises.opened(clip)
+        writer = ClipWriter(kit.directory / clip.path, FOOTAGE.info, 1.0)
+        for packet in footage[:35]:
+            writer.packet(packet)
+        writer.abandon()
+
+    kit.housekeeping.run(running.id)
+    assert [] == kit.said()
+    kit.housekeeping.run(running.id, left=[given_up.id])
+
+    assert [("available", given_up.id)] == kit.said()
+    assert [(running.id,)] == query(kit.state, "SELECT id FROM open_clips")

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from app_parts import Hands, change, kept, query, settings
 from clips_footage import small_disk
+from clips_keys import KIT_KEY, notary
 
 from agent.app import journal
 from agent.app.journal import REFUSED_MAX, Journal
 from agent.app.reporter import Reporter, topics
 from agent.backbone import outbox
 from agent.clips import store
+from agent.clips.fragment import Fragment, Plaintext
 from agent.clips.journal import OpenClip
+from agent.clips.manifest import manifest_path, read
+from agent.clips.part import part_path
 from agent.database import Database
 from agent.doctor.registry import ALARMS
 from agent.errors import StorageError
@@ -42,6 +46,7 @@ CLIP = OpenClip(
     sealed="none",
 )
 RECORD = ClipRecord(**dataclasses.asdict(CLIP), duration=12.0, bytes=1000, sha256="0" * 64)
+PLAIN = Plaintext(1000, "0" * 64, (Fragment(0.0, 1000, "0" * 64),))
 
 
 class Run:
@@ -55,7 +60,11 @@ class Run:
         messages = outbox.Outbox(chosen.outbox, topics(chosen))
         stream = self.database.submit(messages.open_stream).result()
         self.reporter = Reporter(chosen, topics(chosen), clock, stream, "ssdlite")
-        self.journal = Journal(self.database, messages, self.reporter, clock, self._wake)
+        self.directory = chosen.clips_dir
+        self.directory.mkdir(exist_ok=True)
+        self.journal = Journal(
+            self.database, messages, self.reporter, clock, self._wake, notary(self.directory, stream)
+        )
 
     def _wake(self) -> None:
         self.wakes += 1
@@ -181,11 +190,55 @@ def test_a_clip_is_on_disk_when_the_call_returns(run: Run) -> None:
     run.journal.opened(CLIP)
     assert [(CLIP.id,)] == query(run.state, "SELECT id FROM open_clips")
 
-    run.journal.closed(RECORD)
+    note = part_path(run.directory / CLIP.path)
+    note.write_bytes(b"what recovery would have needed")
+
+    run.journal.closed(RECORD, PLAIN)
 
     assert [(CLIP.id,)] == query(run.state, "SELECT id FROM clips")
     assert [] == query(run.state, "SELECT id FROM open_clips")
     assert [CLIP.id] == [m["clip"] for m in kept(run.state)]
+    assert not note.exists()
+
+
+def test_clips_are_chained_and_say_so(run: Run) -> None:
+    """Row, message and manifest name the same signed digest, and the one of the clip before."""
+    second = dataclasses.replace(RECORD, id=OTHER, path=f"{OTHER}.mp4")
+    for record in (RECORD, second):
+        run.journal.closed(record, PLAIN)
+
+    manifests = [read(manifest_path(run.directory / record.path)) for record in (RECORD, second)]
+    digests = [signed.digest for signed in manifests]
+    assert [1, 2] == [signed.manifest.number for signed in manifests]
+    assert [None, digests[0]] == [signed.manifest.prev for signed in manifests]
+    assert all(signed.by(KIT_KEY.public) for signed in manifests)
+    told = kept(run.state)
+    assert [(digests[0], None), (digests[1], digests[0])] == [(m["manifest"], m.get("prev")) for m in told]
+    assert [signed.sig for signed in manifests] == [m["sig"] for m in told]
+    assert [(digests[0], ""), (digests[1], digests[0])] == query(
+        run.state, "SELECT manifest, prev FROM clips ORDER BY seq"
+    )
+
+
+def test_a_clip_that_lost_its_row_keeps_its_manifest(run: Run) -> None:
+    """Entered again as it was signed, it takes no place in the chain of the new database."""
+    attested = dataclasses.replace(RECORD, manifest="1" * 64, prev="2" * 64, sig="A" * 86 + "==")
+
+    run.journal.closed(attested, None)
+    run.journal.closed(dataclasses.replace(RECORD, id=OTHER, path=f"{OTHER}.mp4"), PLAIN)
+
+    assert ["1" * 64, None] == [m["manifest"] if "prev" in m else None for m in kept(run.state)]
+    assert not manifest_path(run.directory / RECORD.path).exists()
+
+
+def test_what_cannot_be_signed_is_not_announced(run: Run) -> None:
+    """A manifest that the disk refuses is an error for the recorder: no row, no message, the chain stands."""
+    run.directory.rmdir()
+    with pytest.raises(StorageError, match=r"AA\.json: cannot be written"):
+        run.journal.closed(RECORD, PLAIN)
+
+    assert [] == kept(run.state)
+    assert [] == query(run.state, "SELECT * FROM clip_chain")
 
 
 def test_events_of_a_day_are_counted(tmp_path: Path) -> None:
@@ -298,8 +351,8 @@ def test_a_card_that_is_full_and_then_is_not(tmp_path: Path) -> None:
                 run.tell(Phase.NEW, event=f"{number:026d}")
             run.settle()
             assert "cannot be written" in str(run.journal.refusal)
-            with pytest.raises(StorageError, match=r"agent\.db: cannot be written"):
-                run.journal.closed(dataclasses.replace(RECORD, events=(EVENT,) * 2000))
+            with pytest.raises(StorageError, match=r"(agent\.db|\.json): cannot be written"):
+                run.journal.closed(dataclasses.replace(RECORD, events=(EVENT,) * 2000), PLAIN)
 
             filler.unlink()
             run.journal.retry()

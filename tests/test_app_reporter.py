@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from app_parts import BASE, KIT, Hands, body, change, check, picture, settings
+from clips_keys import KIT_KEY, RECIPIENTS
 
 from agent import __version__
 from agent.app.ledger import Ledger
@@ -67,7 +68,10 @@ def clip(**fields: Any) -> ClipRecord:  # noqa: ANN401 - any field
         "codec": "h264",
         "width": 640,
         "height": 480,
-        "sealed": "none",
+        "sealed": "age",
+        "recipients": ("0b7e53d09c0fb75f",),
+        "manifest": "1" * 64,
+        "sig": "A" * 86 + "==",
     }
     return ClipRecord(**{**values, **fields})
 
@@ -82,7 +86,7 @@ def progress(**fields: Any) -> Progress:  # noqa: ANN401 - any counter
 def beat(
     kit: Reporter, seen: Progress, stock: Stock | None = None, rtt: float | None = None
 ) -> dict[str, Any]:
-    return said(kit.heartbeat(seen, NUMBERS, rtt, stock, 4, ("clips.unsealed",)))
+    return said(kit.heartbeat(seen, NUMBERS, rtt, stock, None, 4, ("clips.unsealed",)))
 
 
 def test_a_new_event(tmp_path: Path) -> None:
@@ -176,6 +180,32 @@ def test_a_clip_is_stamped_with_its_own_boot(tmp_path: Path) -> None:
     )
 
 
+def test_a_clip_says_how_it_is_sealed_and_proved(tmp_path: Path) -> None:
+    """Format and keys of the seal; digest and signature of its manifest, and the digest before it."""
+    kit = reporter(tmp_path, Hands())
+    first, second, unsealed = (
+        sent(kit.clip(clip(**fields)))
+        for fields in ({}, {"prev": "2" * 64}, {"sealed": "none", "recipients": ()})
+    )
+
+    assert {"fmt": "age", "keys": ["0b7e53d09c0fb75f"]} == first["sealed"]
+    assert ("1" * 64, "A" * 86 + "==") == (first["manifest"], first["sig"])
+    assert "prev" not in first
+    assert "2" * 64 == second["prev"]
+    assert {"fmt": "none", "keys": []} == unsealed["sealed"]
+
+
+def test_birth_gives_the_key_that_signs(tmp_path: Path) -> None:
+    """Whoever keeps the births can check every clip of the kit."""
+    chosen = settings(tmp_path, clips={"seal": "age", "recipients": RECIPIENTS})
+    kit = Reporter(chosen, topics(chosen), Hands(), STREAM, None, KIT_KEY.public.text)
+
+    message = said(kit.birth(1, NUMBERS))
+
+    assert ("age", KIT_KEY.public.text) == (message["seal"], message["key"])
+    assert ["person", "snapshot", "clip"] == message["caps"]
+
+
 def test_an_adopted_clip_of_an_unknown_boot_still_fits_the_contract(tmp_path: Path) -> None:
     """A file without an intent has no boot of its own; its message is valid all the same."""
     message = sent(reporter(tmp_path, Hands()).clip(clip(boot="", started=0.0, events=())))
@@ -220,9 +250,9 @@ def test_birth(tmp_path: Path) -> None:
 
 
 def test_birth_of_a_kit_that_does_not_record(tmp_path: Path) -> None:
-    """Without sealing it has no clips to offer, and says that it refuses."""
+    """With nobody to seal to it has no clips to offer, and says that it refuses."""
     kit = Reporter(
-        settings(tmp_path, clips={"seal": None}),
+        settings(tmp_path, clips={"seal": "age"}),
         topics(settings(tmp_path)),
         Hands(),
         STREAM,
@@ -299,7 +329,7 @@ def test_a_heartbeat_is_forgotten_when_stale(tmp_path: Path) -> None:
     """QoS 0, and the broker drops it after three periods."""
     kit = reporter(tmp_path, Hands(), backbone={"heartbeat_s": 10})
 
-    publication = kit.heartbeat(progress(), NUMBERS, None, None, 0, ())
+    publication = kit.heartbeat(progress(), NUMBERS, None, None, None, 0, ())
 
     assert (f"{BASE}hb", 0, 30) == (publication.topic, publication.qos, publication.expiry_s)
 

@@ -8,12 +8,12 @@ import pytest
 from backbone_samples import BOOT, KIT, SITE, at, event, ulid_of
 from pydantic import ValidationError
 
+from agent.backbone.envelope import encode
 from agent.backbone.messages import (
     Ack,
     EventBody,
     SiteAddress,
     SiteRef,
-    encode,
     origin,
 )
 from agent.backbone.presence import NetState, QueueState, Will

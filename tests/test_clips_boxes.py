@@ -33,7 +33,10 @@ def extent(data: bytes) -> Extent:
 def test_a_closed_clip_is_whole(fragments: list[bytes]) -> None:
     """Every byte, fragment and second, and what the header says of the picture."""
     whole = b"".join(fragments)
-    assert Extent(len(whole), 6, 6.0, "h264", 320, 240) == extent(whole)
+    ends = tuple((float(i), len(b"".join(fragments[: i + 1]))) for i in range(6))
+    found = extent(whole)
+    assert Extent(len(whole), ends, 6.0, "h264", 320, 240) == found
+    assert 6 == found.fragments
 
 
 def test_cut_at_each_boundary(fragments: list[bytes]) -> None:

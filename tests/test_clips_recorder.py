@@ -12,7 +12,9 @@ from clips_footage import TICKS, Footage, decoded, ffmpeg_plays, long_footage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.clips.fragment import Plaintext
 from agent.clips.recorder import Recorder
+from agent.clips.sink import Stored
 from agent.clips.writer import Written
 from agent.config import Clips
 from agent.device.clock import Stamp, VideoClock
@@ -69,7 +71,8 @@ class MemoryWriter:
     def close(self) -> Written:
         """Describe."""
         ts = [p.t for p in self.packets]
-        return Written(len(ts), "", max(ts) - min(ts), min(ts), max(ts))
+        plain = Plaintext(len(ts), "", ())
+        return Written(Stored(len(ts), ""), plain, max(ts) - min(ts), min(ts), max(ts))
 
     def abandon(self) -> None:
         """Note."""
@@ -90,8 +93,9 @@ class Journal:
             raise refuse()
         self.opens.append(clip)
 
-    def closed(self, clip: ClipRecord) -> None:
+    def closed(self, clip: ClipRecord, plain: Plaintext) -> None:
         """See ClipJournal."""
+        del plain
         if self.broken == "closed":
             raise refuse()
         self.records.append(clip)
@@ -289,9 +293,9 @@ def test_an_event_before_the_first_key_frame_waits(tmp_path: Path) -> None:
     assert ("a", "b") == bench.journal.records[0].events
 
 
-def test_nothing_is_recorded_without_a_say_about_sealing(tmp_path: Path) -> None:
-    """No default ever leaves open clips on a card."""
-    with pytest.raises(ConfigError, match=r"clips\.seal"):
+def test_nothing_is_recorded_that_nobody_could_open(tmp_path: Path) -> None:
+    """No default ever leaves open clips on a card, or clips sealed to nobody."""
+    with pytest.raises(ConfigError, match=r"clips\.recipients"):
         Recorder(Clips(), tmp_path, Ring().preroll, str, Journal(), VideoClock().stamp)
 
 
@@ -363,6 +367,57 @@ def test_a_disk_that_refuses_ends_the_recording(
     bench.recorder.event_opened("b", 10.0)
     bench.recorder.close()
     assert [(8.0, 9.9, 1)] == bench.times()
+
+
+def test_an_event_under_way_is_recorded_once_the_disk_takes_it(bench: Bench) -> None:
+    """Refused in the middle of a long event: tried again every few seconds, with what the ring still has."""
+    bench.shoot(30)
+    bench.journal.broken = "opened"
+    bench.recorder.event_opened("a", 3.0)
+    bench.shoot(40)
+    assert [] == bench.writers
+    bench.journal.broken = ""
+    bench.shoot(60)
+    bench.recorder.event_closed("a", 12.0)
+    bench.shoot(60)
+    assert bench.recorder.failed is None
+    assert [(6.0, 14.9, 1)] == bench.times()
+
+
+def test_a_clip_that_was_refused_is_a_part_and_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The abandoned file is part 1, the one after it part 2; a disk that goes on refusing is asked seldom."""
+    bench.shoot(30)
+    bench.recorder.event_opened("a", 3.0)
+    first = bench.recorder.current
+    tries: list[str] = []
+    with monkeypatch.context() as patch:
+
+        def broken(clip: OpenClip) -> None:
+            tries.append(clip.id)
+            raise refuse()
+
+        patch.setattr(MemoryWriter, "packet", lambda *_: broken(bench.journal.opens[0]))
+        bench.shoot(1)
+        patch.setattr(bench.journal, "opened", broken)
+        tries.clear()
+        bench.shoot(160)
+    assert 3 == len(tries)
+    assert [first] == list(bench.recorder.abandoned)
+    bench.shoot(60)
+    bench.recorder.close()
+    assert [2] == [part for _, _, part in bench.times()][:1]
+
+
+def test_a_disk_that_recovers_after_the_event_records_nothing_of_it(bench: Bench) -> None:
+    """Past the post-roll there is nothing more to record."""
+    bench.shoot(30)
+    bench.journal.broken = "opened"
+    bench.recorder.event_opened("a", 3.0)
+    bench.recorder.event_closed("a", 3.0)
+    bench.shoot(30)
+    bench.journal.broken = ""
+    bench.shoot(60)
+    assert [] == bench.writers
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from clips_footage import decoded, encoded, ffmpeg_plays, small_disk
 
 from agent.clips import recovery
 from agent.clips.fmp4 import FragmentMuxer
+from agent.clips.fragment import Fragment, Plaintext
 from agent.clips.journal import OpenClip
 from agent.clips.recovery import Recovered, recover
 from agent.clips.retention import UNKNOWN_BOOT
@@ -67,7 +68,15 @@ def test_an_interrupted_clip_is_cut_and_kept(tmp_path: Path, fragments: list[byt
         part=3,
         truncated=True,
     )
-    assert [Recovered("kept", ONE, path.name, record)] == found
+    plain = Plaintext(
+        len(whole),
+        record.sha256,
+        tuple(
+            Fragment(float(second), len(piece), hashlib.sha256(piece).hexdigest())
+            for second, piece in enumerate(fragments[:3])
+        ),
+    )
+    assert [Recovered("kept", ONE, path.name, record, plain)] == found
     assert whole == path.read_bytes()
     ffmpeg_plays(path)
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from clips_footage import small_disk
 
-from agent.clips.sink import FileSink, refused, sync_directory
+from agent.clips.fragment import Progress
+from agent.clips.sink import FileSink, Stored, refused
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+PROGRESS = Progress("h264", 64, 48, 3, "00", 1.0, ())
 
 
 @pytest.fixture
@@ -29,9 +32,9 @@ def test_writes_what_it_is_given(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     sink = FileSink(path)
     sink.write(b"ab")
-    sink.sync()
+    sink.sync(PROGRESS)
     sink.write(b"c")
-    sink.sync()
+    assert (0, Stored(3, "00")) == (sink.missing(), sink.finish(PROGRESS))
     sink.close()
     assert b"abc" == path.read_bytes()
     assert 0 == stat.S_IMODE(path.stat().st_mode) & 0o137
@@ -72,7 +75,7 @@ def test_a_failed_sync_and_close_are_told(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "clip.mp4")
     sink.close()
     with pytest.raises(StorageError, match="synced"):
-        sink.sync()
+        sink.sync(PROGRESS)
     with pytest.raises(StorageError, match="closed"):
         sink.close()
 
@@ -82,9 +85,3 @@ def test_an_unforeseen_error_has_a_fix_too(tmp_path: Path) -> None:
     error = refused(tmp_path, "written", OSError(errno.EFBIG, "File too large"))
     assert f"{tmp_path}: cannot be written (File too large)" == error.problem
     assert "" != error.fix
-
-
-def test_sync_directory_needs_a_directory(tmp_path: Path) -> None:
-    """It raises what the system says."""
-    with pytest.raises(FileNotFoundError):
-        sync_directory(tmp_path / "none")

@@ -9,7 +9,8 @@ import pytest
 from clips_footage import Footage, decoded, encoded, ffmpeg_plays, long_footage, small_disk
 
 from agent.clips.boxes import whole_fragments
-from agent.clips.sink import FileSink
+from agent.clips.fragment import Plaintext
+from agent.clips.sink import FileSink, Stored
 from agent.clips.writer import ClipWriter, Written
 from agent.errors import StorageError
 
@@ -25,9 +26,9 @@ class Diary(FileSink):
         self.path = path
         self.synced: list[int] = []
 
-    def sync(self) -> None:
+    def flush(self) -> None:
         """Sync and note."""
-        super().sync()
+        super().flush()
         self.synced.append(self.path.stat().st_size)
 
 
@@ -44,8 +45,15 @@ def test_tells_what_it_wrote(tmp_path: Path) -> None:
     footage = long_footage(10)
     written = write(path, footage)
     data = path.read_bytes()
-    expected = Written(len(data), hashlib.sha256(data).hexdigest(), pytest.approx(10.0), 0.0, 9.9)
-    assert expected == written
+    sha256 = hashlib.sha256(data).hexdigest()
+    pieces = written.plain.fragments
+    assert [float(second) for second in range(10)] == [piece.t for piece in pieces]
+    at = 0
+    for piece in pieces:
+        assert hashlib.sha256(data[at : at + piece.bytes]).hexdigest() == piece.sha256
+        at += piece.bytes
+    plain = Plaintext(len(data), sha256, pieces)
+    assert Written(Stored(len(data), sha256), plain, pytest.approx(10.0), 0.0, 9.9) == written
     assert footage.pictures() == decoded(path)
     ffmpeg_plays(path)
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from agent import config
-from agent.config import Settings, load
+from agent.config import Clips, Settings, load
 from agent.errors import ConfigError
 
 SAMPLE = Path(__file__).parent.parent / "firmware-config" / "agent.toml"
@@ -96,7 +96,7 @@ def test_variables_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
             "kit.id = '0000000001': the check character is wrong",
             "config schema",
         ),
-        ("[clips]\nseal = 'all'\n", "clips.seal = 'all': input should be 'none'", "config schema"),
+        ("[clips]\nseal = 'all'\n", "clips.seal = 'all': input should be 'age' or 'none'", "config schema"),
         ("[backbone]\ncert_file = 'a'\n", "cert_file and key_file belong together", "config schema"),
         ("capture = 5\n", "capture = 5: input should be a valid dictionary", "config schema"),
     ],
@@ -118,6 +118,28 @@ def test_all_errors_at_once(file: Path) -> None:
     assert ["did you mean loop?", "`stairwell config schema` tells what each key takes"] == sorted(
         error.fix.split("; "), reverse=True
     )
+
+
+@pytest.mark.parametrize("recipient", ["age1city", "ssh-ed25519 AAAA", "age1" + "q" * 58])
+def test_a_wrong_recipient_is_refused(file: Path, recipient: str) -> None:
+    """Clips sealed to a key that nobody has are lost: it is found before the first one."""
+    error = refused(file, f"[clips]\nrecipients = ['{recipient}']\n")
+    assert f"clips.recipients.0 = '{recipient[:40]}" in error.problem
+
+
+def test_a_secret_key_among_the_recipients_is_not_repeated(file: Path) -> None:
+    """Whoever reads the message must not be able to open clips."""
+    secret = "AGE-SECRET-KEY-1" + "Q" * 58
+    error = refused(file, f"[clips]\nrecipients = ['{secret}']\n")
+    assert "(a secret): this is a secret key" in error.problem
+    assert "QQQQ" not in str(error)
+
+
+def test_sealing_is_the_default_and_needs_somebody() -> None:
+    """Only naming recipients, or giving up sealing by hand, lets a kit record."""
+    assert ("age", True) == (Settings().clips.seal, Settings().clips.refused)
+    assert not Clips(recipients=("age1rxcvpff33pyg3dpagwskzkjme93gzv6ga332t08zlahkv7msuyxsmwzlxh",)).refused
+    assert not Clips(seal="none").refused
 
 
 def test_a_long_value_is_cut(file: Path) -> None:
@@ -228,7 +250,7 @@ def test_the_sample_shows_the_defaults() -> None:
             else:
                 assert "No default" not in comment, f"{section}.{key}"
                 assert default == value, f"{section}.{key}"
-    assert load(overrides=documented()).clips.seal == "none"
+    assert load(overrides=documented()).clips.seal == "age"
 
 
 def test_the_sample_explains_every_key() -> None:

@@ -3,7 +3,8 @@
 Invariants:
 - An event that is open for the platform has a row in `open_events` until its END commits: a process that
   dies leaves it to the next one, which ends it. No END is sent twice, none is forgotten.
-- A clip's row and its message are one transaction, after the file is synced.
+- A clip's row, its message and its place in the chain of manifests are one transaction, after the file and
+  its manifest are synced.
 - An alarm in `active_alarms` is raised at the broker; it is cleared by whoever finds its cause gone.
 - What the disk refuses waits in memory and is tried again; whatever comes after waits behind it, so that
   messages are numbered in the order in which they were said. Bounded: beyond that the newest is given up
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from agent.app.reporter import Reporter
     from agent.backbone.drafts import Draft
     from agent.backbone.outbox import Outbox
+    from agent.clips.fragment import Plaintext
     from agent.clips.journal import OpenClip
+    from agent.clips.manifest import Notary
     from agent.database import Database
     from agent.device.clock import Clock
     from agent.types import ClipRecord
@@ -72,12 +75,15 @@ class Journal:
         reporter: Reporter,
         clock: Clock,
         wake: Callable[[], None],
+        notary: Notary,
     ) -> None:
         self._database = database
         self._reporter = reporter
         self._clock = clock
         self._outbox = outbox
         self._wake = wake  # the courier, when there is something to carry
+        self._notary = notary
+        self._chain = threading.Lock()  # each manifest names the one before it: one at a time
         self._lock = threading.Lock()
         self._begun: deque[float] = deque()
         self._refused: deque[Work] = deque()
@@ -143,15 +149,18 @@ class Journal:
         """A clip is about to be written: its intent is on disk when this returns (ClipJournal)."""
         self.ask(lambda tx: store.begin_clip(tx, clip))
 
-    def closed(self, clip: ClipRecord) -> None:
-        """A clip is complete and synced: row and message commit together (ClipJournal)."""
-        draft = self._reporter.clip(clip)
+    def closed(self, clip: ClipRecord, plain: Plaintext | None) -> None:
+        """A clip is complete and synced: it is signed, then row and message commit together (ClipJournal).
 
-        def work(tx: sqlite3.Connection) -> None:
-            store.finish_clip(tx, clip)
-            self.append(tx, draft)
-
-        self.ask(work)
+        Without `plain` it was signed before, in a chain that ended there maybe, and lost its row.
+        """
+        if plain is None:
+            self._enter(clip, lambda _: None)
+            return
+        with self._chain:
+            last = self.ask(store.chain_end)
+            signed = self._notary.attest(clip, plain, last)
+            self._enter(signed, lambda tx: store.extend_chain(tx, last, signed.manifest))
 
     def recover(self) -> None:
         """End the events that an earlier run left open."""
@@ -169,9 +178,9 @@ class Journal:
         self._wake()
         return answer
 
-    def append(self, tx: sqlite3.Connection, draft: Draft) -> None:
-        """Put a message into the outbox within a unit of work."""
-        self._outbox.append(tx, draft, self._clock.stamp())
+    def append(self, tx: sqlite3.Connection, draft: Draft) -> int:
+        """Put a message into the outbox within a unit of work; its number."""
+        return self._outbox.append(tx, draft, self._clock.stamp())
 
     def retry(self) -> None:
         """Try again what the disk refused: all of it in one transaction, in order."""
@@ -198,6 +207,17 @@ class Journal:
 
         self._database.submit(again).add_done_callback(check)
 
+    def _enter(self, clip: ClipRecord, besides: Work) -> None:
+        draft = self._reporter.clip(clip)
+
+        def work(tx: sqlite3.Connection) -> None:
+            store.finish_clip(tx, clip)
+            besides(tx)
+            self.append(tx, draft)
+
+        self.ask(work)
+        self._notary.entered(clip)
+
     def _left_open(self, tx: sqlite3.Connection) -> list[tuple[str, EventChange, Draft]]:
         """Each event that an earlier run left open, with the END that it is owed."""
         owed = []
@@ -213,7 +233,7 @@ class Journal:
             with self._lock:
                 refusal = self.refusal if self._refused else None
             if refusal is not None:
-                raise StorageError(refusal.problem, fix=refusal.fix)
+                raise StorageError(refusal.problem, fix=refusal.fix, errno=refusal.errno)
             work(tx)
 
         def check(done: Future[None]) -> None:

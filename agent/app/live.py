@@ -6,6 +6,7 @@ the service manager starts it anew, and the journal makes the new one finish wha
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from typing import TYPE_CHECKING
@@ -15,17 +16,26 @@ from agent.app.analysis import Analyser
 from agent.app.announcer import Announcer
 from agent.app.housekeeping import Housekeeping
 from agent.app.ledger import Ledger
+from agent.app.premises import Premises
+from agent.app.readback import ReadBackStage
 from agent.app.reporter import Reporter, topics
+from agent.app.schemas import DATABASE, SCHEMAS
 from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
+from agent.app.trouble import FULL, Trouble
+from agent.app.wear import WearMeter
 from agent.backbone import outbox
 from agent.backbone.courier import Courier
+from agent.backbone.stored import Cover
 from agent.capture.ring import PacketRing
 from agent.capture.source import open_source
 from agent.clips import store
+from agent.clips.manifest import Notary
 from agent.clips.recorder import Recorder
 from agent.config import Kit
 from agent.database import Database
 from agent.device import systemd
+from agent.device.identity import Identity
+from agent.device.volatile import volatile_key
 from agent.errors import ConfigError, ModelError, StairwellError, StallError, StorageError
 from agent.ulid import ENTROPY_BYTES, ulid
 from agent.vision.detector import PersonDetector
@@ -45,6 +55,7 @@ DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd wait
 SKIPPED_SHARE = 0.2  # of frames: below it a visit is still seen several times a second
 JUDGED_FRAMES = 50  # the first frames wait for the detector to warm up: too few say nothing
 HOUSEKEEPING_S = 60.0  # between looks at what clips take and at writes that the disk refused
+TROUBLED_S = 5.0  # the same while the disk refuses: it is taken up as soon as it takes writes again
 
 
 class Agent:
@@ -64,21 +75,30 @@ class Agent:
         self._clock = clock
         self._ledger = Ledger()
         self._judged = self._ledger.read()
-        self._database = Database(
-            settings.state.dir / "agent.db", (outbox.SCHEMA, store.SCHEMA, journal.SCHEMA)
-        )
+        self._database = Database(settings.state.dir / DATABASE, SCHEMAS)
         detector, unusable = _detector(settings)
         addresses = topics(settings)
-        messages = outbox.Outbox(settings.outbox, addresses)
+        cover = Cover(volatile_key()) if settings.clips.seal != "none" else None
+        messages = outbox.Outbox(settings.outbox, addresses, cover=cover, delivered_hook=store.mark_announced)
         stream = self._database.submit(messages.open_stream).result(journal.COMMIT_TIMEOUT_S)
         label = detector.label if detector else None
-        self._reporter = Reporter(settings, addresses, clock, stream, label)
+        identity = Identity.open(settings.state.dir / "keys")
+        notary = Notary(settings.clips_dir, identity, settings.kit.id, stream, label)
+        self._reporter = Reporter(settings, addresses, clock, stream, label, identity.public.text)
         self._courier = Courier(settings.backbone, addresses, self._database, messages, clock, self._reporter)
-        self._journal = journal.Journal(self._database, messages, self._reporter, clock, self._courier.wake)
+        self._journal = journal.Journal(
+            self._database, messages, self._reporter, clock, self._courier.wake, notary
+        )
         announcer = Announcer(self._reporter, self._journal, self._mint, self._journal.left_alarms())
         self._announcer = announcer
         announcer.alarm("storage.corrupt", active=self._database.set_aside is not None)
+        announcer.alarm("identity.replaced", active=identity.set_aside is not None)
         announcer.alarm("detector.unusable", active=unusable is not None, detail=str(unusable or ""))
+        self._premises = Premises(settings, self._journal, self._clip_closed)
+        self._readback = ReadBackStage(settings.clips_dir, self._journal, self._premises, announcer)
+        self._trouble = Trouble(announcer, (settings.state.dir, settings.clips_dir))
+        self._wear = WearMeter(self._journal, clock)
+        self._house_refusal: StorageError | None = None
         ring = PacketRing(settings.clips.pre_roll_s, int(settings.clips.ring_mb * 1e6))
         self._recorder = self._open_recorder(ring)
         recording = RecordingStage(ring, self._recorder, announcer, self._ledger)
@@ -89,14 +109,16 @@ class Agent:
         camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
         self._recording, self._analysis, self._camera = recording, analysis, camera
         self._stages: tuple[Stage, ...] = (camera, analysis, recording)
-        self._housekeeping = Housekeeping(settings, self._journal, self._reporter, announcer, clock)
+        self._housekeeping = Housekeeping(
+            settings, self._journal, self._reporter, announcer, clock, self._premises
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, or until the source has ended and what it gave is finished."""
         self._journal.recover()
         self._housekeeping.recover()
         self._courier.start()
-        for stage in reversed(self._stages):
+        for stage in (self._readback, *reversed(self._stages)):
             stage.start()
         try:
             self._supervise(stop)
@@ -107,11 +129,11 @@ class Agent:
     def _open_recorder(self, ring: PacketRing) -> Recorder | None:
         """The recorder, or None with an alarm where recording is off or not allowed."""
         clips = self._settings.clips
-        refused = clips.enabled and clips.seal is None
+        refused = clips.enabled and clips.refused
         self._announcer.alarm("clips.disabled", active=refused)
         self._announcer.alarm("clips.unsealed", active=clips.enabled and clips.seal == "none")
         if refused:
-            log.error("nothing is recorded: clips.seal is not set")
+            log.error("nothing is recorded: clips.recipients names nobody who could open sealed clips")
         if clips.seal == "none":
             log.warning('clips.seal = "none": a stolen card shows every clip; for development only')
         if not clips.enabled or refused:
@@ -124,7 +146,7 @@ class Agent:
             raise StorageError(
                 f"{directory}: cannot be made ({error.strerror})", fix="check clips.dir and its owner"
             ) from None
-        return Recorder(clips, directory, ring.since, self._mint, self._journal, self._clock.stamp)
+        return Recorder(clips, directory, ring.since, self._mint, self._premises, self._clock.stamp)
 
     def _mint(self) -> str:
         """A new ULID; with an unset clock its time part counts from the boot."""
@@ -145,19 +167,37 @@ class Agent:
             if now >= heartbeat_due:
                 heartbeat_due = now + self._settings.backbone.heartbeat_s
                 self._heartbeat()
-            if now >= housekeeping_due:
-                housekeeping_due = now + HOUSEKEEPING_S
+            troubled = self._trouble.codes
+            self._trouble.judge(self._refusals())
+            if now >= housekeeping_due or self._trouble.codes - troubled:
                 self._keep_house()
+                housekeeping_due = now + (TROUBLED_S if self._trouble.codes else HOUSEKEEPING_S)
+
+    def _clip_closed(self) -> None:
+        self._readback.wake()
+
+    def _refusals(self) -> list[StorageError | None]:
+        """All that the disk refuses now."""
+        recording = self._recorder.failed if self._recorder else None
+        return [recording, self._journal.refusal, self._house_refusal, self._readback.refusal]
 
     def _keep_house(self) -> None:
         """Retention and what the disk refused before; a disk that still refuses is an alarm, not an end."""
         self._journal.retry()
+        left = []
+        while self._recorder and self._recorder.abandoned:
+            left.append(self._recorder.abandoned.popleft())
         try:
-            self._housekeeping.run(self._recorder.current if self._recorder else None)
+            self._housekeeping.run(
+                self._recorder.current if self._recorder else None,
+                left=left,
+                full=FULL in self._trouble.codes,
+            )
+            self._wear.look()
         except StorageError as error:
-            self._announcer.alarm("storage.refused", active=True, detail=str(error))
+            self._house_refusal = error
         else:
-            self._announcer.alarm("storage.refused", active=self._journal.refusal is not None)
+            self._house_refusal = None
 
     def _heartbeat(self) -> None:
         progress = self._ledger.read()
@@ -171,6 +211,7 @@ class Agent:
                 numbers,
                 self._courier.delivery.rtt_ms,
                 self._housekeeping.stock,
+                self._wear.last_day,
                 self._journal.events_24h,
                 self._announcer.alarms,
             )
@@ -195,7 +236,7 @@ class Agent:
             raise StallError("database: its writer died", fix="see the journal above this line")
 
     def _raise_failure(self) -> None:
-        for stage in self._stages:
+        for stage in (*self._stages, self._readback):
             if isinstance(stage.failure, StairwellError):
                 raise stage.failure
             if stage.failure is not None:
@@ -217,8 +258,12 @@ class Agent:
         self._camera.close()
         for stage in self._stages:
             stage.join(DRAIN_S)
+        self._readback.end()
+        self._readback.join(DRAIN_S)
         self._heartbeat()
         self._journal.retry()
+        with contextlib.suppress(StorageError):  # an hour's count is lost, and the disk has told why
+            self._wear.look(note=True)
         self._courier.close(why, DRAIN_S)
         self._database.close()
 

@@ -17,6 +17,7 @@ from agent.device.clock import Stamp
 
 if TYPE_CHECKING:
     from agent.app.ledger import Progress
+    from agent.app.wear import Wear
     from agent.backbone.drafts import Draft
     from agent.backbone.outbox import Numbers
     from agent.backbone.publication import Publication
@@ -43,17 +44,25 @@ class Stock:
 class Reporter:
     """Makes the messages of one kit (and is the courier's Presence).
 
-    `detector` is the label of its model, None when it does not work.
+    `detector` is the label of its model, None when it does not work; `key` is the public half of the key that
+    signs its manifests, base64.
     """
 
     def __init__(
-        self, settings: Settings, topics: Topics, clock: Clock, stream: str, detector: str | None
+        self,
+        settings: Settings,
+        topics: Topics,
+        clock: Clock,
+        stream: str,
+        detector: str | None,
+        key: str | None = None,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self._stream = stream
         self._clock = clock
         self._detector = detector
+        self._key = key
         self._site = messages.SiteRef.of(settings.site)
         self._begun = clock.mono()
         self._beats = 0
@@ -100,8 +109,13 @@ class Reporter:
             width=clip.width,
             height=clip.height,
             part=clip.part,
-            sealed=clip.sealed,
+            sealed=messages.Sealing(
+                fmt="none" if clip.sealed == "none" else "age", keys=list(clip.recipients)
+            ),
             truncated=clip.truncated,
+            manifest=clip.manifest,
+            prev=clip.prev or None,
+            sig=clip.sig,
         )
         return drafts.draft(self._topics, body)
 
@@ -159,9 +173,10 @@ class Reporter:
             sw=agent.__version__,
             model=health.model(),
             cam=source_kind(self._settings.capture.source),
-            caps=CAPABILITIES + self._rules() + (["clip"] if clips.enabled and clips.seal else []),
+            caps=CAPABILITIES + self._rules() + (["clip"] if clips.enabled and not clips.refused else []),
             cfg_rev=0,
-            seal=clips.seal or "refused",
+            seal=self._seal,
+            key=self._key,
             seq_next=numbers.seq_next,
             seq_oldest=numbers.seq_oldest,
             detector=self._detector or "unusable",
@@ -187,6 +202,7 @@ class Reporter:
         numbers: Numbers,
         rtt_ms: float | None,
         stock: Stock | None,
+        wear: Wear | None,
         events_24h: int,
         alarms: tuple[str, ...],
     ) -> Publication:
@@ -214,7 +230,10 @@ class Reporter:
             clips=None
             if stock is None
             else presence.ClipsState(n=stock.clips, mb=round(stock.bytes / MIB, 1)),
-            seal=self._settings.clips.seal or "refused",
+            wear=None
+            if wear is None
+            else presence.WearState(mb=round(wear.bytes / MIB, 1), h=round(wear.seconds / 3600, 2)),
+            seal=self._seal,
             alm=list(alarms),
         )
         return drafts.heartbeat(self._topics, message, self._settings.backbone.heartbeat_s)
@@ -269,6 +288,12 @@ class Reporter:
         elapsed = now - before[0]
         analysed = (progress.analysed - before[1].analysed) / elapsed
         return round(analysed, 2), round((progress.packets - before[1].packets) / elapsed, 2)
+
+    @property
+    def _seal(self) -> Literal["age", "none", "refused"]:
+        """How clips are sealed."""
+        clips = self._settings.clips
+        return "refused" if clips.refused else clips.seal
 
     def _origin(self, stamp: Stamp) -> dict[str, Any]:
         return messages.origin(self._topics.kit, stamp)

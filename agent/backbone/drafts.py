@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from agent.backbone.envelope import encode
 from agent.backbone.messages import (
     NUMBERED,
     AlarmBody,
@@ -23,7 +24,6 @@ from agent.backbone.messages import (
     GapBody,
     SnapshotBody,
     StatBody,
-    encode,
 )
 from agent.backbone.publication import Publication
 from agent.types import Phase

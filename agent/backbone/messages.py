@@ -13,71 +13,39 @@ empty payload that clears a retained alarm) carries its message as JSON in the M
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 
+from agent.backbone.envelope import Message
+from agent.backbone.fields import (  # noqa: TC001 - pydantic reads them
+    AlarmCode,
+    BoxList,
+    Count,
+    Grid,
+    Hex8,
+    KitId,
+    Measure,
+    Name,
+    Percentiles,
+    Seq,
+    Sha256,
+    Share,
+    Signature,
+    Text,
+    Ts,
+    Ulid,
+)
 from agent.types import ClockState, EventKind, Phase
 
 if TYPE_CHECKING:
     from agent.config import Site
     from agent.device.clock import Stamp
-
-KitId = Annotated[str, Field(pattern=r"^[0-9a-hjkmnp-tv-z]{10}$")]
-Hex8 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
-Ulid = Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Ts = Annotated[
-    str,
-    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"),
-]
-"""UTC, RFC 3339, milliseconds."""
-Seq = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Measure = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
-AlarmCode = Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9_]+)+$", max_length=64)]
-BoxList = Annotated[
-    list[Share], Field(min_length=4, max_length=4, description="x, y, w, h in fractions of the picture")
-]
-
-Percentiles = Annotated[
-    list[Measure], Field(min_length=3, max_length=3, description="5th, 50th and 95th percentile")
-]
-Grid = Annotated[
-    list[Annotated[list[Share], Field(min_length=8, max_length=8)]], Field(min_length=8, max_length=8)
-]
-
-_SENT_AS_NULL = {"ts", "t0", "since"}
-_HEAD = ("v", "dev", "stream", "seq", "boot", "mono", "ts", "clk")  # first in every payload
-
-
-class Message(BaseModel):
-    """What every message has in common: strictness, and that an absent field is not sent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @model_serializer(mode="wrap")
-    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        return {k: v for k, v in fields.items() if v is not None or k in _SENT_AS_NULL}
-
-
-def encode(message: Message) -> bytes:
-    """The message as compact JSON in UTF-8, envelope first; the same message gives the same bytes."""
-    fields = message.model_dump(mode="json", by_alias=True)
-    head = {key: fields.pop(key) for key in _HEAD if key in fields}
-    return json.dumps({**head, **fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def origin(kit: str, stamp: Stamp) -> dict[str, Any]:
@@ -190,8 +158,17 @@ class Snapshot(SnapshotBody, Numbered):
     """Header of the JPEG on `snap/{event}`: the payload is the picture, this its user property `header`."""
 
 
+class Sealing(Message):
+    """How a clip's file is sealed."""
+
+    fmt: Literal["age", "none"] = Field(description="age: age-encryption.org/v1, X25519")
+    keys: list[Name] = Field(
+        default=[], description="who can open it: the first 16 hex digits of each recipient's SHA-256"
+    )
+
+
 class ClipBody(Stamped):
-    """On `clip`: a clip is there, complete and playable."""
+    """On `clip`: a clip is there, complete and playable; what it is, its signed manifest proves."""
 
     clip: Ulid
     state: Literal["available"] = "available"
@@ -199,18 +176,25 @@ class ClipBody(Stamped):
     t0: Ts | None = Field(description="first picture")
     mono0: Measure = Field(description="first picture, in seconds of `boot`")
     dur: Measure
-    bytes: Count
-    sha256: Sha256
+    bytes: Count = Field(description="of the file as it lies there, sealed")
+    sha256: Sha256 = Field(description="the same")
     codec: Name
     width: Seq
     height: Seq
     part: Seq = Field(default=1, description="a long event's clip goes on in part 2")
-    sealed: Name = Field(description='how, "none" when it is not')
+    sealed: Sealing
     truncated: bool = Field(default=False, description="cut by a power loss, recovered to its last sync")
+    manifest: Sha256 = Field(description="SHA-256 of its manifest, canonical (RFC 8785) without `sig`")
+    prev: Sha256 | None = Field(
+        default=None, description="`manifest` of the clip before it; absent for the first of a stream"
+    )
+    sig: Signature = Field(
+        description='Ed25519 of "stairwell clip manifest v1\n" and the 32 bytes of `manifest`, base64'
+    )
 
 
 class Clip(ClipBody, Numbered):
-    """On `clip`: a clip is there, complete and playable."""
+    """On `clip`: a clip is there, complete and playable; what it is, its signed manifest proves."""
 
 
 class ClipErasedBody(Stamped):
@@ -292,7 +276,9 @@ class GapBody(Stamped):
 
     first: Seq = Field(alias="from", description="the lowest of them")
     last: Seq = Field(alias="to", description="the highest of them")
-    why: Literal["full", "corrupt", "too-large"]
+    why: Literal["full", "corrupt", "too-large", "restart"] = Field(
+        description="restart: pictures that waited encrypted, and whose key went with the kit's memory"
+    )
     count: Seq = Field(description="how many")
     ranges: list[Annotated[list[Seq], Field(min_length=2, max_length=2)]] = Field(
         min_length=1, description="first and last number of each run"

@@ -4,6 +4,7 @@ Invariants:
 - (`stream`, `seq`) is dense: each number is delivered, or named in the `ranges` of a `gap`.
 - What `append` returned for, and whose unit of work committed, is on disk until it was delivered or covered.
 - A row is sent only if its checksum holds; flash and file systems alter bytes without saying so.
+- With a Cover no picture lies readable on disk.
 - The outbox is bounded by rows and bytes. When it is full, delivered rows go first, then what matters least
   (`DropOrder`), and a gap is written in the same transaction. Tamper, alarms and gaps never go.
 
@@ -15,25 +16,26 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from agent.backbone import gaps
 from agent.backbone.drafts import DropOrder, Priority, draft
-from agent.backbone.messages import Gap, GapBody, origin
-from agent.backbone.publication import Publication
+from agent.backbone.messages import Gap
+from agent.backbone.stored import checksum, pack, unpack
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from agent.backbone.drafts import Draft
+    from agent.backbone.gaps import Why
+    from agent.backbone.publication import Publication
+    from agent.backbone.stored import Cover
     from agent.backbone.topics import Topics
     from agent.config import Outbox as OutboxSettings
     from agent.device.clock import Stamp
-
-Why = Literal["full", "corrupt", "too-large"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outbox_state (
@@ -82,7 +84,6 @@ _BACKLOG = _FREE.format("priority > ? AND seq < ?") + "ORDER BY priority, seq LI
 
 ROW_BYTES = 150  # what a row costs beside its head and payload: columns, two index entries, page overhead
 ROOM = 0.05  # a full outbox makes this much room at once: one gap then speaks for many rows
-RANGES_MAX = 500  # per gap, about 8 KB: beyond what brokers are set to accept lies 64 KB
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,9 +115,22 @@ class Numbers:
 
 
 class Outbox:
-    """The outbox of one kit."""
+    """The outbox of one kit.
 
-    def __init__(self, settings: OutboxSettings, topics: Topics) -> None:
+    `cover` encrypts pictures while they lie here. `delivered_hook` is told, in the same unit of work, what
+    the messages that were just delivered spoke of (`Draft.subject`).
+    """
+
+    def __init__(
+        self,
+        settings: OutboxSettings,
+        topics: Topics,
+        *,
+        cover: Cover | None = None,
+        delivered_hook: Callable[[sqlite3.Connection, list[str]], None] | None = None,
+    ) -> None:
+        self._cover = cover
+        self._delivered_hook = delivered_hook
         self._max_rows = settings.max_rows
         self._max_bytes = int(settings.max_mb * 1024 * 1024)
         self._keep_s = settings.keep_h * 3600
@@ -166,8 +180,8 @@ class Outbox:
         Urgent rows first. Of those with the same subject (raising and clearing one alarm) a later one waits
         until the earlier is settled: they are retained, and the last must win even if the broker refused one
         for a while. Then rows numbered `mark` and up by (priority, seq), then at most `replay_room` of the
-        older ones: the news must not wait behind a week's backlog. A row that fails its checksum is dropped
-        with a gap.
+        older ones: the news must not wait behind a week's backlog. A row that fails its checksum, or whose
+        picture nobody can uncover any more, is dropped with a gap.
         """
         done = json.dumps(sorted(settled))
         skip = json.dumps(sorted({*busy, *settled}))
@@ -176,23 +190,33 @@ class Outbox:
             rows += tx.execute(_NEWS, (priority, mark, skip, room - len(rows))).fetchall()
         older = min(room - len(rows), replay_room)
         rows += tx.execute(_BACKLOG, (Priority.URGENT, mark, skip, older)).fetchall()
-        sound = [
-            Row(seq, _publication(head, payload), urgent=priority == Priority.URGENT)
-            for seq, priority, crc, head, payload in rows
-            if _crc(head, payload) == crc
+        corrupt = {row[0] for row in rows if checksum(row[3], row[4]) != row[2]}
+        found = [
+            (seq, priority, unpack(head, payload, self._cover))
+            for seq, priority, _, head, payload in rows
+            if seq not in corrupt
         ]
-        corrupt = {row[0] for row in rows} - {row.seq for row in sound}
+        gone = {seq for seq, _, publication in found if publication is None}
         if corrupt:
             _LOG.error("outbox: rows %s were altered on disk; dropped with a gap", sorted(corrupt))
             self.drop(tx, corrupt, "corrupt", now)
-        return sound
+        if gone:
+            _LOG.warning("outbox: pictures %s were covered by an earlier run; dropped", sorted(gone))
+            self.drop(tx, gone, "restart", now)
+        return [
+            Row(seq, publication, urgent=priority == Priority.URGENT)
+            for seq, priority, publication in found
+            if publication is not None
+        ]
 
     def delivered(self, tx: sqlite3.Connection, seqs: Iterable[int], now: Stamp) -> None:
         """The broker took these rows: keep them for a resend, don't send them again."""
+        which = "seq IN (SELECT value FROM json_each(?)) AND done_boot IS NULL"
+        listed = json.dumps(sorted(seqs))
+        self._tell_delivered(tx, which, (listed,))
         done = tx.execute(
-            "UPDATE outbox SET done_boot = ?, done_mono = ? "
-            "WHERE seq IN (SELECT value FROM json_each(?)) AND done_boot IS NULL",
-            (now.boot, now.mono, json.dumps(sorted(seqs))),
+            f"UPDATE outbox SET done_boot = ?, done_mono = ? WHERE {which}",  # noqa: S608
+            (now.boot, now.mono, listed),
         ).rowcount
         tx.execute("UPDATE outbox_state SET waiting = waiting - ?", (done,))
 
@@ -205,6 +229,7 @@ class Outbox:
         if stream != ours or seq >= next_seq:
             _LOG.warning("ack of (%s, %d) is not for stream %s below %d", stream, seq, ours, next_seq)
             return False
+        self._tell_delivered(tx, "seq <= ? AND done_boot IS NULL", (seq,))
         self._delete(tx, "seq <= ?", (seq,))
         return True
 
@@ -240,6 +265,11 @@ class Outbox:
             stream, session, next_seq, oldest or next_seq, waiting, self._age(tx, now), size, dropped
         )
 
+    def _tell_delivered(self, tx: sqlite3.Connection, where: str, values: tuple[object, ...]) -> None:
+        if self._delivered_hook is not None:
+            rows = tx.execute(f"SELECT subject FROM outbox WHERE subject IS NOT NULL AND {where}", values)  # noqa: S608
+            self._delivered_hook(tx, [subject for (subject,) in rows])
+
     def _age(self, tx: sqlite3.Connection, now: Stamp) -> float | None:
         # One index look-up per priority; a plain min(seq) would walk every kept row.
         firsts = [
@@ -262,7 +292,7 @@ class Outbox:
     def _insert(self, tx: sqlite3.Connection, message: Draft, now: Stamp) -> int:
         stream, seq = tx.execute("SELECT stream, next_seq FROM outbox_state").fetchone()
         publication = message.render(stream, seq)
-        head, payload = _head(publication), publication.payload
+        head, payload = pack(publication, self._cover if message.picture is not None else None)
         size = ROW_BYTES + len(head) + len(payload)
         tx.execute(
             "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?)",
@@ -274,7 +304,7 @@ class Outbox:
                 now.boot,
                 now.mono,
                 _wall(now),
-                _crc(head, payload),
+                checksum(head, payload),
                 size,
                 head,
                 payload,
@@ -331,29 +361,20 @@ class Outbox:
 
         So a kit that drops for a week keeps few gaps, and they fill no outbox by themselves.
         """
-        ranges = _runs([(seq, seq) for seq in dropped])
+        ranges = gaps.runs([(seq, seq) for seq in dropped])
         waiting = tx.execute(
             "SELECT seq, crc, head, payload FROM outbox WHERE subject = ? AND done_boot IS NULL "
             "ORDER BY seq DESC LIMIT 1",
             (why,),
         ).fetchone()
-        if waiting is not None and _crc(waiting[2], waiting[3]) == waiting[1]:
+        if waiting is not None and checksum(waiting[2], waiting[3]) == waiting[1]:
             earlier = [(first, last) for first, last in Gap.model_validate_json(waiting[3]).ranges]
-            merged = _runs([*earlier, (waiting[0], waiting[0]), *ranges])
-            if len(merged) <= RANGES_MAX:
+            merged = gaps.runs([*earlier, (waiting[0], waiting[0]), *ranges])
+            if len(merged) <= gaps.RANGES_MAX:
                 self._delete(tx, "seq = ?", (waiting[0],))
                 ranges = merged
-        for start in range(0, len(ranges), RANGES_MAX):
-            part = ranges[start : start + RANGES_MAX]
-            fields = {
-                **origin(self._topics.kit, now),
-                "from": part[0][0],
-                "to": part[-1][1],
-                "why": why,
-                "count": sum(last - first + 1 for first, last in part),
-                "ranges": [[first, last] for first, last in part],
-            }
-            self._insert(tx, draft(self._topics, GapBody(**fields)), now)
+        for body in gaps.bodies(self._topics.kit, ranges, why, now):
+            self._insert(tx, draft(self._topics, body), now)
 
 
 def _first(
@@ -367,33 +388,6 @@ def _first(
         found.append((seq, freed))
         size -= freed
     return found
-
-
-def _runs(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same numbers as the fewest ranges, in order."""
-    runs: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if runs and first <= runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], max(last, runs[-1][1]))
-        else:
-            runs.append((first, last))
-    return runs
-
-
-def _head(publication: Publication) -> bytes:
-    fields = asdict(publication)
-    del fields["payload"]
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _publication(head: bytes, payload: bytes) -> Publication:
-    fields = json.loads(head)
-    fields["user"] = tuple((name, value) for name, value in fields["user"])
-    return Publication(payload=payload, **fields)
-
-
-def _crc(head: bytes, payload: bytes) -> int:
-    return zlib.crc32(payload, zlib.crc32(head))
 
 
 def _wall(stamp: Stamp) -> float | None:

@@ -6,18 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.backbone.messages import (
+from agent.backbone.envelope import Message
+from agent.backbone.fields import (  # noqa: TC001 - pydantic reads them
     AlarmCode,
     Count,
     Hex8,
     KitId,
     Measure,
-    Message,
     Name,
+    PublicKey,
+    Seal,
     Seq,
-    SiteAddress,
-    Stamped,
 )
+from agent.backbone.messages import SiteAddress, Stamped
 
 
 class Birth(Stamped):
@@ -31,7 +32,10 @@ class Birth(Stamped):
     cam: Name = Field(description="kind of source")
     caps: list[Name] = Field(description="what the kit can do")
     cfg_rev: Count = Field(description="revision of the configuration in force, 0 for the file's own")
-    seal: Name = Field(description='how clips are sealed, "none" when they are not')
+    seal: Seal
+    key: PublicKey | None = Field(
+        default=None, description="Ed25519 key that signs the manifests of clips, 32 bytes in base64"
+    )
     seq_next: Seq = Field(description="the number that the next outbox message will have")
     seq_oldest: Seq = Field(description="the oldest number that can still be sent again")
     detector: Name
@@ -85,6 +89,13 @@ class ClipsState(Message):
     mb: Measure
 
 
+class WearState(Message):
+    """What the agent has written to its disks; flash wears out by it."""
+
+    mb: Measure = Field(description="MiB in the last `h` hours, as the kernel counts them")
+    h: Measure = Field(description="24, or less if the agent has not run for so long")
+
+
 class Heartbeat(Stamped):
     """The kit's pulse; every figure was measured just before, and is absent if it could not be."""
 
@@ -107,5 +118,6 @@ class Heartbeat(Stamped):
     net: NetState = NetState()
     ev24: Count = Field(description="events begun in the last 24 hours")
     clips: ClipsState | None = None
-    seal: Name | None = Field(default=None, description="as in the birth")
+    wear: WearState | None = None
+    seal: Seal | None = Field(default=None, description="as in the birth")
     alm: list[AlarmCode] = Field(default=[], description="alarms that are raised")

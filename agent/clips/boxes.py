@@ -25,17 +25,23 @@ _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_SHIFT = 0x100, 0x200, 0x400, 0x80
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The part of a file that plays: its first `bytes`, with so many fragments and seconds.
+    """The part of a file that plays: its first `bytes`, for `duration` seconds.
 
-    All is zero or empty when there is no playable fragment.
+    `ends` has for each fragment its begin in seconds after the first one's, in decoding order, and the byte
+    behind it. All is zero or empty when there is no playable fragment.
     """
 
     bytes: int = 0
-    fragments: int = 0
+    ends: tuple[tuple[float, int], ...] = ()
     duration: float = 0.0
     codec: str = ""
     width: int = 0
     height: int = 0
+
+    @property
+    def fragments(self) -> int:
+        """How many there are."""
+        return len(self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,10 @@ class _Track:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One fragment: where its pictures lie (absolute begin, size) and when they are shown (ticks)."""
+    """One fragment: where its pictures lie (absolute begin, size), when it is decoded and shown (ticks)."""
 
     samples: tuple[tuple[int, int], ...]
+    decoded: int
     begin: int
     end: int
 
@@ -67,15 +74,15 @@ def whole_fragments(file: BinaryIO) -> Extent:
     at, track = _head(file, size)
     if track is None:
         return Extent()
-    fragments, first, last = 0, None, 0
+    ends, runs = [], []
     while (fragment := _fragment(file, at, size, track)) is not None:
         at, run = fragment
-        fragments += 1
-        first = run.begin if first is None else min(first, run.begin)
-        last = max(last, run.end)
-    if first is None:
+        runs.append(run)
+        ends.append(((run.decoded - runs[0].decoded) / track.timescale, at))
+    if not runs:
         return Extent()
-    return Extent(at, fragments, (last - first) / track.timescale, track.codec, track.width, track.height)
+    shown = max(run.end for run in runs) - min(run.begin for run in runs)
+    return Extent(at, tuple(ends), shown / track.timescale, track.codec, track.width, track.height)
 
 
 def _head(file: BinaryIO, size: int) -> tuple[int, _Track | None]:
@@ -170,7 +177,7 @@ def _run(moof: bytes, moof_at: int) -> _Run:
     traf = _find(moof, b"traf")
     duration, size = _defaults(_find(traf, b"tfhd"))
     tfdt = _find(traf, b"tfdt")
-    now = struct.unpack_from(">Q" if tfdt[0] == 1 else ">I", tfdt, 4)[0]
+    decoded = now = struct.unpack_from(">Q" if tfdt[0] == 1 else ">I", tfdt, 4)[0]
     trun = _find(traf, b"trun")
     flags, count = struct.unpack_from(">II", trun)
     flags &= 0xFFFFFF
@@ -192,7 +199,7 @@ def _run(moof: bytes, moof_at: int) -> _Run:
         samples.append((begin, length))
         begin += length
         now += lasts
-    return _Run(tuple(samples), min(b for b, _ in shown), max(e for _, e in shown))
+    return _Run(tuple(samples), decoded, min(b for b, _ in shown), max(e for _, e in shown))
 
 
 def _defaults(tfhd: bytes) -> tuple[int, int]:

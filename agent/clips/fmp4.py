@@ -2,7 +2,7 @@
 
 Invariants:
 - The bytes are ftyp, moov, then (moof, mdat) once per GOP, or per FRAGMENT_S of a longer GOP, and nothing
-  after the last mdat.
+  after the last mdat. Between fragments, and at the end, there may be `filling`: players pass over it.
 - `write` gets whole fragments only, the first one with ftyp and moov before it: a file is empty or playable.
 - Time stamps are the source's, less those of the first key frame: nothing is rounded, guessed or smoothed.
 """
@@ -35,6 +35,7 @@ FRAGMENT_S = 1.0
 a whole fragment is lost with the power."""
 # An SPS behind a start code: NAL unit type 7 with any nal_ref_idc (ITU-T H.264, 7.3.1).
 _SPS = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67]")
+_BOX_HEAD = 8  # bytes: size and type
 _AVCC_HEAD = 6  # bytes of avcC up to and with the number of SPS (ISO/IEC 14496-15, 5.3.3.1)
 _TKHD_MATRIX = {0: 48, 1: 60}  # where the matrix begins in tkhd, by its version (ISO/IEC 14496-12, 8.3.2)
 
@@ -126,9 +127,9 @@ class FragmentMuxer:
         """Pass on what is whole: everything up to the end of the last mdat."""
         buffer = self._pipe.buffer
         at = whole = 0
-        while len(buffer) - at >= 8:  # noqa: PLR2004 - a box header: size and type
+        while len(buffer) - at >= _BOX_HEAD:
             size, kind = struct.unpack_from(">I4s", buffer, at)
-            if size < 8 or len(buffer) - at < size:  # noqa: PLR2004 - the same
+            if size < _BOX_HEAD or len(buffer) - at < size:
                 break
             if kind == b"moov" and self._matrix:
                 tkhd = buffer.index(b"tkhd", at) - 4
@@ -141,6 +142,12 @@ class FragmentMuxer:
             done = bytes(buffer[:whole])
             del buffer[:whole]
             self._write(done)
+
+
+def filling(size: int) -> bytes:
+    """A box that means nothing (ISO/IEC 14496-12, 8.1.2), of `size` bytes or of the 8 it has at least."""
+    size = max(size, _BOX_HEAD)
+    return struct.pack(">I4s", size, b"free") + bytes(size - _BOX_HEAD)
 
 
 class _Pipe:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from agent.clips.fragment import Plaintext
     from agent.types import ClipRecord, ClockState
 
 SUFFIX = ".mp4"
+SEALED_SUFFIX = ".mp4.age"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,6 @@ class ClipJournal(Protocol):
         """A clip's file is about to be created. Called again, same id, when an event joins the clip."""
         ...
 
-    def closed(self, clip: ClipRecord) -> None:
-        """A clip's file is complete and on disk; ends the intent of the same id."""
+    def closed(self, clip: ClipRecord, plain: Plaintext) -> None:
+        """A clip's file is complete and on disk, `plain` is what is in it; ends the intent of the same id."""
         ...

@@ -5,6 +5,8 @@ Invariants:
 - From the pre-roll of its first event to the post-roll of its last, each packet is in exactly one clip.
 - Parts of one recording join without a gap; a recording that follows another repeats nothing of it.
 - The journal knows of a file before it exists, and of a clip only once it is on disk.
+- After a refusal of the disk a new clip begins as soon as it takes writes again, with what the ring still
+  has: only then may a packet be in two clips, for nobody knows yet what the refused one kept.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from agent.clips.journal import SUFFIX, OpenClip
+from agent.clips.journal import SEALED_SUFFIX, SUFFIX, OpenClip
+from agent.clips.seal import Recipients, SealingSink
 from agent.clips.sink import refused
 from agent.clips.writer import ClipWriter
 from agent.errors import ConfigError, StorageError
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from agent.types import Packet, StreamInfo
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 5.0  # between two tries on a disk that refused: within the pre-roll, so that the ring bridges it
+ABANDONED_MAX = 100  # clips that a disk refused and nobody took up: the next start finds the older ones
 
 
 class Writer(Protocol):
@@ -64,11 +71,12 @@ class Recorder:
     those that the ring has and the recorder has not been given yet may thus come twice and count once.
     `stamp` labels a packet's `t`, `mint` gives each clip its id (a ULID).
 
-    A disk or journal that refuses ends the recording: `failed` says why until a clip is completed again,
-    the file stays as it is for recovery, and the next event begins a new recording.
+    A disk or journal that refuses ends the clip: `failed` says why until a clip is completed again, the file
+    stays as it is for recovery, its id is in `abandoned`. The next event begins a new recording at once; one
+    under way, or in its post-roll, does so every RETRY_S.
 
     Raises:
-        ConfigError: `clips.seal` is not set, so nothing may be recorded.
+        ConfigError: there is nobody to seal clips to, so nothing may be recorded.
     """
 
     def __init__(
@@ -80,14 +88,15 @@ class Recorder:
         journal: ClipJournal,
         stamp: Callable[[float], Stamp],
         *,
-        open_writer: Callable[[Path, StreamInfo, float], Writer] = ClipWriter,
+        open_writer: Callable[[Path, StreamInfo, float], Writer] | None = None,
     ) -> None:
-        if settings.seal is None:
+        if settings.refused:
             raise ConfigError(
-                "clips.seal is not set: clips would lie open on the card",
-                fix='set clips.seal = "none" to record without sealing, or clips.enabled = false',
+                "clips.recipients is empty: nobody could open what is sealed",
+                fix="set clips.recipients to the city's age1… keys, or clips.enabled = false",
             )
         self.failed: StorageError | None = None
+        self.abandoned: deque[str] = deque(maxlen=ABANDONED_MAX)
         self._settings = settings
         self._sealed: str = settings.seal
         self._directory = directory
@@ -95,7 +104,7 @@ class Recorder:
         self._mint = mint
         self._journal = journal
         self._stamp = stamp
-        self._open_writer = open_writer
+        self._open_writer = open_writer or _writers(settings)
         self._info: StreamInfo | None = None
         self._running: _Running | None = None
         self._open: dict[str, None] = {}  # events under way, in the order in which they opened
@@ -106,6 +115,8 @@ class Recorder:
         self._ahead: deque[Packet] = deque()  # taken from the ring: not to be taken again
         self._given: int | None = None  # dts of the last packet given to `packet`
         self._kept: int | None = None  # dts of the last packet in the last completed clip
+        self._now = 0.0  # time of the last packet given to `packet`
+        self._retry_at: float | None = None  # when what a disk refused is tried again
 
     @property
     def current(self) -> str | None:
@@ -134,7 +145,9 @@ class Recorder:
         if self._given is not None and packet.dts <= self._given:
             log.warning("clips: time stamps went back (dts %d after %d)", packet.dts, self._given)
             self.interrupted()
-        self._given = packet.dts
+        self._given, self._now = packet.dts, packet.t
+        if self._retry_at is not None and packet.t >= self._retry_at:
+            self._retry(packet.t)
         while self._ahead and self._ahead[0].dts < packet.dts:
             self._ahead.popleft()
         if not self._ahead:
@@ -150,12 +163,8 @@ class Recorder:
         if self._recording:
             self._join(event)
             return
-        self._recording, self._part, self._until, self._tail = True, 1, t, event
-        since = self._kept
-        packets = [p for p in self._preroll(t - self._settings.pre_roll_s) if since is None or p.dts > since]
-        self._ahead = deque(packets)
-        for packet in packets:
-            self._take(packet)
+        self._part, self._until, self._tail = 1, t, event
+        self._start(t)
 
     def event_closed(self, event: str, t: float) -> None:
         """An event ended; its last evidence was at `t`, from where the post-roll counts.
@@ -173,6 +182,21 @@ class Recorder:
         self._finish()
         self._recording = False
 
+    def _start(self, t: float) -> None:
+        """Record from the pre-roll before `t` on."""
+        self._recording, self._retry_at = True, None
+        since = self._kept
+        packets = [p for p in self._preroll(t - self._settings.pre_roll_s) if since is None or p.dts > since]
+        self._ahead = deque(packets)
+        for packet in packets:
+            self._take(packet)
+
+    def _retry(self, t: float) -> None:
+        """Go on with the recording that the disk refused, if an event still wants it."""
+        self._retry_at = None
+        if self._open or t < self._until:
+            self._start(t)
+
     def _take(self, packet: Packet) -> None:
         if packet.keyframe and self._recording:
             if not self._open and packet.t >= self._until:
@@ -186,8 +210,7 @@ class Recorder:
             try:
                 self._running.writer.packet(packet)
             except StorageError as error:
-                self._running.writer.abandon()
-                self._fail(error)
+                self._abandon(self._running, error)
             else:
                 self._running.dts = packet.dts
 
@@ -198,7 +221,7 @@ class Recorder:
         name = self._mint()
         clip = OpenClip(
             id=name,
-            path=name + SUFFIX,
+            path=name + (SUFFIX if self._sealed == "none" else SEALED_SUFFIX),
             events=tuple(self._open) or (self._tail,),
             started=packet.t,
             boot=stamp.boot,
@@ -234,8 +257,7 @@ class Recorder:
         try:
             self._journal.opened(self._running.clip)
         except StorageError as error:
-            self._running.writer.abandon()
-            self._fail(error)
+            self._abandon(self._running, error)
 
     def _finish(self) -> None:
         """Complete the clip under way, if any; the next one of this recording is its next part."""
@@ -246,8 +268,7 @@ class Recorder:
         try:
             written = running.writer.close()
         except StorageError as error:
-            running.writer.abandon()
-            self._fail(error)
+            self._abandon(running, error)
             return
         # The clock may have been set since the clip began: the label is better now than it was then.
         stamp = self._stamp(clip.started)
@@ -260,25 +281,46 @@ class Recorder:
             boot=stamp.boot,
             ts=stamp.ts,
             clk=stamp.clk,
-            bytes=written.bytes,
-            sha256=written.sha256,
+            bytes=written.file.bytes,
+            sha256=written.file.sha256,
             codec=clip.codec,
             width=clip.width,
             height=clip.height,
             sealed=clip.sealed,
             part=clip.part,
+            recipients=written.file.recipients,
         )
         try:
-            self._journal.closed(record)
+            self._journal.closed(record, written.plain)
         except StorageError as error:
-            self._fail(error)
+            self._leave(clip, error)
             return
         self._part += 1
         self._kept = running.dts
         self.failed = None
 
+    def _abandon(self, running: _Running, error: StorageError) -> None:
+        """Leave the clip as it stands: recovery makes the most of it."""
+        running.writer.abandon()
+        self._leave(running.clip, error)
+
+    def _leave(self, clip: OpenClip, error: StorageError) -> None:
+        self.abandoned.append(clip.id)
+        self._part += 1
+        self._fail(error)
+
     def _fail(self, error: StorageError) -> None:
-        log.error("clips: recording ends: %s", error)
+        if self.failed is None:
+            log.error("clips: recording ends: %s", error)
         self.failed = error
         self._running = None
         self._recording = False
+        self._retry_at = self._now + RETRY_S
+
+
+def _writers(settings: Clips) -> Callable[[Path, StreamInfo, float], Writer]:
+    """Opens the writers of clips sealed, or not, as the settings say."""
+    if settings.seal == "none":
+        return ClipWriter
+    recipients = Recipients.of(settings.recipients)
+    return partial(ClipWriter, open_sink=lambda path: SealingSink(path, recipients))

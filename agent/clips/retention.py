@@ -39,8 +39,11 @@ def plan_retention(
     free_bytes: int,
     settings: Clips,
     in_use: Collection[str] = (),
+    wanted_bytes: int = 0,
 ) -> list[ClipRecord]:
     """The clips to delete, in this order. `rows` are in the order of the index, `in_use` are ids.
+
+    `wanted_bytes` is what must be free beyond the settings' reserve: a write just failed for want of it.
 
     Age takes every clip that is past it, announced or not: that is the law's limit. For space the oldest
     go first, and those not yet announced only when no announced one is left. Held clips and those in use
@@ -55,9 +58,10 @@ def plan_retention(
     plan = [row for row in loose if ages[row.record.id] > limit]
     gone = sum(row.record.bytes for row in plan)
     total = sum(row.record.bytes for row in rows)
+    reserve = max(settings.reserve_mb * MEGABYTE, wanted_bytes)
     for row in (row for row in loose if ages[row.record.id] <= limit):
         crowded = total - gone > settings.max_mb * MEGABYTE
-        if not crowded and free_bytes + gone >= settings.reserve_mb * MEGABYTE:
+        if not crowded and free_bytes + gone >= reserve:
             break
         plan.append(row)
         gone += row.record.bytes

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from agent.durable import sync_directory
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from agent.clips.fragment import Progress
 
 FILE_MODE = 0o640  # the agent's group (upload, support) reads, nobody else
 
@@ -24,19 +28,36 @@ _FIXES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A finished file as it lies on the disk; `recipients` are the ids of the keys that open it."""
+
+    bytes: int
+    sha256: str
+    recipients: tuple[str, ...] = ()
+
+
 class Sink(Protocol):
-    """Takes bytes in order. Each call raises StorageError when the disk refuses."""
+    """Takes a clip's bytes in order. Each call raises StorageError when the disk refuses."""
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""
         ...
 
-    def sync(self) -> None:
-        """Return once everything written so far survives a power cut."""
+    def missing(self) -> int:
+        """How many bytes of filling must be written before the next `sync` or `finish`; mostly 0."""
+        ...
+
+    def sync(self, progress: Progress) -> None:
+        """Return once everything written so far survives a power cut; `progress` says what that is."""
+        ...
+
+    def finish(self, progress: Progress) -> Stored:
+        """Complete the file and put it on disk for good; nothing may follow but `close`."""
         ...
 
     def close(self) -> None:
-        """Let go of the file; does not sync."""
+        """Let go of the file as it stands; does not sync."""
         ...
 
 
@@ -64,8 +85,25 @@ class FileSink:
         except OSError as error:
             raise refused(self._path, "written", error) from None
 
-    def sync(self) -> None:
-        """See Sink. A sync that failed must not be tried again: the kernel has dropped the pages."""
+    def missing(self) -> int:
+        """See Sink: none."""
+        return 0
+
+    def sync(self, progress: Progress) -> None:
+        """See Sink. What is in the file says it all: `progress` is not kept."""
+        del progress
+        self.flush()
+
+    def finish(self, progress: Progress) -> Stored:
+        """See Sink."""
+        self.flush()
+        return Stored(progress.bytes, progress.sha256)
+
+    def flush(self) -> None:
+        """Put on disk what was written.
+
+        A sync that failed must not be tried again: the kernel has dropped the pages.
+        """
         try:
             os.fsync(self._fd)
             if not self._named:
@@ -82,20 +120,7 @@ class FileSink:
             raise refused(self._path, "closed", error) from None
 
 
-def sync_directory(directory: Path) -> None:
-    """Make names created or removed in `directory` survive a power cut.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def refused(path: Path, what: str, error: OSError) -> StorageError:
     """The error of a clip that could not be created, written, synced … (`what`)."""
     fix = _FIXES.get(error.errno or 0, "check the disk and the directory's permissions")
-    return StorageError(f"{path}: cannot be {what} ({error.strerror or error})", fix=fix)
+    return StorageError(f"{path}: cannot be {what} ({error.strerror or error})", fix=fix, errno=error.errno)

@@ -5,7 +5,9 @@ Every function works on the connection of a unit of work (`Database.submit`) and
 Invariants:
 - A row of `clips` names a file that is complete, synced and playable.
 - A file that was begun has a row of `open_clips` until its row of `clips` is there.
-- A file on its way out has a row of `garbage` from before it is unlinked until after.
+- A file on its way out has a row of `garbage` from before it is unlinked until after; what lies beside it
+  (manifest, note) goes with it.
+- `clip_chain` is the end of the chain of manifests: it moves in the transaction that enters the clip.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from agent.clips.journal import OpenClip
-from agent.clips.sink import refused, sync_directory
+from agent.clips.manifest import Link, manifest_path
+from agent.clips.part import part_path
+from agent.clips.sink import refused
+from agent.durable import sync_directory
 from agent.types import ClipRecord
 
 if TYPE_CHECKING:
@@ -42,6 +47,10 @@ CREATE TABLE IF NOT EXISTS clips (
     sealed    TEXT    NOT NULL,
     part      INTEGER NOT NULL,
     truncated INTEGER NOT NULL,
+    recipients TEXT   NOT NULL,
+    manifest  TEXT    NOT NULL,
+    prev      TEXT    NOT NULL,
+    sig       TEXT    NOT NULL,
     held      INTEGER NOT NULL DEFAULT 0,
     announced INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -60,10 +69,16 @@ CREATE TABLE IF NOT EXISTS open_clips (
     part    INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS garbage (path TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS clip_chain (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    number   INTEGER NOT NULL,
+    head     TEXT    NOT NULL
+) STRICT;
 """
 
 _OPEN_FIELDS = [field.name for field in fields(OpenClip)]
 _CLIP_FIELDS = [field.name for field in fields(ClipRecord)]
+_LISTS = {"events", "recipients"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,23 @@ def finish_clip(tx: sqlite3.Connection, clip: ClipRecord) -> None:
     """Enter a clip whose file is complete; its intent ends."""
     _put(tx, "INSERT", "clips", _CLIP_FIELDS, clip)
     drop_intent(tx, clip.id)
+
+
+def chain_end(tx: sqlite3.Connection) -> Link:
+    """The last link of the chain of manifests."""
+    row = tx.execute("SELECT number, head FROM clip_chain").fetchone()
+    return Link(*row) if row else Link()
+
+
+def extend_chain(tx: sqlite3.Connection, last: Link, head: str) -> None:
+    """Add the manifest with the digest `head` behind `last`.
+
+    Raises:
+        ValueError: `last` is not the end of the chain.
+    """
+    if chain_end(tx) != last:
+        raise ValueError(f"the chain of manifests does not end with number {last.number}")
+    tx.execute("INSERT OR REPLACE INTO clip_chain VALUES (1, ?, ?)", (last.number + 1, head))
 
 
 def drop_intent(tx: sqlite3.Connection, clip: str) -> None:
@@ -118,11 +150,17 @@ def mark_announced(tx: sqlite3.Connection, ids: Iterable[str]) -> None:
     tx.executemany("UPDATE clips SET announced = 1 WHERE id = ?", [(clip,) for clip in ids])
 
 
-def mark_garbage(tx: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Take clips out of the index; their files are garbage from the commit on. Held ones stay."""
+def mark_garbage(tx: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
+    """Take clips out of the index; their files are garbage from the commit on. Held ones stay.
+
+    Returns the ids of those that went: a plan may be older than a hold, or than somebody else's deletion.
+    """
+    gone = []
     for clip in ids:
         tx.execute("INSERT OR IGNORE INTO garbage SELECT path FROM clips WHERE id = ? AND held = 0", (clip,))
-        tx.execute("DELETE FROM clips WHERE id = ? AND held = 0", (clip,))
+        if tx.execute("DELETE FROM clips WHERE id = ? AND held = 0", (clip,)).rowcount:
+            gone.append(clip)
+    return gone
 
 
 def garbage(tx: sqlite3.Connection) -> list[str]:
@@ -139,8 +177,9 @@ def unlink_garbage(directory: Path, names: Iterable[str]) -> None:
     path = directory
     try:
         for name in names:
-            path = directory / name
-            path.unlink(missing_ok=True)
+            clip = directory / name
+            for path in (part_path(clip), manifest_path(clip), clip):
+                path.unlink(missing_ok=True)
         if directory.exists():
             sync_directory(directory)
     except OSError as error:
@@ -155,14 +194,15 @@ def sweep_garbage(tx: sqlite3.Connection, names: Iterable[str]) -> None:
 def _put(
     tx: sqlite3.Connection, verb: str, table: str, names: list[str], clip: OpenClip | ClipRecord
 ) -> None:
-    values = {name: getattr(clip, name) for name in names} | {"events": json.dumps(clip.events)}
+    values = {name: getattr(clip, name) for name in names}
+    values |= {name: json.dumps(values[name]) for name in _LISTS & values.keys()}
     places = ", ".join(f":{name}" for name in names)
     tx.execute(f"{verb} INTO {table} ({', '.join(names)}) VALUES ({places})", values)
 
 
 def _fields(names: list[str], row: Iterable[Any]) -> dict[str, Any]:
     values = dict(zip(names, row, strict=True))
-    return values | {"events": tuple(json.loads(values["events"]))}
+    return values | {name: tuple(json.loads(values[name])) for name in _LISTS & values.keys()}
 
 
 def _record(values: dict[str, Any]) -> ClipRecord:

@@ -1,7 +1,8 @@
 """One clip while it is written: muxer, hash, sink.
 
 Invariants:
-- A power cut costs no more than `sync_s` of video, or one fragment where a fragment is longer.
+- A power cut costs no more than `sync_s` of video, or one fragment where a fragment is longer, sealed or not.
+- Every byte of the plaintext belongs to one Fragment, hashed before it is handed to the sink.
 - A clip that `close` returned for is on disk, name and all.
 - After any StorageError the clip is only good for `abandon`: what was synced stays for recovery.
 """
@@ -13,7 +14,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.clips.fmp4 import FragmentMuxer
+from agent.clips.fmp4 import FragmentMuxer, filling
+from agent.clips.fragment import Fragment, Plaintext, Progress
 from agent.clips.sink import FileSink
 from agent.errors import StorageError
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from agent.clips.sink import Sink
+    from agent.clips.sink import Sink, Stored
     from agent.types import Packet, StreamInfo
 
 
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 class Written:
     """What a finished clip came to. Times in seconds; `first_t` and `last_t` are packets' `t`."""
 
-    bytes: int
-    sha256: str
+    file: Stored
+    plain: Plaintext
     duration: float
     first_t: float
     last_t: float
@@ -46,11 +48,14 @@ class ClipWriter:
     def __init__(
         self, path: Path, info: StreamInfo, sync_s: float, *, open_sink: Callable[[Path], Sink] = FileSink
     ) -> None:
+        self._info = info
         self._time_base = info.time_base
         self._muxer = FragmentMuxer(info, self._write)
         self._sync_s = sync_s
         self._sha256 = hashlib.sha256()
         self._bytes = 0
+        self._fragments: list[Fragment] = []
+        self._noted = 0  # of the fragments: those that a sync told the sink of
         self._first: Packet | None = None
         self._whole = self._synced = 0.0  # seconds after the first picture
         self._end = 0.0
@@ -64,7 +69,7 @@ class ClipWriter:
             StorageError: the disk or the muxer refused.
             ValueError: the first packet is no key frame.
         """
-        before = self._bytes
+        before, end = self._bytes, self._end
         self._muxer.packet(packet)
         if self._first is None:
             self._first, self._last_t = packet, packet.t
@@ -77,7 +82,8 @@ class ClipWriter:
             # All before this picture is written. The next chance comes one fragment on: too late if by then
             # more than sync_s would be at stake.
             if now - self._synced + fragment > self._sync_s:
-                self._sink.sync()
+                self._fill()
+                self._sink.sync(self._progress(end))
                 self._synced = now
 
     def close(self) -> Written:
@@ -90,9 +96,17 @@ class ClipWriter:
         if self._first is None:
             raise ValueError("a clip without pictures")
         self._muxer.close()
-        self._sink.sync()
+        self._fill()
+        progress = self._progress(self._end)
+        file = self._sink.finish(progress)
         self._sink.close()
-        return Written(self._bytes, self._sha256.hexdigest(), self._end, self._first.t, self._last_t)
+        return Written(
+            file=file,
+            plain=Plaintext(self._bytes, progress.sha256, tuple(self._fragments)),
+            duration=self._end,
+            first_t=self._first.t,
+            last_t=self._last_t,
+        )
 
     def abandon(self) -> None:
         """Let go of the file as it stands."""
@@ -102,4 +116,24 @@ class ClipWriter:
     def _write(self, data: bytes) -> None:
         self._sha256.update(data)
         self._bytes += len(data)
+        digest = hashlib.sha256(data).hexdigest()
+        self._fragments.append(Fragment(round(self._whole, 3), len(data), digest))
         self._sink.write(data)
+
+    def _fill(self) -> None:
+        missing = self._sink.missing()
+        if missing:
+            self._write(filling(missing))
+
+    def _progress(self, end: float) -> Progress:
+        """All that was written plays for `end` seconds."""
+        fresh, self._noted = tuple(self._fragments[self._noted :]), len(self._fragments)
+        return Progress(
+            codec=self._info.codec,
+            width=self._info.width,
+            height=self._info.height,
+            bytes=self._bytes,
+            sha256=self._sha256.hexdigest(),
+            end=round(end, 3),
+            fragments=fresh,
+        )

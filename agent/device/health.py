@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -13,6 +14,7 @@ DMI_MODEL = Path("/sys/class/dmi/id/product_name")
 THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 STAT = Path("/proc/self/stat")
 STATM = Path("/proc/self/statm")
+IO = Path("/proc/self/io")
 
 
 class CpuMeter:
@@ -48,6 +50,24 @@ def free_bytes(path: Path) -> int | None:
     except OSError:
         return None
     return state.f_bavail * state.f_frsize
+
+
+def written_bytes() -> int | None:
+    """What this process has caused to be written to disks since it began; None where the kernel won't say.
+
+    The kernel counts a page when it is dirtied (proc(5), write_bytes): what is rewritten before it reaches
+    the disk counts once too often, what the file system and the card add of their own is not in it.
+    """
+    found = re.search(r"^write_bytes: (\d+)$", _read(IO) or "", re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def read_only(path: Path) -> bool:
+    """Whether the file system of `path` takes no writes at all."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def temperature_c() -> float | None:

@@ -66,12 +66,12 @@ ALARMS: dict[str, AlarmKind] = {
             "clips.disabled",
             "critical",
             Text(
-                "Запис вимкнено: не задано, чим запечатувати кліпи",
-                "Nothing is recorded: clips.seal is not set",
+                "Запис вимкнено: не задано ключів, якими запечатувати кліпи",
+                "Nothing is recorded: there are no keys to seal clips to",
             ),
             Text(
-                'Задайте clips.seal (значення "none" лише для розробки)',
-                'Set clips.seal ("none" is for development only)',
+                "Впишіть ключі міста (age1…) у clips.recipients",
+                "Put the city's keys (age1…) into clips.recipients",
             ),
         ),
         AlarmKind(
@@ -81,7 +81,10 @@ ALARMS: dict[str, AlarmKind] = {
                 "Кліпи не запечатано: вкрадена картка покаже все",
                 "Clips are not sealed: a stolen card shows everything",
             ),
-            Text('Приберіть clips.seal = "none"', 'Remove clips.seal = "none"'),
+            Text(
+                'Приберіть clips.seal = "none" і впишіть clips.recipients',
+                'Remove clips.seal = "none" and set clips.recipients',
+            ),
         ),
         AlarmKind(
             "clips.failed",
@@ -102,6 +105,18 @@ ALARMS: dict[str, AlarmKind] = {
             ),
         ),
         AlarmKind(
+            "identity.replaced",
+            "major",
+            Text(
+                "Ключ підпису був пошкоджений; створено новий",
+                "The signing key was damaged; a new one was made",
+            ),
+            Text(
+                "Замініть картку; збережіть новий kit.pub поруч зі старим",
+                "Replace the card; keep the new kit.pub beside the old one",
+            ),
+        ),
+        AlarmKind(
             "storage.corrupt",
             "major",
             Text(
@@ -111,6 +126,54 @@ ALARMS: dict[str, AlarmKind] = {
             Text(
                 "Замініть картку; стару базу збережено поруч для розслідування",
                 "Replace the card; the old database lies beside for inquiry",
+            ),
+        ),
+        AlarmKind(
+            "storage.full",
+            "critical",
+            Text("На диску немає місця: запис зупинено", "The disk is full: recording has stopped"),
+            Text(
+                "Звільніть місце або зменште clips.max_mb; утримані кліпи не видаляються самі",
+                "Free space, or lower clips.max_mb; clips on hold are never deleted by themselves",
+            ),
+        ),
+        AlarmKind(
+            "storage.readonly",
+            "critical",
+            Text("Картка перейшла в режим лише для читання", "The card has become read-only"),
+            Text(
+                "Замініть картку: так вона захищає те, що на ній ще є",
+                "Replace the card: this is how it protects what is still on it",
+            ),
+        ),
+        AlarmKind(
+            "storage.failing",
+            "critical",
+            Text("Картка не читається або не пишеться", "The card fails to read or to write"),
+            Text(
+                "Замініть картку; кліпи з неї спершу вивантажте (stairwell clips export)",
+                "Replace the card; export its clips before (stairwell clips export)",
+            ),
+        ),
+        AlarmKind(
+            "storage.mismatch",
+            "critical",
+            Text(
+                "Картка віддає не те, що на неї записано",
+                "The card gives back something else than was written",
+            ),
+            Text(
+                "Замініть картку; stairwell clips check назве пошкоджені кліпи",
+                "Replace the card; stairwell clips check names the damaged clips",
+            ),
+        ),
+        AlarmKind(
+            "storage.gone",
+            "critical",
+            Text("Диска з кліпами немає на місці", "The disk of the clips is not in its place"),
+            Text(
+                "Під'єднайте диск; якщо його замінено навмисно: stairwell clips check --repair",
+                "Mount the disk; if it was replaced on purpose: stairwell clips check --repair",
             ),
         ),
         AlarmKind(

@@ -6,11 +6,15 @@ import sys
 
 import typer
 
+import crash
+import mux
 import pipeline
 import vision
 from agent.errors import StairwellError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command("crash")(crash.main)
+app.command("mux")(mux.main)
 app.command("pipeline")(pipeline.main)
 app.command("vision")(vision.main)
 

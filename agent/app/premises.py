@@ -1,0 +1,90 @@
+"""The directory of clips in the agent's hands: recognised at the start, asked for before each clip."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from agent.clips import premises
+from agent.clips.retention import MEGABYTE
+from agent.device import health
+from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agent.app.journal import Journal
+    from agent.clips.fragment import Plaintext
+    from agent.clips.journal import OpenClip
+    from agent.config import Settings
+    from agent.types import ClipRecord
+
+RESERVE_SHARE = 0.5
+"""Of `clips.reserve_mb`: below it no clip begins. Retention keeps the whole free once a minute, and a clip
+may take a bite in between; what is left then belongs to the messages."""
+
+
+class Premises:
+    """Stands between the recorder and the journal (a ClipJournal). Safe to call from any thread.
+
+    `closed_hook` is called after each clip that is on disk, row and all.
+    """
+
+    def __init__(self, settings: Settings, journal: Journal, closed_hook: Callable[[], None]) -> None:
+        self._directory = settings.clips_dir
+        self._floor = int(settings.clips.reserve_mb * MEGABYTE * RESERVE_SHARE)
+        self._journal = journal
+        self._closed_hook = closed_hook
+        self._mark: str | None = None
+        self._beginning = threading.Lock()
+        self._under_way: set[str] = set()
+
+    def check(self) -> None:
+        """Return if the directory is the one that the index speaks of; the first one is marked.
+
+        Raises:
+            StorageError: it isn't, or the disk refuses.
+        """
+        if self._mark is None:
+            mark = self._journal.ask(premises.known_mark)
+            if mark is None:
+                mark = premises.make_mark(self._directory)
+                self._journal.ask(lambda tx: premises.keep_mark(tx, mark))
+            self._mark = mark
+        premises.check_premises(self._directory, self._mark)
+
+    @contextmanager
+    def no_clip_begins(self) -> Iterator[set[str]]:
+        """Meanwhile no file is begun; the ids of those that may be under way."""
+        with self._beginning:
+            yield set(self._under_way)
+
+    def opened(self, clip: OpenClip) -> None:
+        """See ClipJournal. A clip begins only in the right directory, and where there is room for it.
+
+        Raises:
+            StorageError: there is not, or the disk refuses.
+        """
+        with self._beginning:
+            self.check()
+            free = health.free_bytes(self._directory)
+            if clip.id not in self._under_way and free is not None and free < self._floor:
+                raise StorageError(
+                    f"{self._directory}: {free / MEGABYTE:.0f} MB are free, too few to begin a clip",
+                    fix="free space, or lower clips.max_mb or clips.reserve_mb",
+                    errno=errno.ENOSPC,
+                )
+            self._journal.opened(clip)
+            self._under_way.add(clip.id)
+
+    def closed(self, clip: ClipRecord, plain: Plaintext) -> None:
+        """See ClipJournal."""
+        self._journal.closed(clip, plain)
+        self._under_way.discard(clip.id)
+        self._closed_hook()
+
+    def left(self, clip: str) -> None:
+        """The recorder gave this clip up: recovery may have its file."""
+        self._under_way.discard(clip)

@@ -1,0 +1,10 @@
+"""The agent's one database: its name in the state directory, and what every room keeps in it."""
+
+from __future__ import annotations
+
+from agent.app import journal, wear
+from agent.backbone import outbox
+from agent.clips import premises, readback, store
+
+DATABASE = "agent.db"
+SCHEMAS = (outbox.SCHEMA, store.SCHEMA, premises.SCHEMA, readback.SCHEMA, journal.SCHEMA, wear.SCHEMA)

@@ -1,0 +1,358 @@
+"""`stairwell clips`: what the kit recorded, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agent.app.archive import Archive
+from agent.app.inspection import inspect
+from agent.cli.bars import bars
+from agent.cli.options import ConfigFile, config_path
+from agent.clips.export import target_of
+from agent.clips.unseal import read_keys
+from agent.clips.verify import verify as verify_clips
+from agent.config import load
+from agent.device.clock import SystemClock
+from agent.device.identity import PublicKey
+from agent.errors import StorageError
+
+app = typer.Typer(
+    help="The clips: look, hand out, prove, hold, erase. Works beside a running agent; run it as its user.",
+    no_args_is_help=True,
+)
+
+NOT_SOUND = StorageError.exit_code
+MB = 1e6
+UNBOUNDED = 1000  # columns
+LISTED: dict[str, Literal["left", "right"]] = {
+    "clip": "left",
+    "begins (UTC)": "left",
+    "seconds": "right",
+    "MB": "right",
+    "events": "right",
+    "sealed": "left",
+    "": "left",
+}
+
+Clips = Annotated[
+    list[str], typer.Argument(metavar="CLIP...", help="Ids of clips, or a part of an id that fits only one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--identity",
+        "-i",
+        metavar="FILE",
+        help="The city's age identity file (AGE-SECRET-KEY-1…). It opens every clip: leave it on no kit.",
+    ),
+]
+PublicKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The kit's public key (kit.pub, or the key of its birth); default: this kit's."
+    ),
+]
+Sure = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("list")
+def list_(
+    config: ConfigFile = None,
+    event: Annotated[str | None, typer.Option(metavar="ID", help="Only the clips of this event.")] = None,
+    held: Annotated[bool, typer.Option("--held", help="Only the clips on hold.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the clips, oldest first.
+
+    A clip without a time was recorded before the clock was set: its place in the list is right, and `show`
+    tells its boot and the seconds since. Marks: **held** is kept whatever happens, **cut** ends early after a
+    power loss, **unsent** says that the city has not been told yet.
+    """
+    archive = _archive(config)
+    found = archive.described(archive.clips(event=event))
+    if held:
+        found = [clip for clip in found if clip["held"]]
+    if as_json:
+        _json(found)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in LISTED.items():
+        table.add_column(heading, justify=justify, no_wrap=True)
+    for clip in found:
+        table.add_row(
+            clip["clip"],
+            (clip["start"]["ts"] or "?")[: len("2026-01-31T12:59:59")].replace("T", " "),
+            f"{clip['dur']:.1f}",
+            f"{clip['file']['bytes'] / MB:.1f}",
+            str(len(clip["events"])),
+            clip["file"]["sealed"],
+            _marks(clip),
+        )
+    _wide().print(table)
+    total = sum(clip["file"]["bytes"] for clip in found)
+    typer.echo(f"{len(found)} clips, {total / MB:.1f} MB", err=True)
+
+
+@app.command()
+def show(clips: Clips, config: ConfigFile = None, as_json: Json = False) -> None:
+    """Show all that is known of clips."""
+    archive = _archive(config)
+    found = archive.described(archive.find(clips))
+    if as_json:
+        _json(found)
+        return
+    for clip in found:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for key, value in _flat(clip):
+            table.add_row(key, value)
+        _wide().print(table, "")
+
+
+@app.command()
+def export(
+    clips: Clips,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to put them.")] = Path(),
+    identity: KeyFile = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Copy clips out of the store, with their manifests; each byte is checked on the way.
+
+    As they lie there, sealed; with **--identity** opened. Examples:
+
+        stairwell clips export 01KB3Q --out /media/usb
+
+        stairwell clips export 01KB3Q --out . --identity city.key
+
+    What was exported sealed, `age --decrypt -i city.key -o clip.mp4 CLIP.mp4.age` opens anywhere.
+    """
+    archive = _archive(config)
+    keys = read_keys(identity) if identity else []
+    found = archive.find(clips)
+    done = []
+    with bars("exporting", quiet=as_json) as progress:
+        total = sum(row.record.bytes for row in found)
+        for row in found:
+            target = target_of(row.record, out, opened=bool(keys))
+            done.append(archive.export(row, target, keys, force=force, progress=progress.of("clips", total)))
+    if as_json:
+        _json([{"file": str(d.path), "bytes": d.bytes, "sha256": d.sha256, "opened": d.opened} for d in done])
+    for each in () if as_json else done:
+        typer.echo(
+            f"{each.path}  {each.bytes / MB:.1f} MB, {'opened' if each.opened else 'as it lies there'}"
+        )
+
+
+@app.command()
+def verify(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE|DIR...", help="Clips, manifests, or directories of them.")
+    ],
+    public_key: PublicKeyFile = None,
+    identity: KeyFile = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether clips are what the kit recorded.
+
+    Each is authentic, altered (and in which seconds), truncated, has a missing link before it, is signed by
+    an unknown key, or has no manifest (unattested). Without **--identity** the sealed file is compared as it
+    is; with it the pictures as well, second by second. Needs no database: it works on any copy. Exit code 0
+    if all are authentic, 6 if one is not.
+    """
+    key = _public_key(public_key, config)
+    keys = read_keys(identity) if identity else []
+    with bars("verifying", quiet=as_json) as progress:
+        try:
+            verdicts = verify_clips(paths, key, keys, progress=progress.of("clips", None))
+        except OSError as error:
+            raise StorageError(
+                f"{error.filename}: cannot be read ({error.strerror})", fix="check it"
+            ) from None
+    if not verdicts:
+        raise StorageError(f"{paths[0]}: no clip is there", fix="name clips, manifests or their directory")
+    if as_json:
+        _json(
+            [
+                {
+                    "clip": v.clip,
+                    "file": str(v.path),
+                    "verdict": v.kind,
+                    "detail": v.detail,
+                    "seconds": [list(span) for span in v.seconds],
+                    "full": v.full,
+                    "recovered": v.recovered,
+                }
+                for v in verdicts
+            ]
+        )
+    else:
+        table = Table("clip", "verdict", "seconds", "", box=None, pad_edge=False)
+        for v in verdicts:
+            spans = ", ".join(f"{begin:.1f} to {end:.1f}" for begin, end in v.seconds)
+            style = "green" if v.kind == "authentic" else "bold red"
+            table.add_row(v.clip, f"[{style}]{v.kind}[/]", spans, v.detail or ("in full" if v.full else ""))
+        _wide().print(table)
+    if any(v.kind != "authentic" for v in verdicts):
+        raise typer.Exit(NOT_SOUND)
+
+
+@app.command()
+def hold(clips: Clips, config: ConfigFile = None) -> None:
+    """Keep clips whatever happens: neither age nor a full disk deletes them.
+
+    For evidence that the police have asked for. Held clips count in clips.max_mb: too many leave no room for
+    new ones.
+    """
+    archive = _archive(config)
+    found = archive.find(clips)
+    archive.hold(found, held=True)
+    for row in found:
+        typer.echo(f"{row.record.id}: on hold")
+
+
+@app.command()
+def release(clips: Clips, config: ConfigFile = None) -> None:
+    """Give clips back to retention; one that is too old goes within a minute."""
+    archive = _archive(config)
+    found = archive.find(clips)
+    archive.hold(found, held=False)
+    for row in found:
+        typer.echo(f"{row.record.id}: no longer on hold")
+
+
+@app.command()
+def erase(
+    clips: Clips,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the city's record.")] = "request",
+    receipt: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the receipts (JSON lines) there too.")
+    ] = None,
+    yes: Sure = False,
+    config: ConfigFile = None,
+) -> None:
+    """Delete clips for good, and tell the city by a message.
+
+    Prints a receipt for each, one JSON line: what was deleted, with its hashes and signature, when, and which
+    message says so. A clip on hold must be released first.
+    """
+    archive = _archive(config)
+    found = archive.find(clips)
+    if not yes:
+        _confirm(f"Erase {len(found)} clips for good?")
+    lines = [json.dumps(each, ensure_ascii=False) for each in archive.erase(found, why)]
+    for line in lines:
+        typer.echo(line)
+    if receipt is not None:
+        try:
+            receipt.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"{receipt}: cannot be written ({error.strerror})",
+                fix="keep the receipts that were printed: the clips are gone",
+            ) from None
+
+
+@app.command()
+def check(
+    public_key: PublicKeyFile = None,
+    identity: KeyFile = None,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Mend what loses nothing: rows without files, half-done deletions."),
+    ] = False,
+    yes: Sure = False,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that the store keeps its promises, while the agent runs or not.
+
+    Every clip of the index has its file, and it is what the kit signed; every file is known; no video or
+    picture lies open anywhere in the state directory, the database included. With **--identity** every clip
+    is opened and decoded, too. Shows as well how much the agent wrote to the card each day.
+
+    Reads every byte once: a minute for each 2 GB of a usual card. Exit code 0 if all is sound, 6 if not.
+    """
+    archive = _archive(config)
+    keys = read_keys(identity) if identity else []
+    if repair and not yes:
+        _confirm("Clips whose files are gone will be forgotten. Is the disk of the clips mounted?")
+    with bars("checking", quiet=as_json) as progress:
+        found = inspect(
+            archive, _public_key(public_key, config), keys, repair=repair, progress=progress.advance
+        )
+    if as_json:
+        _json(found.as_dict())
+    else:
+        table = Table("finding", "what", "", "fix", box=None, pad_edge=False)
+        for finding in found.repaired:
+            table.add_row(f"[green]{finding.code}, repaired[/]", finding.what, finding.text, "")
+        for finding in found.findings:
+            style = "bold red" if finding.broken else "yellow"
+            table.add_row(f"[{style}]{finding.code}[/]", finding.what, finding.text, finding.fix)
+        if table.row_count:
+            _wide().print(table, "")
+        for day, count in found.wear:
+            typer.echo(f"written on {day}: {count / MB:.0f} MB")
+        how = "opened and decoded" if found.decoded else "compared with what was signed"
+        typer.echo(
+            f"{found.clips} clips ({found.bytes / MB:.1f} MB) {how}, "
+            f"{found.scanned / MB:.1f} MB searched for open footage: "
+            + (f"{len(found.broken)} findings" if found.broken else "sound")
+        )
+    if found.broken:
+        raise typer.Exit(NOT_SOUND)
+
+
+def _archive(config: Path | None) -> Archive:
+    return Archive(load(config_path(config)), SystemClock())
+
+
+def _public_key(given: Path | None, config: Path | None) -> PublicKey:
+    return PublicKey.read(given or load(config_path(config)).state.dir / "keys" / "kit.pub")
+
+
+def _wide() -> Console:
+    """A table in a pipe is not cut to the width of a terminal that is not there."""
+    return Console(width=None if sys.stdout.isatty() else UNBOUNDED)
+
+
+def _confirm(question: str) -> None:
+    """Ask, or refuse where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("nobody is there to be asked: give --yes")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _marks(clip: dict[str, Any]) -> str:
+    marks = {
+        "held": clip["held"],
+        "cut": clip["truncated"],
+        "unsent": not clip["announced"],
+        f"part {clip['part']}": clip["part"] > 1,
+        "DAMAGED": clip["readback"] in {"mismatch", "unreadable"},
+    }
+    return " ".join(mark for mark, there in marks.items() if there)
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, item in value.items():
+        if isinstance(item, dict):
+            rows += _flat(item, f"{prefix}{key}.")
+        else:
+            rows.append((prefix + key, item if isinstance(item, str) else json.dumps(item)))
+    return rows

@@ -1,0 +1,42 @@
+"""What is known of a clip's plaintext while it is written: the facts behind its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A stretch of the plaintext: a GOP, or FRAGMENT_S of a longer one.
+
+    `t`: seconds after the first picture. The stretches of a clip follow each other without a hole.
+    """
+
+    t: float
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A clip up to a sync: `bytes` of plaintext with SHA-256 `sha256` that play for `end` seconds.
+
+    `fragments` are those since the sync before.
+    """
+
+    codec: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    end: float
+    fragments: tuple[Fragment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plaintext:
+    """The whole plaintext of a clip: what decrypting its file gives, or the file itself if it is unsealed."""
+
+    bytes: int
+    sha256: str
+    fragments: tuple[Fragment, ...]

@@ -1,0 +1,99 @@
+"""The note beside a sealed clip under way: `<id>.part`, appended and synced with each sync of the clip.
+
+The kit cannot read what it sealed. So that a clip cut by a power loss is still a whole age file with a
+manifest, each record keeps what the cut one needs: how much of the file is sound, the hashes, and the sealed
+last chunk that makes an age file of that much. Nothing in it is secret: the chunk is sealed, the rest are
+hashes, lengths and times. It goes once the clip's row is there.
+
+A record is MAGIC, two lengths, JSON, the sealed chunk, CRC-32; whatever is no whole record ends the file.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from agent.clips.agefile import SEALED_CHUNK
+from agent.clips.fragment import Fragment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.clips.fragment import Progress
+
+PART = ".part"
+MAGIC = b"swp1"
+JSON_MAX = 1 << 20  # a record of an hour between two syncs has 3,600 fragments of 100 bytes
+
+_HEAD = struct.Struct(">4sII")
+_CRC = struct.Struct(">I")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One sync of a sealed clip: `sound` bytes of its file (SHA-256 `sealed`) and `tail` are an age file.
+
+    The other fields are of the plaintext: see Progress; `fragments` are those since the note before.
+    """
+
+    sound: int
+    sealed: str
+    tail: bytes
+    codec: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    end: float
+    fragments: tuple[Fragment, ...]
+    recipients: tuple[str, ...]
+
+
+def part_path(clip: Path) -> Path:
+    """Where the note of the clip in the file `clip` lies."""
+    return clip.with_name(clip.name.partition(".")[0] + PART)
+
+
+def encode(progress: Progress, sound: int, sealed: str, tail: bytes, recipients: tuple[str, ...]) -> bytes:
+    """The record of a sync."""
+    fields = {
+        "sound": sound,
+        "sealed": sealed,
+        "codec": progress.codec,
+        "width": progress.width,
+        "height": progress.height,
+        "bytes": progress.bytes,
+        "sha256": progress.sha256,
+        "end": progress.end,
+        "fragments": [[f.t, f.bytes, f.sha256] for f in progress.fragments],
+        "recipients": recipients,
+    }
+    text = json.dumps(fields, separators=(",", ":")).encode()
+    body = _HEAD.pack(MAGIC, len(text), len(tail)) + text + tail
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def notes(file: BinaryIO) -> Iterator[Note]:
+    """The whole records of the file in order, up to the first that is torn or altered."""
+    while (note := _read(file)) is not None:
+        yield note
+
+
+def _read(file: BinaryIO) -> Note | None:
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    magic, text_size, tail_size = _HEAD.unpack(head)
+    if magic != MAGIC or text_size > JSON_MAX or tail_size > SEALED_CHUNK:
+        return None
+    body, crc = file.read(text_size + tail_size), file.read(_CRC.size)
+    if len(crc) < _CRC.size or zlib.crc32(head + body) != _CRC.unpack(crc)[0]:
+        return None
+    fields = json.loads(body[:text_size])
+    fields["fragments"] = tuple(Fragment(*values) for values in fields["fragments"])
+    fields["recipients"] = tuple(fields["recipients"])
+    return Note(tail=body[text_size:], **fields)

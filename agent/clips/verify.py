@@ -1,0 +1,264 @@
+"""Whether clips are what the kit recorded: each file against its manifest, each manifest against the next.
+
+Without the city's secret key the sealed file is compared as it lies there; with it the plaintext as well,
+stretch by stretch, so that a damage is given its second. A copy that was opened (`<id>.mp4` beside its
+manifest) is compared with the plaintext that was signed. Nothing is changed and nothing leaves memory.
+
+What cannot be told from a set of files: that the newest clips of a chain were taken away, or the oldest.
+The clip messages that the platform keeps tell that: each names its manifest and the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from agent.clips import manifest
+from agent.clips.agefile import CHUNK, TAG
+from agent.clips.journal import SEALED_SUFFIX, SUFFIX
+from agent.clips.unseal import unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from pyrage import x25519
+
+    from agent.clips.manifest import File, Manifest, Plain, Signed
+    from agent.device.identity import PublicKey
+
+Kind = Literal["authentic", "altered", "truncated", "missing link", "unknown key", "unattested", "unreadable"]
+"""The worst that is true of a clip.
+
+- authentic: file and manifest are what the key signed.
+- altered: file or manifest are not.
+- truncated: the file ends before it should.
+- missing link: it is authentic, but the clip before it in the chain is not among these, or another one.
+- unknown key: another key signed its manifest.
+- unattested: it has no manifest.
+- unreadable: the disk refuses.
+"""
+
+_BLOCK = 1 << 20  # bytes read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is true of one clip. `seconds` are the stretches (begin, end) that are not what was recorded.
+
+    `full`: the plaintext was compared, too. `recovered`: the kit itself cut it, after a power loss.
+    """
+
+    clip: str
+    path: Path
+    kind: Kind
+    detail: str = ""
+    seconds: tuple[tuple[float, float], ...] = ()
+    full: bool = False
+    recovered: bool = False
+
+
+def verify(
+    paths: Iterable[Path],
+    public_key: PublicKey,
+    keys: Sequence[x25519.Identity] = (),
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Verdict]:
+    """A verdict on each clip of `paths` (clips, manifests, directories of them), in the order of their ids.
+
+    `keys` open sealed clips (`unseal.read_keys`). `progress` is told how many bytes were read just now.
+
+    Raises:
+        OSError: a directory cannot be read.
+    """
+    verdicts: list[Verdict] = []
+    chain: list[tuple[Signed, int]] = []
+    for clip in sorted(set(_clips(paths)), key=lambda path: path.name):
+        verdict, signed = _one(clip, public_key, keys, progress)
+        if signed is not None:
+            chain.append((signed, len(verdicts)))
+        verdicts.append(verdict)
+    for index, problem in _breaks(chain):
+        if verdicts[index].kind == "authentic":
+            verdicts[index] = replace(verdicts[index], kind="missing link", detail=problem)
+    return verdicts
+
+
+def _clips(paths: Iterable[Path]) -> Iterator[Path]:
+    """The clip files, there or not, that the paths mean."""
+    for path in paths:
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.name.endswith((SUFFIX, SEALED_SUFFIX)):
+                yield file
+            elif file.name.endswith(manifest.SUFFIX):
+                stem = file.name.removesuffix(manifest.SUFFIX)
+                sealed, plain = file.with_name(stem + SEALED_SUFFIX), file.with_name(stem + SUFFIX)
+                yield plain if plain.exists() and not sealed.exists() else sealed
+
+
+def _one(
+    clip: Path, public_key: PublicKey, keys: Sequence[x25519.Identity], progress: Callable[[int], None]
+) -> tuple[Verdict, Signed | None]:
+    """The verdict on a clip by itself, and its manifest if the key signed it."""
+    name = clip.name.partition(".")[0]
+    kind, detail, signed = _attested(clip, public_key)
+    if signed is None:
+        return Verdict(name, clip, kind, detail), None
+    told = signed.manifest
+    if told.clip != name or clip.name not in {told.file.name, name + SUFFIX}:
+        return Verdict(name, clip, "altered", f"its manifest is that of {told.clip}"), signed
+    try:
+        verdict = _file(clip, told, keys, progress)
+    except FileNotFoundError:
+        verdict = Verdict(name, clip, "truncated", "its file is gone", ((0.0, told.video.dur),))
+    except OSError as error:
+        verdict = Verdict(name, clip, "unreadable", str(error.strerror))
+    return replace(verdict, recovered=told.truncated), signed
+
+
+def _attested(clip: Path, public_key: PublicKey) -> tuple[Kind, str, Signed | None]:
+    """The manifest beside a clip if the key signed it; else what is wrong with it."""
+    try:
+        signed = manifest.read(manifest.manifest_path(clip))
+    except FileNotFoundError:
+        return "unattested", "there is no manifest beside it", None
+    except OSError as error:
+        return "unreadable", f"manifest: {error.strerror}", None
+    except ValueError:
+        return "altered", "its manifest is damaged", None
+    if signed.by(public_key):
+        return "authentic", "", signed
+    if signed.manifest.key != public_key.fingerprint:
+        return "unknown key", f"signed by {signed.manifest.key}, not by {public_key.fingerprint}", None
+    return "altered", "its manifest is not what was signed", None
+
+
+def _file(
+    clip: Path, told: Manifest, keys: Sequence[x25519.Identity], progress: Callable[[int], None]
+) -> Verdict:
+    """The file against its manifest."""
+    digest = hashlib.sha256()
+    size = 0
+    with clip.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            progress(len(block))
+        open_copy = clip.name != told.file.name or told.file.sealed == "none"
+        wanted: Plain | File = told.plain if open_copy else told.file
+        sound = (size, digest.hexdigest()) == (wanted.bytes, wanted.sha256)
+        plain = _Plain(told)
+        opened = None
+        if open_copy:
+            opened = "whole"
+            file.seek(0)
+            while block := file.read(_BLOCK):
+                plain.write(block)
+        elif keys:
+            file.seek(0)
+            opened = unseal(file, plain, keys)
+    full = opened in {"whole", "broken"}
+    ends = plain.bytes if full else _plain_bytes(told, size)
+    seconds = plain.altered(ends) if full else ()
+    note = "no key given opens it" if opened == "foreign" else ""
+    if sound and not seconds:
+        return Verdict(told.clip, clip, "authentic", note, full=full)
+    if size < wanted.bytes and (not seconds or seconds[0][0] >= plain.at(ends)):
+        lost = ((plain.at(ends), told.video.dur),)
+        detail = f"{size} of {wanted.bytes} bytes are there"
+        return Verdict(told.clip, clip, "truncated", detail, lost, full)
+    detail = note or ("" if seconds else "the file is another than was signed")
+    if opened == "broken":
+        detail = f"from {plain.at(ends):.1f} s on it does not open"
+    return Verdict(told.clip, clip, "altered", detail, seconds, full)
+
+
+def _plain_bytes(told: Manifest, size: int) -> int:
+    """Bytes of plaintext that can lie in the first `size` bytes of the sealed file, in whole chunks."""
+    chunks = max(1, -(-told.plain.bytes // CHUNK))
+    head = told.file.bytes - told.plain.bytes - chunks * TAG
+    return max(0, size - head) // (CHUNK + TAG) * CHUNK
+
+
+class _Plain:
+    """Takes plaintext and compares it with the stretches of a manifest."""
+
+    def __init__(self, told: Manifest) -> None:
+        self._stretches = told.plain.fragments
+        self._dur = told.video.dur
+        self._whole = hashlib.sha256()
+        self._told = told.plain
+        self.bytes = 0
+        self._wrong: list[int] = []
+        self._index = 0
+        self._left = self._stretches[0].bytes if self._stretches else 0
+        self._own = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Take the next bytes."""
+        self._whole.update(data)
+        self.bytes += len(data)
+        rest = memoryview(data)
+        while rest and self._index < len(self._stretches):
+            part, rest = rest[: self._left], rest[self._left :]
+            self._own.update(part)
+            self._left -= len(part)
+            if not self._left:
+                self._next()
+        return len(data)
+
+    def flush(self) -> None:
+        """See Out: nothing waits."""
+
+    def at(self, offset: int) -> float:
+        """The second to which a byte of the plaintext belongs."""
+        for stretch in self._stretches:
+            if offset < stretch.bytes:
+                return stretch.t
+            offset -= stretch.bytes
+        return self._dur
+
+    def altered(self, ends: int) -> tuple[tuple[float, float], ...]:
+        """The seconds that differ; what lies behind byte `ends` counts as such."""
+        wrong = sorted({*self._wrong, *range(self._index, len(self._stretches))})
+        begins = [stretch.t for stretch in self._stretches] + [self._dur]
+        spans: list[tuple[float, float]] = []
+        for index in wrong:
+            begin, end = begins[index], max(begins[index : index + 2])
+            if spans and spans[-1][1] >= begin:
+                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+            else:
+                spans.append((begin, end))
+        if not spans and (ends, self._whole.hexdigest()) != (self._told.bytes, self._told.sha256):
+            spans.append((0.0, self._dur))
+        return tuple(spans)
+
+    def _next(self) -> None:
+        if self._own.hexdigest() != self._stretches[self._index].sha256:
+            self._wrong.append(self._index)
+        self._index += 1
+        self._own = hashlib.sha256()
+        if self._index < len(self._stretches):
+            self._left = self._stretches[self._index].bytes
+
+
+def _breaks(chain: list[tuple[Signed, int]]) -> Iterator[tuple[int, str]]:
+    """Where a chain is not whole: (index of the verdict, what is wrong with the link before it)."""
+    ordered = sorted(chain, key=lambda link: (link[0].manifest.stream, link[0].manifest.number))
+    before: Manifest | None = None
+    digest = ""
+    for signed, index in ordered:
+        told = signed.manifest
+        if before is None or before.stream != told.stream:
+            pass
+        elif told.number == before.number and signed.digest == digest:
+            pass  # a copy of the same clip
+        elif told.number == before.number:
+            yield index, f"clip {before.clip} has its number {told.number} in the chain"
+        elif told.number > before.number + 1:
+            yield index, f"numbers {before.number + 1} to {told.number - 1} of the chain are not here"
+        elif told.prev != digest:
+            yield index, f"clip {before.clip} is not the one that it was chained to"
+        before, digest = told, signed.digest

@@ -1,0 +1,180 @@
+"""What it costs to keep a camera's packets: ring, muxer and seal beside a plain `ffmpeg -c copy`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any
+
+import av
+import typer
+from pyrage import x25519
+from rich.console import Console
+from rich.table import Table
+
+from agent.capture.ring import PacketRing
+from agent.clips.recorder import Recorder
+from agent.config import Clips
+from agent.device.clock import VideoClock
+from agent.types import Packet, StreamInfo
+from agent.ulid import ENTROPY_BYTES, ulid
+
+WIDTH, HEIGHT, FPS = 1920, 1080, 15
+BITRATE = "4M"  # what a camera of this size sends at medium quality
+PIECE_S = 10  # encoded once, then repeated
+RING_BYTES = 24_000_000
+MB = 1e6
+
+
+def main(
+    seconds: Annotated[int, typer.Option(min=20, help="Length of the video.")] = 300,
+    repeat: Annotated[int, typer.Option(min=1, help="Runs of each kind; the median counts.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """CPU of ring + mux + seal for 1080p15 that is recorded all the time, as a ratio to `ffmpeg -c copy`.
+
+    Both read the same file and write a file of their own; runs alternate. `ratio` compares ring, muxer,
+    hashes, seal and syncs with the whole of ffmpeg, `ratio_with_demux` our reading of the file as well.
+    `beyond_ring_mb` is the peak memory of a process that records less that of one that only fills the ring.
+    """
+    with tempfile.TemporaryDirectory(prefix="stairwell-mux-") as name:
+        directory = Path(name)
+        source = _source(directory, seconds)
+        runs = [_plain(source, directory) | _ours(source, directory, "record") for _ in range(repeat)]
+        ring = _ours(source, directory, "ring")
+        size = source.stat().st_size
+    median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    result = {
+        "seconds": seconds,
+        "mbit_s": round(8 * size / MB / seconds, 2),
+        "ffmpeg_cpu_ms": round(median["ffmpeg"], 1),
+        "agent_cpu_ms": round(median["record"], 1),
+        "agent_with_demux_cpu_ms": round(median["whole"], 1),
+        "ratio": round(median["record"] / median["ffmpeg"], 3),
+        "ratio_with_demux": round(median["whole"] / median["ffmpeg"], 3),
+        "beyond_ring_mb": round(median["peak_mb"] - ring["peak_mb"], 1),
+        "percent_of_a_core": round(median["record"] / seconds / 10, 2),
+    }
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in result.items():
+        table.add_row(key.replace("_", " "), str(value))
+    Console().print(table)
+
+
+def _source(directory: Path, seconds: int) -> Path:
+    """A noisy scene as a camera sends it: H.264 without B-frames, a key frame each second."""
+    piece, whole = directory / "piece.mp4", directory / "source.mp4"
+    scene = f"testsrc2=size={WIDTH}x{HEIGHT}:rate={FPS}:duration={PIECE_S},noise=alls=12:allf=t"
+    _ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        scene,
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-tune",
+        "zerolatency",
+        "-b:v",
+        BITRATE,
+        "-maxrate",
+        BITRATE,
+        "-bufsize",
+        BITRATE,
+        "-g",
+        str(FPS),
+        "-pix_fmt",
+        "yuv420p",
+        piece,
+    )
+    _ffmpeg(
+        "-stream_loop", str(-(-seconds // PIECE_S) - 1), "-i", piece, "-c", "copy", "-t", str(seconds), whole
+    )
+    return whole  # fmt: skip
+
+
+def _plain(source: Path, directory: Path) -> dict[str, float]:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _ffmpeg("-i", source, "-c", "copy", directory / "copy.mp4")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"ffmpeg": 1000 * spent}
+
+
+def _ffmpeg(*arguments: object) -> None:
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-nostdin", *map(str, arguments)], check=True)
+
+
+def _ours(source: Path, directory: Path, what: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(dir=directory) as clips:
+        done = subprocess.run(
+            [sys.executable, __file__, str(source), clips, what], check=True, capture_output=True, text=True
+        )
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+class _Quiet:
+    """A journal that keeps nothing: rows are counted elsewhere, by the messages that they are."""
+
+    def opened(self, clip: object) -> None:
+        """See ClipJournal."""
+
+    def closed(self, clip: object, plain: object) -> None:
+        """See ClipJournal."""
+
+
+def measure(source: Path, directory: Path, what: str) -> dict[str, Any]:
+    """CPU milliseconds of recording (`record`) and of the whole loop, and the peak of this process."""
+    recipients = tuple(str(x25519.Identity.generate().to_public()) for _ in range(2))
+    settings = Clips(recipients=recipients)
+    ring = PacketRing(settings.pre_roll_s, RING_BYTES)
+    numbers = count(1)
+    recorder = Recorder(
+        settings,
+        directory,
+        ring.since,
+        lambda: ulid(next(numbers), bytes(ENTROPY_BYTES)),
+        _Quiet(),
+        VideoClock().stamp,
+    )
+    spent = 0.0
+    begun = time.process_time()
+    with av.open(str(source)) as container:
+        stream = container.streams.video[0]
+        info = StreamInfo("h264", WIDTH, HEIGHT, stream.time_base, bytes(stream.codec_context.extradata))
+        ring.stream(info)
+        recorder.stream(info)
+        for raw in container.demux(stream):
+            if not raw.size:
+                continue
+            t = float(raw.pts * info.time_base)
+            packet = Packet(bytes(raw), raw.pts, raw.dts, raw.duration, raw.is_keyframe, t)
+            mark = time.process_time()
+            ring.push(packet)
+            if what == "record":
+                if packet.pts == 0:
+                    recorder.event_opened("bench", 0.0)
+                recorder.packet(packet)
+            spent += time.process_time() - mark
+        mark = time.process_time()
+        recorder.close()
+        spent += time.process_time() - mark
+    whole = time.process_time() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
+    return {"record": 1000 * spent, "whole": 1000 * whole, "peak_mb": peak}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))
