@@ -14,6 +14,7 @@ from agent.types import Box
 from agent.vision.crops import CropPlanner
 from agent.vision.motion import MotionDetector
 from agent.vision.scene import SceneMonitor
+from agent.vision.sharpness import sharpness
 from agent.vision.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Analyser:
                 detections = self._detector.detect(frame.picture, squares)
                 seconds["detector"] = next(lap)
         self._tracks = self._tracker.step(detections, frame.t, looked)
-        changes, best = self._lifecycle.step(self._tracks, frame.t)
+        sharp = {t.id: sharpness(frame.picture.y, t.box) for t in self._tracks if t.person and t.seen}
+        changes, best = self._lifecycle.step(self._tracks, frame.t, sharp)
         seconds["events"] = next(lap)
         return Analysis(frame, motion, scene, looked, detections, self._tracks, tuple(changes), best, seconds)
 
