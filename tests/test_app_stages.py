@@ -10,6 +10,7 @@ import pytest
 from app_parts import Hands, Scripted, frame, kept, query, settings, visit
 from broker import wait_for
 from clips_footage import decoded, encoded
+from clips_keys import notary
 
 from agent.app import journal
 from agent.app.analysis import Analyser
@@ -59,7 +60,9 @@ class House:
         messages = outbox.Outbox(chosen.outbox, topics(chosen))
         stream = self.database.submit(messages.open_stream).result()
         reporter = Reporter(chosen, topics(chosen), self.clock, stream, "ssdlite")
-        kept_by = Journal(self.database, messages, reporter, self.clock, lambda: None)
+        kept_by = Journal(
+            self.database, messages, reporter, self.clock, lambda: None, notary(directory, stream)
+        )
         numbers = iter(range(1, 100))
 
         def mint() -> str:

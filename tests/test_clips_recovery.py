@@ -7,14 +7,20 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from clips_footage import decoded, encoded, ffmpeg_plays, small_disk
+from clips_footage import decoded, encoded, ffmpeg_plays, long_footage, small_disk
+from clips_keys import KEY_IDS, SEALED_TO, age
+from clips_store import make_store
 
 from agent.clips import recovery
 from agent.clips.fmp4 import FragmentMuxer
 from agent.clips.fragment import Fragment, Plaintext
 from agent.clips.journal import OpenClip
+from agent.clips.manifest import manifest_path
+from agent.clips.part import part_path
 from agent.clips.recovery import Recovered, recover
 from agent.clips.retention import UNKNOWN_BOOT
+from agent.clips.seal import SealingSink
+from agent.clips.writer import ClipWriter
 from agent.errors import StorageError
 from agent.types import ClipRecord
 from agent.ulid import ulid
@@ -195,3 +201,118 @@ def test_a_directory_that_cannot_be_synced_is_told(
     monkeypatch.setattr(recovery, "sync_directory", refuse)
     with pytest.raises(StorageError, match="cannot be synced"):
         recover(tmp_path, [intent(ONE)], set())
+
+
+def sealed_intent(clip: str) -> OpenClip:
+    return OpenClip(clip, f"{clip}.mp4.age", ("e",), 5.0, "b00t", None, "none", "h264", 320, 240, "age", 3)
+
+
+def running(directory: Path, clip: str, pictures: int = 50) -> Path:
+    """A sealed clip under way, synced every 2 s."""
+    path = directory / f"{clip}.mp4.age"
+    footage = long_footage(12)
+    writer = ClipWriter(path, footage.info, 2.0, open_sink=lambda path: SealingSink(path, SEALED_TO))
+    for packet in footage.packets[:pictures]:
+        writer.packet(packet)
+    writer.abandon()
+    return path
+
+
+def test_an_interrupted_sealed_clip_is_cut_and_kept(tmp_path: Path) -> None:
+    """Up to its last sync, opened by the city; its note stays until its row is there."""
+    path = running(tmp_path, ONE)
+    for _ in range(2):
+        (found,) = recover(tmp_path, [sealed_intent(ONE)], set())
+        assert found.record is not None
+        assert found.plain is not None
+        assert ("kept", ("e",), 5.0, 4.0, "age", KEY_IDS, True, 3) == (
+            found.kind,
+            found.record.events,
+            found.record.started,
+            found.record.duration,
+            found.record.sealed,
+            found.record.recipients,
+            found.record.truncated,
+            found.record.part,
+        )
+        assert found.plain.sha256 == hashlib.sha256(age(path)).hexdigest()
+    assert part_path(path).exists()
+    assert [] == recover(tmp_path, [], {path.name})
+    assert [path] == [p for p in tmp_path.iterdir() if p.name != "identity.txt"]
+
+
+def test_a_sealed_clip_that_nobody_knew_is_adopted(tmp_path: Path) -> None:
+    """Its note tells size and length; when it was is not known."""
+    running(tmp_path, ONE)
+    (found,) = recover(tmp_path, [], set())
+    assert found.record is not None
+    assert ("adopted", "age", 320, 240, UNKNOWN_BOOT, 4.0) == (
+        found.kind,
+        found.record.sealed,
+        found.record.width,
+        found.record.height,
+        found.record.boot,
+        found.record.duration,
+    )
+
+
+def test_a_sealed_clip_without_a_sync_comes_to_nothing(tmp_path: Path) -> None:
+    """Nothing of it can be told from noise: clip and note go."""
+    running(tmp_path, ONE, pictures=15)
+    assert ["removed"] == [found.kind for found in recover(tmp_path, [sealed_intent(ONE)], set())]
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_finished_clip_whose_row_is_gone_is_adopted_as_it_was_signed(tmp_path: Path, sealed: bool) -> None:
+    """After a database was lost: every fact comes from the manifest, and the signature is the old one."""
+    (record,) = make_store(tmp_path, 1, sealed=sealed)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert [Recovered("adopted", record.id, record.path, record)] == recover(tmp_path, [], set())
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_manifest_of_something_else_is_not_believed(tmp_path: Path, fragments: list[bytes]) -> None:
+    """Torn, of another size or of another clip: what plays is adopted by itself, and signed anew."""
+    (record,) = make_store(tmp_path, 1, sealed=False)
+    beside = manifest_path(tmp_path / record.path)
+    signed = beside.read_bytes()
+    (tmp_path / record.path).write_bytes(b"".join(fragments))
+    place(tmp_path, TWO, b"".join(fragments))
+    manifest_path(tmp_path / f"{TWO}.mp4").write_bytes(signed)
+    for content in (signed, signed[:100]):
+        beside.write_bytes(content)
+        found = recover(tmp_path, [], set())
+        assert [("adopted", True)] * 2 == [(each.kind, each.plain is not None) for each in found]
+
+
+def test_what_lies_beside_no_clip_goes(tmp_path: Path) -> None:
+    """Manifests and notes without a clip, half-written ones, notes of clips whose rows are there."""
+    one, two = make_store(tmp_path, 2)
+    part_path(tmp_path / one.path).write_bytes(b"")
+    (tmp_path / two.path).unlink()
+    half = tmp_path / f"{TWO}.json.new"
+    half.write_bytes(b"{")
+    stranger = tmp_path / "notes.json"
+    stranger.write_bytes(b"{}")
+    assert [] == recover(tmp_path, [], {one.path})
+    kept = {one.path, manifest_path(tmp_path / one.path).name, stranger.name}
+    assert kept == {path.name for path in tmp_path.iterdir()}
+
+
+def test_what_belongs_to_a_clip_under_way_or_in_trouble_stays(tmp_path: Path) -> None:
+    """Its note is all that can mend it."""
+    running(tmp_path, ONE)
+    place(tmp_path, TWO, b"").unlink()
+    (tmp_path / f"{TWO}.mp4.age").mkdir()
+    part_path(tmp_path / f"{TWO}.mp4.age").write_bytes(b"")
+    found = recover(tmp_path, [sealed_intent(ONE), sealed_intent(TWO)], set(), in_use={ONE})
+    assert ["unreadable"] == [each.kind for each in found]
+    assert {f"{ONE}.part", f"{TWO}.part"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_what_cannot_be_removed_is_told(tmp_path: Path) -> None:
+    """By its path."""
+    (tmp_path / f"{ONE}.part").mkdir()
+    with pytest.raises(StorageError, match=r"\.part: cannot be removed"):
+        recover(tmp_path, [], set())

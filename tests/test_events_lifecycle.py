@@ -170,6 +170,18 @@ def test_the_best_moment_is_large_sure_and_whole() -> None:
     assert BestMoment(1, 0.4, Box(0.4, 0.3, 0.2, 0.4), 0.2 * 0.4 * 0.9) == moments[-1]
 
 
+def test_a_sharp_moment_is_better_than_a_smear() -> None:
+    """Somebody who stands still is shown rather than the larger blur that ran past; a blur beats nothing."""
+    lifecycle = Lifecycle(SETTINGS)
+    blur, still = track(box=Box(0.4, 0.3, 0.2, 0.5)), track(box=Box(0.4, 0.3, 0.2, 0.3))
+    _, first = lifecycle.step([blur], 0.0, {1: 0.0})
+    _, second = lifecycle.step([still], 0.1, {1: 0.7})
+    _, third = lifecycle.step([blur], 0.2, {1: 0.3})
+    assert first is not None
+    assert second is not None
+    assert (blur.box, still.box, None) == (first.box, second.box, third)
+
+
 unit = st.floats(0, 1)
 boxes = st.builds(Box, unit, unit, unit, unit)
 tracks = st.lists(

@@ -18,6 +18,7 @@ from agent.types import Box
 from agent.vision.crops import CropPlanner
 from agent.vision.motion import MotionDetector
 from agent.vision.scene import SceneMonitor
+from agent.vision.sharpness import sharpness
 from agent.vision.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class Analyser:
                 detections = self._detector.detect(frame.picture, squares)
                 seconds["detector"] = next(lap)
         self._tracks = self._tracker.step(detections, frame.t, looked, motion.regions)
-        verdict = self._rules.step(self._tracks, frame.t, self._local(frame.t))
+        sharp = {t.id: sharpness(frame.picture.y, t.box) for t in self._tracks if t.person and t.seen}
+        verdict = self._rules.step(self._tracks, frame.t, self._local(frame.t), sharp)
         figures = self._meter.step(frame.t, motion, scene, verdict.tracks, verdict.changes, verdict.crossings)
         seconds["events"] = next(lap)
         return Analysis(

@@ -53,7 +53,11 @@ class Premises:
                 mark = premises.make_mark(self._directory)
                 self._journal.ask(lambda tx: premises.keep_mark(tx, mark))
             self._mark = mark
-        premises.check_premises(self._directory, self._mark)
+        try:
+            premises.check_premises(self._directory, self._mark)
+        except StorageError:
+            self._mark = None  # asked for again: a person may accept another disk meanwhile
+            raise
 
     @contextmanager
     def no_clip_begins(self) -> Iterator[set[str]]:

@@ -1,7 +1,8 @@
 """Reading a fragmented MP4 that may have been cut anywhere: how much of it is whole.
 
 Box layouts are those of ISO/IEC 14496-12 (8.4.2 mdhd, 8.8.7 tfhd, 8.8.8 trun, 8.8.12 tfdt) and 14496-15
-(5.3.3.1 avcC). Only what our own muxer writes is understood: one H.264 track, one run per fragment.
+(5.3.3.1 avcC). Only what our own muxer writes is understood: one H.264 track, one run per fragment, and
+between fragments nothing but filling (`free`, 8.1.2).
 """
 
 from __future__ import annotations
@@ -100,6 +101,9 @@ def _head(file: BinaryIO, size: int) -> tuple[int, _Track | None]:
 
 def _fragment(file: BinaryIO, at: int, size: int, track: _Track) -> tuple[int, _Run] | None:
     moof = _box(file, at, size)
+    while moof is not None and moof[0] == b"free":  # filling that a seal needed
+        at = moof[2]
+        moof = _box(file, at, size)
     if moof is None or moof[0] != b"moof" or moof[2] - moof[1] > BOX_MAX:
         return None
     mdat = _box(file, moof[2], size)

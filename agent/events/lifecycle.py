@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agent.types import BestMoment, EventChange, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from agent.config import EventSettings
     from agent.types import Box, EventKind, Track
@@ -29,6 +29,7 @@ MOVED_IOU = 0.5  # a box that overlaps the last told one less has moved
 BETTER = 1.2  # a moment replaces the best one when it is better by this factor: each costs a picture
 BORDER = 0.01  # of the picture: a box that ends so near to its border is cut
 CUT = 0.5  # what a cut person is worth against a whole one
+SMEAR = 0.1  # what is worth the least against what is wholly sharp: a bad picture is better than none
 
 
 @dataclass(slots=True)
@@ -115,10 +116,17 @@ class Lifecycle:
         self._visits: dict[int, _Visit] = {}
 
     def step(
-        self, tracks: Sequence[Track], t: float, *, holds: bool = True, direction: str | None = None
+        self,
+        tracks: Sequence[Track],
+        t: float,
+        sharpness: Mapping[int, float] | None = None,
+        *,
+        holds: bool = True,
+        direction: str | None = None,
     ) -> tuple[list[EventChange], BestMoment | None]:
         """Take the tracks of the frame at `t` seconds; a `t` before the last one counts as the last.
 
+        `sharpness` (0..1, by track id) is how sharp each person is in this frame; 1 for those not named.
         Persons are evidence only while `holds`, and known all the same otherwise. `direction` is how one of
         them crossed a line in this frame.
         """
@@ -145,7 +153,7 @@ class Lifecycle:
             changes.append(event.change(Phase.NEW, t))
         elif t - event.told_t >= self._settings.update_s and event.news():
             changes.append(event.change(Phase.UPDATE, t))
-        return changes, _best(event, persons, t)
+        return changes, _best(event, persons, t, sharpness or {})
 
     def finish(self, t: float) -> list[EventChange]:
         """End what is open: the source has ended or the agent stops."""
@@ -186,17 +194,18 @@ class Lifecycle:
         return max((sum(a <= start <= b for a, b in spans) for start, _ in spans), default=0)
 
 
-def _best(event: _Event, persons: list[Track], t: float) -> BestMoment | None:
+def _best(event: _Event, persons: list[Track], t: float, sharpness: Mapping[int, float]) -> BestMoment | None:
     """This frame, when it shows somebody better than any frame of the event before."""
-    quality, best = max(((_quality(track), track) for track in persons), key=lambda pair: pair[0])
+    looks = ((_quality(track, sharpness.get(track.id, 1.0)), track) for track in persons)
+    quality, best = max(looks, key=lambda look: look[0])
     if quality <= event.quality * BETTER:
         return None
     event.quality = quality
     return BestMoment(event.number, t, best.box, quality)
 
 
-def _quality(track: Track) -> float:
-    """Large, sure and whole."""
+def _quality(track: Track, sharp: float) -> float:
+    """Large, sure, whole and sharp."""
     box = track.box
     cut = box.x < BORDER or box.y < BORDER or box.x2 > 1 - BORDER or box.y2 > 1 - BORDER
-    return box.area * track.score * (CUT if cut else 1.0)
+    return box.area * track.score * (CUT if cut else 1.0) * max(SMEAR, sharp)

@@ -86,15 +86,24 @@ class Rules:
         if self._timed:
             self._rules.append(_AfterHours(settings.after_hours, events, numbers))
 
-    def step(self, tracks: Sequence[Track], t: float, local: datetime | None) -> Verdict:
-        """Judge the tracks of the frame at `t` seconds; a `t` before the last one counts as the last."""
+    def step(
+        self,
+        tracks: Sequence[Track],
+        t: float,
+        local: datetime | None,
+        sharpness: Mapping[int, float] | None = None,
+    ) -> Verdict:
+        """Judge the tracks of the frame at `t` seconds; a `t` before the last one counts as the last.
+
+        `sharpness` as Lifecycle.step takes it.
+        """
         t = self._advance(t)
         placed = self._zones.step(tracks, t)
         counted = [track for track in placed if self._zones.counts(track)]
         crossings = self._lines.step(counted)
         direction = crossings[-1].dir if crossings else None
         frame = _Frame(counted, {track.id for track in placed}, t, local)
-        presence = self._presence.step(counted, t, direction=direction)
+        presence = self._presence.step(counted, t, sharpness, direction=direction)
         steps = [rule.step(frame) for rule in self._rules]
         return Verdict(
             tracks=placed,
