@@ -305,7 +305,7 @@ def test_zones_and_lines_are_drawn(tmp_path: Path) -> None:
     assert not coloured(plain, ZONE, 0.4, 0.5)
     assert not coloured(plain, LINE, 0.6, 0.7)
     changed = np.abs(drawn.astype(int) - plain).max(axis=2) > 60
-    names = (slice(48, 66), slice(66, 200)), (slice(75, 98), slice(380, 440))
+    names = (slice(416, 429), slice(68, 200)), (slice(75, 98), slice(380, 440))
     sides = (slice(240, 270), slice(330, 375)), (slice(240, 270), slice(415, 450))
     assert all(changed[place].any() for place in (*names, *sides))
     assert not changed[:, 500:].any()
