@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.types import Motion
+    from agent.vision.structure import View
 
 FPS = 10.0
 HEIGHT, WIDTH = 180, 320
@@ -95,6 +96,26 @@ def test_demo_people_are_found(samples: Path) -> None:
     assert 4.4 <= found[0] <= 5.4
     inside = [t for t in found if 5 <= t <= 24]
     assert len(inside) > 0.9 * 190
+
+
+class AlwaysClose(MotionDetector):
+    """One that compares every frame in full."""
+
+    def _calm(self, now: View, then: View) -> bool:
+        del now, then
+        return False
+
+
+def test_calm_frames_cost_no_alarm(samples: Path) -> None:
+    """Where nothing stirs a plain difference is enough: every alarm comes when a full comparison has it."""
+    for name in ("demo_people", "demo_light"):
+        often, seldom = AlwaysClose(MotionSettings()), MotionDetector(MotionSettings())
+        frames = list(lores(samples / f"{name}.mp4"))
+        first, second = (
+            [t for t, luma in frames if detector.step(luma, t).regions] for detector in (often, seldom)
+        )
+        assert len(first) == pytest.approx(len(second), abs=3)
+        assert first[:1] == pytest.approx(second[:1], abs=0.11)
 
 
 @pytest.mark.parametrize("fps", [3.0, 5.0, 10.0, 30.0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agent.vision.structure import BLOCK, correlation, distance, view
+from agent.vision.structure import BLOCK, correlation, difference, distance, view
 
 RNG = np.random.default_rng(3)
 SCENE = RNG.normal(0, 22, (96, 128)).cumsum(axis=1) * 0.25 + 110
@@ -38,6 +38,26 @@ def test_flat_coat_before_a_textured_wall_is_seen() -> None:
     before, after = view(shown(SCENE), 0.0), view(shown(coat), 1.0)
     fine = distance(after, before)[: after.fine_windows].reshape(96 // BLOCK - 1, 128 // BLOCK - 1)
     assert float(fine[5, 6]) > 20 * float(np.median(fine))
+
+
+def test_plain_difference_is_never_less() -> None:
+    """What the plain difference lets pass has no distance either, whatever came in."""
+    for noise in (0.5, 4.0):
+        other = SCENE + RNG.normal(0, noise, SCENE.shape)
+        other[32:64, 40:80] = 90
+        here, there = view(shown(SCENE), 0.0), view(shown(other), 1.0)
+        for now, then in ((here, there), (there, here)):
+            assert bool((difference(now, then) >= distance(now, then) * 0.99 - 0.01).all())
+
+
+def test_figures_are_means_and_variances() -> None:
+    """Of a window's own pixels, at both scales."""
+    of = view(shown(SCENE), 0.0)
+    assert float(of.fine[8:16, 20:28].mean()) == pytest.approx(float(of.mean[2 * 15 + 5]), rel=1e-4)
+    assert float(of.fine[8:16, 20:28].var()) == pytest.approx(float(of.variance[2 * 15 + 5]), rel=1e-2)
+    coarse = of.fine_windows + 2 * 13 + 5
+    assert float(of.blocks[2:6, 5:9].mean()) == pytest.approx(float(of.mean[coarse]), rel=1e-4)
+    assert float(of.blocks[2:6, 5:9].var()) == pytest.approx(float(of.variance[coarse]), rel=1e-2)
 
 
 def test_shapes() -> None:

@@ -157,11 +157,11 @@ class Annotator:
 
 
 def _zone(image: Image, zone: Zone) -> None:
-    """The border of a zone, its name, and what counts there, at its first corner."""
+    """The border of a zone; its name and what counts there stand at its lowest corner."""
     cv2.polylines(image, [np.array([_pixel(image, corner) for corner in zone.polygon])], True, ZONE, 1)
     rules = [f"{what} {how}" for what, how in (("persons", zone.persons), ("motion", zone.motion)) if how]
-    x, y = _pixel(image, zone.polygon[0])
-    _text(image, ", ".join((zone.name, *rules)), (x + 3, min(y + 14, image.shape[0] - 4)), ZONE)
+    x, y = _pixel(image, min(zone.polygon, key=lambda corner: (-corner[1], corner[0])))
+    _text(image, ", ".join((zone.name, *rules)), (x + 3, y - 4), ZONE)
 
 
 def _line(image: Image, line: Line) -> None:

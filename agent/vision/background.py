@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from agent.vision.structure import distance, view_of
+from agent.vision.structure import View, distance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.vision.structure import Plane, View
+    from agent.vision.structure import Plane
 
 LEARN_EVERY_S = 0.28  # three frames at 10 fps: the mean does not care, the processor does
+CALM_EVERY_S = (
+    0.58  # six frames, once it is mature and nothing stirs: an empty stairwell costs next to nothing
+)
 MEMORY_S = 4.0  # noise averages out over 40 frames; banding and auto exposure are followed
 FOREIGN_MEMORY_S = 20.0  # somebody who waits for the lift stays foreign for most of that time
 LIGHTS = 3  # memories of other light: lamp, daylight, infrared
@@ -49,9 +52,10 @@ class Background:
         """The view, now and some time ago, in the present light."""
         return (self.view, *self._earlier)
 
-    def due(self, t: float) -> bool:
-        """Whether it is time to learn."""
-        return t - self.view.t >= LEARN_EVERY_S
+    def due(self, t: float, *, calm: bool = False) -> bool:
+        """Whether it is time to learn; in a calm view it is less often."""
+        every = CALM_EVERY_S if calm and self.noise <= MATURE else LEARN_EVERY_S
+        return t - self.view.t >= every
 
     def learn(self, now: View, foreign: NDArray[np.bool_]) -> None:
         """Take in `now`; `foreign`, per fine window, marks what does not belong to the view."""
@@ -62,10 +66,10 @@ class Background:
         share = np.full(now.blocks.shape, pace, np.float32)
         share[:-1, :-1][foreign] = min(1.0, dt / FOREIGN_MEMORY_S)
         size = (now.fine.shape[1], now.fine.shape[0])
-        wide = cv2.resize(share, size, interpolation=cv2.INTER_NEAREST)
+        wide = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_NEAREST), np.float32)
         wide *= now.fine - self.view.fine
         wide += self.view.fine
-        self.view = view_of(np.asarray(wide, np.float32), now.t)
+        self.view = View(now.t, wide)
         old = not self._earlier or now.t - self._earlier[-1].t >= KEEP_EVERY_S
         if old and self.noise <= MATURE:
             self._earlier.append(self.view)
@@ -82,7 +86,7 @@ class Background:
         ranked = [(_middle(distance(now, light)[:split]), k) for k, light in enumerate(self._lights)]
         best, which = min(ranked, default=(np.inf, 0))
         if best <= KNOWN * noise:
-            self.view, self.noise = view_of(self._lights[which].fine, now.t), MATURE
+            self.view, self.noise = View(now.t, self._lights[which].fine), MATURE
             del self._lights[which]
         else:
             self.view, self.noise = now, 1.0

@@ -25,7 +25,7 @@ from agent.vision.noise import NoiseFloor
 from agent.vision.occlusion import lost_share
 from agent.vision.regions import crop, groups
 from agent.vision.shake import is_shake
-from agent.vision.structure import distance, view
+from agent.vision.structure import difference, distance, view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class MotionDetector:
     def __init__(self, settings: MotionSettings) -> None:
         self._least = settings.min_area
         self._needed = np.float32(NEEDED - np.log(settings.sensitivity))
+        self._factor = np.exp(self._needed)
         self._shape: tuple[int, ...] = ()
         self._t = 0.0
 
@@ -83,6 +84,9 @@ class MotionDetector:
         then = self._past[0]
         self._past.append(now)
         changing = self._light.changing(now.blocks, t)
+        self._owed += dt
+        if not changing and self._calm(now, then):
+            return Motion()
         evidence = self._evidence(now, then, dt, changing=changing)
         if t - self._since < WARM_UP_S or not evidence.any():
             self._known[:] = False
@@ -96,6 +100,15 @@ class MotionDetector:
             self._known[group.span] |= group.marked
         regions, raw = (tuple(g.box(luma.shape) for g in of) for of in (found, groups(evidence)))
         return Motion(regions, changing, raw)
+
+    def _calm(self, now: View, then: View) -> bool:
+        """Whether nothing is under way and the plain difference is too small for any evidence."""
+        return (
+            now.t - self._changed >= CALM_S
+            and not self._background.due(now.t, calm=True)
+            and not self._support.any()
+            and bool((difference(now, then) <= self._pair_noise.level * self._factor).all())
+        )
 
     def _held(self, evidence: NDArray[np.bool_], now: View, then: View, *, changing: bool) -> list[Group]:
         """Groups of windows whose evidence has lasted, for as long as they need."""
@@ -128,13 +141,17 @@ class MotionDetector:
         self._back_noise = NoiseFloor(now.fine_windows, now.mean.size)
         self._background = Background(now)
         self._asked = now.t
+        self._owed = 0.0
         self._support = np.zeros((now.blocks.shape[0] - 1, now.blocks.shape[1] - 1), np.float32)
         self._known = np.zeros(self._support.shape, np.bool_)
         self._settling, self._changed = False, now.t - CALM_S
 
     def _evidence(self, now: View, then: View, dt: float, *, changing: bool) -> NDArray[np.bool_]:
         """Which windows are evidence now; keeps the account of how long they have been."""
-        score = self._fold(self._pair_noise.excess(distance(now, then), dt))
+        due = self._background.due(now.t)
+        # The noise learns at its own pace, which must not depend on how often something stirs.
+        learn, self._owed = (self._owed, 0.0) if due else (dt, self._owed - dt)
+        score = self._fold(self._pair_noise.excess(distance(now, then), learn))
         score -= self._needed + np.float32(STRICT * max(0.0, 1 - (now.t - self._changed) / CALM_S))
         if changing:
             self._settling, self._changed = True, now.t
@@ -144,7 +161,6 @@ class MotionDetector:
             if self._settling:
                 self._settling = False
                 self._background.restart(now, self._pair_noise.fine)
-            due = self._background.due(now.t)
             if due or (score > 0).any():
                 foreign = self._foreign(now)
                 np.minimum(score, foreign, out=score)

@@ -36,11 +36,22 @@ class NoiseFloor:
         self._floor[:fine_windows] = FINE_FLOOR
         self._own = np.zeros(windows, np.float32)
         self._common = [-np.inf, -np.inf]
+        self._level: Plane | None = None
 
     @property
     def fine(self) -> float:
         """The common level of fine windows, levels²: about the variance of a pixel."""
         return float(np.exp(self._common[0]))
+
+    @property
+    def level(self) -> Plane:
+        """The level of each window, levels²."""
+        if self._level is None:
+            level = self._own.copy()
+            level[: self._split] += np.float32(self._common[0])
+            level[self._split :] += np.float32(self._common[1])
+            self._level = np.asarray(np.exp(level), np.float32)
+        return self._level
 
     def over(self, distance: Plane) -> Plane:
         """Log of distance over noise, per window, without learning."""
@@ -54,12 +65,13 @@ class NoiseFloor:
 
         `dt` is the time since the last call, in seconds.
         """
-        excess = np.log(np.maximum(distance, self._floor))
+        excess: Plane = np.asarray(np.log(np.maximum(distance, self._floor)), np.float32)
         excess -= self._own
         for scale, span in enumerate((slice(0, self._split), slice(self._split, None))):
             typical = _rank(excess[span], TYPICAL) - float(np.log(TYPICAL_RATIO))
             self._common[scale] = max(typical, self._common[scale] - FALL_PER_S * dt)
             excess[span] -= np.float32(self._common[scale])
+        self._level = None
         step = np.float32(RATE_PER_S * dt)
         self._own += (excess > 0) * step - step * np.float32(1 - QUANTILE)
         np.maximum(self._own, np.float32(LOWEST_OWN), out=self._own)

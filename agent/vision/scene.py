@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from agent.types import Scene
-from agent.vision.structure import BLOCK, View, correlation, view, view_of
+from agent.vision.structure import BLOCK, View, correlation, view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from agent.types import Luma, Motion
     from agent.vision.structure import Plane
 
-EVERY_S = 0.5  # states last for seconds: looking more often only costs
+EVERY_S = 1.0  # states last for seconds: looking more often only costs
 GAP_S = 5.0  # a pause this long says nothing about what happened in it
 DARK_LEVEL = 32.0  # mean; video black is 16, a lit stairwell 60 to 150, an infrared lamp gives 80 and more
 LEARN_S = 3.0  # of good pictures make the reference
 PATIENCE_S = 30.0  # somebody who never leaves must not keep the kit without a reference
+ADAPT_EVERY_S = 10.0  # ten minutes do not care
 ADAPT_S = 600.0  # the reference follows the seasons of a stairwell, not an hour of tampering
 CLEAR_S = 1.0
 FROZEN_S = 8.0  # byte-equal pictures: a still scene in H.264 repeats itself for a key frame interval or two
@@ -60,12 +61,13 @@ class SceneMonitor:
 
     def _begin(self, t: float) -> None:
         self._reference: View | None = None
+        self._texture = 0.0
         self._sum: NDArray[np.float64] | None = None
         self._summed = 0
         self._began = t
         self._looked = -np.inf
         self._last_t = t
-        self._last: Luma | None = None
+        self._last = b""
         self._same_since = t
         self._true_since: dict[str, float] = {}
         self._false_since: dict[str, float] = {}
@@ -78,9 +80,9 @@ class SceneMonitor:
             self._shape = luma.shape
             self._begin(t)
         self._last_t = t
-        if self._last is None or not np.array_equal(self._last, luma):
-            self._same_since = t
-            self._last = luma.copy()
+        picture = luma.tobytes()
+        if picture != self._last:
+            self._same_since, self._last = t, picture
         if t - self._looked >= EVERY_S:
             self._looked = t
             self._look(luma, t, motion)
@@ -101,7 +103,8 @@ class SceneMonitor:
                 self._learn(now, t, motion)
             else:
                 true |= self._compare(now, self._reference, luma, fine)
-                if not (true or motion.regions or motion.global_change):
+                calm = not (true or motion.regions or motion.global_change)
+                if calm and t - self._reference.t >= ADAPT_EVERY_S:
                     self._adapt(now, self._reference)
         self._hold_states(true, t)
         self._scene = Scene(
@@ -119,10 +122,12 @@ class SceneMonitor:
         self._sum += now.fine
         self._summed += 1
         if self._summed * EVERY_S >= LEARN_S:
-            self._reference = view_of((self._sum / self._summed).astype(np.float32), t)
+            self._refer(View(t, (self._sum / self._summed).astype(np.float32)))
 
-    @staticmethod
-    def _compare(now: View, reference: View, luma: Luma, fine: Plane) -> set[str]:
+    def _refer(self, reference: View) -> None:
+        self._reference, self._texture = reference, _upper(_fine_energy(reference))
+
+    def _compare(self, now: View, reference: View, luma: Luma, fine: Plane) -> set[str]:
         structured = reference.variance > STRUCTURED
         split = now.fine_windows
         inner, wide = structured[:split], structured[split:]
@@ -131,7 +136,7 @@ class SceneMonitor:
         alike = correlation(now, reference)
         kept, coarse = _share(alike[:split][inner]), _share(alike[split:][wide])
         gain = (float(now.blocks.mean()) + 8) / (float(reference.blocks.mean()) + 8)
-        texture = _upper(fine) / (_upper(_fine_energy(reference)) * gain * gain + 0.05)
+        texture = _upper(fine) / (self._texture * gain * gain + 0.05)
         form = float(np.median(now.variance[split:][wide] / reference.variance[split:][wide])) / (gain * gain)
         if max(kept, coarse) >= LOST and texture >= FLAT:
             return set()
@@ -144,8 +149,8 @@ class SceneMonitor:
         return {"moved"} if texture >= FLAT and max(kept, coarse) < ELSEWHERE else set()
 
     def _adapt(self, now: View, reference: View) -> None:
-        share = np.float32(EVERY_S / ADAPT_S)
-        self._reference = view_of(reference.fine + share * (now.fine - reference.fine), now.t)
+        share = np.float32(ADAPT_EVERY_S / ADAPT_S)
+        self._refer(View(now.t, reference.fine + share * (now.fine - reference.fine)))
 
     def _hold_states(self, true: set[str], t: float) -> None:
         held = set(self._held)

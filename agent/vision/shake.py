@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from agent.vision.structure import BLOCK, distance, view_of
+from agent.vision.structure import BLOCK, View, distance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.vision.regions import Group
-    from agent.vision.structure import Plane, View
+    from agent.vision.structure import Plane
 
 STEPS = 4  # a shift of two pixels is right to a tenth after three
 SMOOTHING = (5, 5)  # pixels: widens what a step can catch to about two pixels
@@ -37,7 +37,7 @@ def is_shake(now: View, then: View, suspects: list[Group]) -> bool:
     rows, cols = now.blocks.shape[0] - 1, now.blocks.shape[1] - 1
     rest, before = (
         distance(of, then)[: rows * cols].reshape(rows, cols)
-        for of in (view_of(_moved(now.fine, shift), now.t), now)
+        for of in (View(now.t, _moved(now.fine, shift)), now)
     )
     left, whole = (sum(float(of[g.span][g.marked].sum()) for g in suspects) for of in (rest, before))
     return left < (1 - REMOVED) * whole

@@ -16,7 +16,6 @@ Both slide by one block, so that an edge is seen wherever it falls.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -37,41 +36,50 @@ GAIN_SLACK = np.float32(2)  # contrast follows the means only so loosely: glare 
 QUANTISATION = np.float32(0.1)  # levels²: 8 bits, halved by averaging 2 x 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One picture with the sums that every comparison needs.
+    """One picture with the sums that every comparison needs; nothing in it changes.
 
     `fine` is the plane at half the lores size, levels 0..255; `blocks`, shape (rows, cols), its means over
     4 x 4. `mean` and `variance` are flat: first the fine windows, (rows - 1) x (cols - 1), then the coarse
-    ones, (rows - 3) x (cols - 3).
+    ones, (rows - 3) x (cols - 3). They are reckoned when first asked for: a calm picture is never asked.
     """
 
-    t: float
-    fine: Plane
-    blocks: Plane
-    mean: Plane
-    variance: Plane
+    __slots__ = ("_mean", "_variance", "blocks", "fine", "t")
+
+    def __init__(self, t: float, fine: Plane) -> None:
+        self.t = t
+        self.fine = fine
+        self.blocks = block_mean(fine)
+        self._mean: Plane | None = None
+        self._variance: Plane | None = None
 
     @property
     def fine_windows(self) -> int:
         """How many of the flat figures are fine windows."""
-        return (self.blocks.shape[0] - 1) * (self.blocks.shape[1] - 1)
+        rows, cols = self.blocks.shape
+        return (int(rows) - 1) * (int(cols) - 1)
+
+    @property
+    def mean(self) -> Plane:
+        """The mean of each window, levels."""
+        if self._mean is None:
+            self._mean = _both(self.blocks, self.blocks)
+        return self._mean
+
+    @property
+    def variance(self) -> Plane:
+        """The variance in each window, levels²."""
+        if self._variance is None:
+            squares = block_mean(self.fine * self.fine)
+            self._variance = _spread(squares, self.blocks * self.blocks, self.mean * self.mean)
+            np.maximum(self._variance, 0, out=self._variance)
+        return self._variance
 
 
 def view(luma: Luma, t: float) -> View:
     """The view of a lores plane whose sides are multiples of 8, at least 32."""
     half = cv2.resize(luma, (luma.shape[1] // 2, luma.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return view_of(half.astype(np.float32), t)
-
-
-def view_of(fine: Plane, t: float) -> View:
-    """The view of an already halved plane."""
-    blocks = block_mean(fine)
-    mean = _both(blocks, blocks)
-    variance = _both(block_mean(fine * fine), blocks * blocks)
-    variance -= mean * mean
-    np.maximum(variance, 0, out=variance)
-    return View(t, fine, blocks, mean, variance)
+    return View(t, half.astype(np.float32))
 
 
 def distance(now: View, then: View) -> Plane:
@@ -94,6 +102,20 @@ def distance(now: View, then: View) -> Plane:
     return rest
 
 
+def difference(now: View, then: View) -> Plane:
+    """The variance of the plain difference, levels², flat as `View.mean`.
+
+    No gain is taken out, so it is never less than `distance` while no window became twice or half as bright,
+    and costs half of it.
+    """
+    fine, blocks = now.fine - then.fine, now.blocks - then.blocks
+    mean = _both(blocks, blocks)
+    mean *= mean
+    fine *= fine
+    blocks *= blocks
+    return _spread(block_mean(fine), blocks, mean)
+
+
 def correlation(now: View, then: View) -> Plane:
     """Correlation of two views per window, -1..1, flat as `View.mean`."""
     power = (now.variance + QUANTISATION) * (then.variance + QUANTISATION)
@@ -102,14 +124,21 @@ def correlation(now: View, then: View) -> Plane:
 
 def block_mean(fine: Plane) -> Plane:
     """The mean of each block, shape (rows, cols)."""
-    size = (fine.shape[1] * 2 // BLOCK, fine.shape[0] * 2 // BLOCK)
-    return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32)
+    height, width = fine.shape
+    # Two halvings: OpenCV has vector code for this ratio, and for no other.
+    half = cv2.resize(fine, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(half, (width // 4, height // 4), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _covariance(now: View, then: View) -> Plane:
-    product = _both(block_mean(now.fine * then.fine), now.blocks * then.blocks)
-    product -= now.mean * then.mean
-    return product
+    return _spread(block_mean(now.fine * then.fine), now.blocks * then.blocks, now.mean * then.mean)
+
+
+def _spread(fine: Plane, coarse: Plane, common: Plane) -> Plane:
+    """Window means of products less the product of the means, flat."""
+    spread = _both(fine, coarse)
+    spread -= common
+    return spread
 
 
 def _both(fine: Plane, coarse: Plane) -> Plane:
