@@ -23,7 +23,7 @@ from agent.events.stays import Stays
 from agent.events.zones import ZoneKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from agent.config import EventSettings, Settings
