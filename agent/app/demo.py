@@ -1,7 +1,8 @@
 """The demonstration: a private broker, the real agent on shipped footage, and a subscriber that listens.
 
 Nothing of it is staged: the agent is a process of its own with a configuration file, the broker is
-Mosquitto on a free loopback port, and what is printed is what came over MQTT.
+Mosquitto on a free loopback port, and what is printed is what came over MQTT. The city's keys are made for
+the occasion; the agent is told their public halves, and the clips are opened afterwards, as a city would.
 """
 
 from __future__ import annotations
@@ -23,9 +24,15 @@ from typing import TYPE_CHECKING, Any
 import av
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from pyrage import x25519
 
 from agent.app.replay import Outputs, replay_video
+from agent.clips.journal import SEALED_SUFFIX
+from agent.clips.unseal import read_keys, unseal
+from agent.clips.verify import verify
 from agent.config import load
+from agent.device.identity import KEYS, PUBLIC_NAME, SECRET_MODE, PublicKey
+from agent.durable import write_whole
 from agent.errors import BrokerError, StairwellError, StorageError
 from agent.kitid import check_character
 
@@ -36,6 +43,7 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 PEOPLE = SAMPLES / "demo_people.mp4"
 LAMPS = SAMPLES / "demo_light.mp4"
 
+CITY_KEY, ESCROW_KEY = "city.key", "escrow.key"
 KIT = "dem0k1t00" + check_character("dem0k1t00")
 BROKER_START_S = 5.0  # Mosquitto listens within 0.1 s; a loaded board takes longer
 LAST_MESSAGES_S = 1.0  # from the agent's exit to the last message's arrival over loopback
@@ -54,7 +62,12 @@ class Outcome:
     started: dict[str, float] = field(default_factory=dict)
     """Event id to its beginning, seconds of the kit's monotonic clock."""
     snapshots: list[Path] = field(default_factory=list)
+    sealed: list[Path] = field(default_factory=list)
+    """The clips as the kit keeps them."""
     clips: list[Path] = field(default_factory=list)
+    """The clips as the city opened them."""
+    authentic: int = 0
+    """How many of them are what the kit signed."""
     clip_seconds: float = 0.0
     lead_s: float | None = None
     """How long before the first event the first clip starts."""
@@ -73,9 +86,11 @@ def demonstrate(directory: Path, heard: Callable[[str, bytes], None]) -> Outcome
     directory = directory.resolve()  # the agent starts elsewhere
     _prepare(directory)
     outcome = Outcome(directory)
+    recipients = [_make_key(directory / name) for name in (CITY_KEY, ESCROW_KEY)]
     with _broker(directory) as port, _subscriber(port, outcome, heard):
-        _run_agent(directory, port)
+        _run_agent(directory, port, recipients)
         time.sleep(LAST_MESSAGES_S)
+    _open_clips(outcome, directory)
     for clip in outcome.clips:
         with av.open(str(clip)) as container:
             outcome.clip_seconds += (container.duration or 0) / av.time_base
@@ -94,6 +109,27 @@ def _prepare(directory: Path) -> None:
         raise StorageError(
             f"{directory}: cannot be written ({error})", fix="name another with --out"
         ) from None
+
+
+def _make_key(path: Path) -> str:
+    """A secret key of the city's at `path`, in the form of `age-keygen`; its recipient."""
+    key = x25519.Identity.generate()
+    recipient = str(key.to_public())
+    write_whole(path, f"# public key: {recipient}\n{key}\n".encode(), SECRET_MODE)
+    return recipient
+
+
+def _open_clips(outcome: Outcome, directory: Path) -> None:
+    """What the city does: open each clip, and see that it is what the kit signed."""
+    keys = read_keys(directory / CITY_KEY)
+    for sealed in outcome.sealed:
+        opened = directory / f"clip-{sealed.name.removesuffix(SEALED_SUFFIX)}.mp4"
+        with sealed.open("rb") as file, opened.open("wb") as out:
+            if unseal(file, out, keys) == "whole":
+                outcome.clips.append(opened)
+    public = PublicKey.read(directory / "state" / KEYS / PUBLIC_NAME)
+    verdicts = verify(outcome.sealed, public, keys)
+    outcome.authentic = sum(verdict.kind == "authentic" for verdict in verdicts)
 
 
 @contextmanager
@@ -167,15 +203,15 @@ def _note(outcome: Outcome, topic: str, payload: bytes) -> None:
 
 
 def _note_clip(outcome: Outcome, message: dict[str, Any]) -> None:
-    outcome.clips.append(outcome.directory / "state" / "clips" / f"{message['clip']}.mp4")
+    outcome.sealed.append(outcome.directory / "state" / "clips" / (message["clip"] + SEALED_SUFFIX))
     leads = [outcome.started[event] - message["mono0"] for event in message["events"]]
     if outcome.lead_s is None and leads:
         outcome.lead_s = min(leads)
 
 
-def _run_agent(directory: Path, port: int) -> None:
+def _run_agent(directory: Path, port: int, recipients: list[str]) -> None:
     configuration = directory / "agent.toml"
-    configuration.write_text(_configuration(directory, port), encoding="utf-8")
+    configuration.write_text(_configuration(directory, port, recipients), encoding="utf-8")
     command = [sys.executable, "-m", "agent", "run", "--config", str(configuration)]
     with (directory / "agent.log").open("w") as output, tempfile.TemporaryDirectory() as elsewhere:
         # From elsewhere: the agent must find everything inside its package.
@@ -191,7 +227,7 @@ def _run_agent(directory: Path, port: int) -> None:
         raise StairwellError(f"the agent ended with exit code {code}", fix=f"read {directory / 'agent.log'}")
 
 
-def _configuration(directory: Path, port: int) -> str:
+def _configuration(directory: Path, port: int, recipients: list[str]) -> str:
     return f"""# Written by `stairwell demo`.
 [kit]
 id = "{KIT}"
@@ -207,7 +243,7 @@ entrance = "1"
 source = {json.dumps(str(PEOPLE))}
 
 [clips]
-seal = "none"  # this is a demonstration: a real kit seals
+recipients = {json.dumps(recipients)}
 
 [backbone]
 host = "127.0.0.1"

@@ -34,7 +34,7 @@ from agent.clips.recorder import Recorder
 from agent.config import Kit
 from agent.database import Database
 from agent.device import systemd
-from agent.device.identity import Identity
+from agent.device.identity import KEYS, Identity
 from agent.device.volatile import volatile_key
 from agent.errors import ConfigError, ModelError, StairwellError, StallError, StorageError
 from agent.ulid import ENTROPY_BYTES, ulid
@@ -82,7 +82,7 @@ class Agent:
         messages = outbox.Outbox(settings.outbox, addresses, cover=cover, delivered_hook=store.mark_announced)
         stream = self._database.submit(messages.open_stream).result(journal.COMMIT_TIMEOUT_S)
         label = detector.label if detector else None
-        identity = Identity.open(settings.state.dir / "keys")
+        identity = Identity.open(settings.state.dir / KEYS)
         notary = Notary(settings.clips_dir, identity, settings.kit.id, stream, label)
         self._reporter = Reporter(settings, addresses, clock, stream, label, identity.public.text)
         self._courier = Courier(settings.backbone, addresses, self._database, messages, clock, self._reporter)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.app.demo import LAMPS, PEOPLE, Outcome, demonstrate
+from agent.app.demo import CITY_KEY, LAMPS, PEOPLE, Outcome, demonstrate
 from agent.errors import StairwellError
 
 KIND_STYLES = {"st": "bold", "hb": "dim", "evt": "green", "snap": "cyan", "clip": "magenta", "alm": "red"}
@@ -30,7 +30,8 @@ def demo(
     console.print(f"Playing {PEOPLE.name} to the agent; listening on bm/# …", style="bold")
     outcome = demonstrate(out, lambda topic, payload: _print(console, topic, payload))
     _summary(console, outcome)
-    if not (outcome.events and outcome.clips and outcome.snapshots) or outcome.lamp_events:
+    whole = len(outcome.clips) == len(outcome.sealed) == outcome.authentic
+    if not (outcome.events and outcome.clips and outcome.snapshots and whole) or outcome.lamp_events:
         raise StairwellError(
             "the demonstration did not show what it should", fix=f"read {out / 'agent.log'}, then report it"
         )
@@ -48,8 +49,11 @@ def _summary(console: Console, outcome: Outcome) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for event, phases in outcome.events.items():
         table.add_row("person event", f"{event}: {' → '.join(phases)}")
+    for clip in outcome.sealed:
+        table.add_row("sealed clip", str(clip))
     for clip in outcome.clips:
-        table.add_row("clip", str(clip))
+        table.add_row("opened", f"{clip}, with {outcome.directory / CITY_KEY}")
+    table.add_row("verified", f"{outcome.authentic} of {len(outcome.sealed)} clips are what the kit signed")
     if outcome.lead_s is not None:
         table.add_row("", f"plays {outcome.clip_seconds:.1f} s, from {outcome.lead_s:.1f} s before the event")
     for snapshot in outcome.snapshots:

@@ -30,6 +30,8 @@ from agent.errors import ConfigError, StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+KEYS = "keys"
+"""The directory of the key within the state directory."""
 SECRET_NAME, PUBLIC_NAME = "kit.key", "kit.pub"
 SECRET_MODE, PUBLIC_MODE, DIRECTORY_MODE = 0o600, 0o644, 0o700
 RAW_BYTES = 32
