@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from app_parts import Hands, analysis, body, change, check, frame, kept, picture, settings, visit
 from capture_videos import ffmpeg
+from clips_keys import notary
 
 from agent.app import journal, trace
 from agent.app.analysis import Analyser
@@ -335,7 +336,7 @@ def test_figures_reach_the_outbox_of_a_kit(tmp_path: Path) -> None:
     messages = outbox.Outbox(chosen.outbox, topics(chosen))
     stream = database.submit(messages.open_stream).result()
     reporter = Reporter(chosen, topics(chosen), clock, stream, None)
-    diary = Journal(database, messages, reporter, clock, lambda: None)
+    diary = Journal(database, messages, reporter, clock, lambda: None, notary(tmp_path, stream))
     speaker = Announcer(reporter, diary, lambda: f"{1:026d}")
     ledger = Ledger()
     recording = RecordingStage(PacketRing(1.0, 1000), None, speaker, ledger)
