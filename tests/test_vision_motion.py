@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.types import Motion
-    from agent.vision.structure import View
+    from agent.vision.structure import Plane, View
 
 FPS = 10.0
 HEIGHT, WIDTH = 180, 320
@@ -86,6 +86,53 @@ def test_demo_light_raises_nothing(samples: Path) -> None:
     assert [] == alarms(answers)
     told = {round(t) for t, motion in answers if motion.global_change}
     assert {4, 9, 14, 17} <= told
+
+
+def evidence_of_light(samples: Path) -> list[float]:
+    """When there was any evidence in the sample of four switches, be it never so short."""
+    detector = MotionDetector(MotionSettings())
+    return [t for t, luma in lores(samples / "demo_light.mp4") if detector.step(luma, t).blocks]
+
+
+def test_still_coded_view_gives_no_evidence(samples: Path) -> None:
+    """What a coder makes of a still view stays below the evidence that is needed, in every frame."""
+    raw = evidence_of_light(samples)
+    assert [] == [t for t in raw if not any(at <= t <= at + 2 for at in (4, 9, 14, 17))]
+
+
+def test_evidence_is_rare_just_after_a_switch(samples: Path) -> None:
+    """While exposure and coder still follow a new light, hardly a frame passes for evidence."""
+    assert len(evidence_of_light(samples)) <= 3
+
+
+class HalfConvinced(MotionDetector):
+    """One whose evidence is never strong."""
+
+    def _fold(self, excess: Plane) -> Plane:
+        return np.minimum(super()._fold(excess), self._needed + np.float32(0.6))
+
+
+def test_two_doubtful_frames_make_no_alarm() -> None:
+    """At a low rate it takes a third one, though two last longer than the hold."""
+    base, rng = wall(), np.random.default_rng(7)
+    for kind, expected in ((HalfConvinced, 3), (MotionDetector, 2)):
+        detector, answers = kind(MotionSettings()), []
+        for i in range(20):
+            picture = base.copy()
+            walker(i * 0.4, start=4.0, reflectance=0.1)(picture)
+            answers.append((i, detector.step(sense(picture, rng), i * 0.4)))
+        assert 10 + expected == alarms(answers)[0]
+
+
+def test_start_raises_nothing() -> None:
+    """What differs in the first second, when noise is not known, does not count later either."""
+    base, rng = wall(), np.random.default_rng(7)
+    detector, answers = MotionDetector(MotionSettings()), []
+    for i in range(30):
+        picture = base.copy()
+        walker(i / FPS, start=-0.4, reflectance=0.1, speed=250)(picture)
+        answers.append((i / FPS, detector.step(sense(picture, rng), i / FPS)))
+    assert [] == alarms(answers)
 
 
 def test_demo_people_are_found(samples: Path) -> None:

@@ -40,6 +40,7 @@ GAP_S = 2.0  # after a longer pause, or a step back in time, the past says nothi
 WARM_UP_S = 1.0  # noise and background must have been seen once
 LAG_S = 0.2  # a walker moves a block in it, the sun does not
 HOLD_S = 0.25  # evidence in a row that makes an alarm; more than LAG_S
+FRAMES = 1.5  # of full evidence, at least: at low rates two doubtful frames make no alarm
 LIGHT = 0.2  # share of contours lost below which it is light that moves
 PERSON = 0.38  # above which somebody stands there
 NEW = 0.5  # share of windows that must differ from every memory of the view
@@ -88,10 +89,14 @@ class MotionDetector:
         if not changing and self._calm(now, then):
             return Motion()
         evidence = self._evidence(now, then, dt, changing=changing)
-        if t - self._since < WARM_UP_S or not evidence.any():
+        if t - self._since < WARM_UP_S:
+            self._support[:] = 0
+            evidence[:] = False
+        if not evidence.any():
             self._known[:] = False
             return Motion((), changing)
-        found = self._held(evidence, now, then, changing=changing)
+        least = max(HOLD_S, t - then.t + 0.04, FRAMES * dt)  # 0.04: half a frame
+        found = self._held(evidence, now, least, changing=changing)
         if found and not self._known.any() and is_shake(now, then, found):
             self._support[:] = 0
             found = []
@@ -110,9 +115,8 @@ class MotionDetector:
             and bool((difference(now, then) <= self._pair_noise.level * self._factor).all())
         )
 
-    def _held(self, evidence: NDArray[np.bool_], now: View, then: View, *, changing: bool) -> list[Group]:
-        """Groups of windows whose evidence has lasted, for as long as they need."""
-        least = max(HOLD_S, now.t - then.t + 0.04)  # 0.04: half a frame
+    def _held(self, evidence: NDArray[np.bool_], now: View, least: float, *, changing: bool) -> list[Group]:
+        """Groups of windows whose evidence has lasted for `least` seconds, or as long as they need."""
         candidates = groups(evidence & (self._support >= least))
         candidates = [group for group in candidates if group.area(self._shape) >= self._least]
         known = cv2.dilate(self._known.astype(np.uint8), _NEIGHBOURS) > 0
