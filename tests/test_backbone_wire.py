@@ -6,6 +6,7 @@ import pytest
 
 from agent.backbone.wire import (
     HELD_MAX,
+    NOBODY_LISTENS,
     REFUSED_RETRY_S,
     RESEND_MAX_S,
     RESEND_MIN_S,
@@ -27,12 +28,12 @@ def test_window_is_kept_with_a_place_for_the_farewell() -> None:
     """Rows never take the last place, unless there is only one."""
     some = wire(window=5)
     for token in range(4):
-        assert 4 - token == some.room()
+        assert 4 - token == some.room(0.0)
         some.sent(token, token + 1, 0.0)
 
-    assert 0 == some.room()
-    assert 1 == wire(window=1).room()
-    assert 0 == Wire(watermark=False, replay_per_s=20.0).room()
+    assert 0 == some.room(0.0)
+    assert 1 == wire(window=1).room(0.0)
+    assert 0 == Wire(watermark=False, replay_per_s=20.0).room(0.0)
 
 
 def test_delivered_row_is_settled_until_marked() -> None:
@@ -64,7 +65,7 @@ def test_lost_connection_frees_what_was_in_flight() -> None:
     some.sent(1, 5, 0.0)
     some.disconnected()
 
-    assert (set(), 0, True) == (some.busy(0.0), some.room(), some.idle)
+    assert (set(), 0, True) == (some.busy(0.0), some.room(0.0), some.idle)
     assert some.acked(1, 0, 1.0) is None
 
 
@@ -73,7 +74,7 @@ def test_birth_is_counted_and_is_no_row() -> None:
     some = wire(window=3)
     some.sent(1, None, 0.0)
 
-    assert (1, set()) == (some.room(), some.busy(0.0))
+    assert (1, set()) == (some.room(0.0), some.busy(0.0))
     assert Answer(None, delivered=True) == some.acked(1, 0, 0.1)
     assert [] == some.settled
 
@@ -167,6 +168,43 @@ def test_memory_is_bounded() -> None:
         unconfirmed.sent(seq, seq, 0.0)
         unconfirmed.acked(seq, 0, 0.0)
 
-    assert (0, 0) == (refused.room(), unconfirmed.room())
-    refused.busy(REFUSED_RETRY_S)
-    assert refused.room() > 0
+    assert (0, 0) == (refused.room(0.0), unconfirmed.room(0.0))
+    assert refused.room(REFUSED_RETRY_S) > 0
+
+
+def test_what_nobody_heard_waits_longer_each_time_and_is_paced() -> None:
+    """A platform that never subscribes to pictures does not get them sent at full speed for ever."""
+    some = wire()
+    now, waits = 0.0, []
+    for attempt in range(8):
+        some.sent(attempt, 5, now)
+        some.acked(attempt, NOBODY_LISTENS, now)
+        begun = now
+        while some.busy(now):
+            now += 1.0
+        waits.append(now - begun)
+
+    assert [30.0, 60.0, 120.0, 240.0, 480.0, 960.0, 960.0, 960.0] == waits
+    assert some.mark > 5
+
+
+def test_nobody_listening_is_no_failure_for_what_is_retained() -> None:
+    """The broker keeps an alarm for whoever comes later: its clear must not wait behind it."""
+    some = wire()
+    some.sent(1, 7, 0.0, retained=True)
+
+    answer = some.acked(1, NOBODY_LISTENS, 0.1)
+
+    assert answer is not None
+    assert answer.delivered
+    assert set() == some.busy(0.2)
+
+
+def test_a_new_connection_tries_what_was_held() -> None:
+    """Who was deaf before may hear now."""
+    some = wire()
+    some.sent(1, 7, 0.0)
+    some.acked(1, NOBODY_LISTENS, 0.1)
+    some.disconnected()
+
+    assert set() == some.busy(0.2)

@@ -305,7 +305,7 @@ class Courier:
 
     def _pump(self, now: float) -> None:
         """Send what may be sent."""
-        room = self._wire.room()
+        room = self._wire.room(now)
         if not room or not (self._more or now >= self._next_poll):
             return
         replay_room = self._wire.replay_room(now)
@@ -330,7 +330,7 @@ class Courier:
                 token = self._link.publish(row.publication, self._session)
                 if token is None:  # the link went down meanwhile, and will say so
                     break
-                self._wire.sent(token, row.seq, time.monotonic())
+                self._wire.sent(token, row.seq, time.monotonic(), retained=row.publication.retain)
         if oversize:
             _LOG.error("the broker takes %s bytes at most; messages %s dropped", self._max_packet, oversize)
             self._ask(lambda tx: self._outbox.drop(tx, oversize, "too-large", self._clock.stamp()))

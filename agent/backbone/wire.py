@@ -17,6 +17,7 @@ from dataclasses import dataclass
 NOBODY_LISTENS = 0x10  # MQTT 5.0, 3.4.2.1: accepted, but there are no matching subscribers
 FIRST_REFUSAL = 0x80
 UNHEARD_RETRY_S = 30.0  # the platform will be back as one; half a minute is the fan-in of a broker restart
+UNHEARD_RETRY_MAX_S = 960.0  # the wait doubles up to this: nobody may ever want these, and the uplink is thin
 REFUSED_RETRY_S = 300.0  # not authorised, quota …: a person has to change something first
 HELD_MAX = 1000  # with more rows held than this, all wait: asking for each of them in turn is no use
 STALLED_S = 60.0  # a broker that answers pings and acknowledges nothing for so long is given up
@@ -40,6 +41,7 @@ class Answer:
 class _Flight:
     seq: int | None
     sent: float
+    retained: bool
 
 
 class Wire:
@@ -52,6 +54,7 @@ class Wire:
         self._mark = 0
         self._flights: dict[int, _Flight] = {}
         self._held: dict[int, float] = {}
+        self._unheard: dict[int, float] = {}  # how long each row was held last, for want of a subscriber
         self._settled: dict[int, float] = {}
         self._allowance = 0.0
         self._allowed_at = 0.0
@@ -87,13 +90,15 @@ class Wire:
         self._rtt.clear()
 
     def disconnected(self) -> None:
-        """The connection ended: what was in flight is free again."""
+        """The connection ended: what was in flight or held is free again, as backlog of the next one."""
         self._window = 0
         self._flights.clear()
+        self._held.clear()
+        self._unheard.clear()
 
-    def sent(self, token: int, seq: int | None, now: float) -> None:
+    def sent(self, token: int, seq: int | None, now: float, *, retained: bool = False) -> None:
         """A publish went out; `seq` is its row, None if it is no row."""
-        self._flights[token] = _Flight(seq, now)
+        self._flights[token] = _Flight(seq, now, retained)
         if seq is not None and seq < self._mark:
             self._allowance -= 1
 
@@ -107,15 +112,17 @@ class Wire:
         if flight is None:
             return None
         self._rtt.append(now - flight.sent)
-        delivered = reason != NOBODY_LISTENS and reason < FIRST_REFUSAL
+        # What the broker retains it keeps for whoever comes: there nobody's listening is no failure.
+        unheard = reason == NOBODY_LISTENS and not flight.retained
+        delivered = not unheard and reason < FIRST_REFUSAL
         if flight.seq is not None:
             if delivered:
+                self._unheard.pop(flight.seq, None)
                 if not self._settled:
                     self._progress = now
                 self._settled[flight.seq] = now
             else:
-                wait = UNHEARD_RETRY_S if reason == NOBODY_LISTENS else REFUSED_RETRY_S
-                self._held[flight.seq] = now + wait
+                self._held[flight.seq] = now + self._wait(flight.seq, unheard=unheard)
         return Answer(flight.seq, delivered)
 
     def marked(self, seqs: list[int]) -> None:
@@ -151,12 +158,13 @@ class Wire:
 
     def busy(self, now: float) -> set[int]:
         """Rows that are in flight or held."""
-        self._held = {seq: until for seq, until in self._held.items() if until > now}
+        self._release(now)
         in_flight = {flight.seq for flight in self._flights.values() if flight.seq is not None}
         return in_flight | self._held.keys()
 
-    def room(self) -> int:
+    def room(self, now: float) -> int:
         """How many rows may go out now. One place of the window is kept for birth and farewell."""
+        self._release(now)
         if len(self._held) >= HELD_MAX or (self._watermark and len(self._settled) >= UNCONFIRMED_MAX):
             return 0
         return max(0, min(self._window, max(1, self._window - 1)) - len(self._flights))
@@ -167,3 +175,20 @@ class Wire:
         self._allowance = min(self._allowance + earned, max(1.0, BURST_S * self._rate))
         self._allowed_at = now
         return max(0, int(self._allowance))
+
+    def _release(self, now: float) -> None:
+        """Free the rows that were held for long enough; they are backlog now, and go at its pace."""
+        free = [seq for seq, until in self._held.items() if until <= now]
+        for seq in free:
+            del self._held[seq]
+        if free:
+            self._mark = max(self._mark, max(free) + 1)
+
+    def _wait(self, seq: int, *, unheard: bool) -> float:
+        if not unheard:
+            return REFUSED_RETRY_S
+        wait = min(UNHEARD_RETRY_MAX_S, 2 * self._unheard.get(seq, UNHEARD_RETRY_S / 2))
+        self._unheard[seq] = wait
+        while len(self._unheard) > HELD_MAX:
+            del self._unheard[next(iter(self._unheard))]
+        return wait
