@@ -212,6 +212,47 @@ def test_replay_writes_files(stairwell: Stairwell, tmp_path: Path) -> None:
     assert seen.stat().st_size > 1000
 
 
+@pytest.mark.parametrize("option", ["--events", "--trace", "--annotate"])
+@pytest.mark.parametrize("name", ["itself", "hard link", "symbolic link"])
+def test_the_video_is_no_output(stairwell: Stairwell, tmp_path: Path, option: str, name: str) -> None:
+    """By whatever name: the recording is refused as an output, and stays as it was."""
+    video = make(tmp_path / "v.mp4", seconds=0.5)
+    before = video.read_bytes()
+    out = video if name == "itself" else tmp_path / "out.mp4"
+    if name == "hard link":
+        out.hardlink_to(video)
+    elif name == "symbolic link":
+        out.symlink_to(video)
+
+    assert 6 == stairwell("replay", video, option, out)
+
+    assert f"{out}: is the video itself" in stairwell.complaint
+    assert before == video.read_bytes()
+
+
+def test_one_file_is_no_two_outputs(stairwell: Stairwell, tmp_path: Path) -> None:
+    """They would write over each other; a device that swallows everything is no file."""
+    video = make(tmp_path / "v.mp4", seconds=0.5)
+    out, again = tmp_path / "out", tmp_path / "." / "sub" / ".." / "out"
+    (tmp_path / "sub").mkdir()
+
+    assert 6 == stairwell("replay", video, "--events", out, "--trace", again)
+    assert "is another output already" in stairwell.complaint
+    assert not out.exists()
+    assert 0 == stairwell("replay", video, "--events", "/dev/null", "--trace", "/dev/null")
+
+
+def test_a_file_that_is_no_video_costs_no_output(stairwell: Stairwell, tmp_path: Path) -> None:
+    """What earlier outputs held is there still."""
+    broken, out = tmp_path / "broken.mp4", tmp_path / "out"
+    broken.write_bytes(b"no video")
+    out.write_text("kept")
+
+    for option in ("--events", "--trace", "--annotate"):
+        assert 4 == stairwell("replay", broken, option, out)
+        assert "kept" == out.read_text()
+
+
 def test_an_output_that_cannot_be_written(stairwell: Stairwell, tmp_path: Path) -> None:
     """Exit code 6 and one line that names the file."""
     for option in ("--events", "--trace"):

@@ -52,6 +52,8 @@ def replay(
     settings = load(config_path(config))
     if events is None and trace is None and annotate is None:
         events = STDOUT
+    _keep_apart(video, (events, trace, annotate))
+    total = length_s(video)  # a video that cannot be played must not cost what the outputs held
     quiet = not sys.stderr.isatty()
     with ExitStack() as stack:
         outputs = Outputs(events=_writer(stack, events), trace=_writer(stack, trace), annotate=annotate)
@@ -65,11 +67,32 @@ def replay(
                 disable=quiet,
             )
         )
-        task = progress.add_task(video.name, total=length_s(video))
+        task = progress.add_task(video.name, total=total)
         summary = replay_video(
             video, settings, outputs, speed=speed, progress=lambda t: progress.update(task, completed=t)
         )
     _say(video, summary)
+
+
+def _keep_apart(video: Path, outputs: tuple[Path | None, ...]) -> None:
+    """Refuse an output that would overwrite the video or another output, by whatever name."""
+    taken = {_identity(video): "the video itself"}
+    for path in outputs:
+        if path is None or path == STDOUT or path.is_char_device():
+            continue
+        identity = _identity(path)
+        if identity in taken:
+            raise StorageError(f"{path}: is {taken[identity]}", fix="name another file for the output")
+        taken[identity] = "another output already"
+
+
+def _identity(path: Path) -> tuple[int, int] | Path:
+    """What two names of one file have in common."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path.resolve()
+    return (found.st_dev, found.st_ino)
 
 
 def _say(video: Path, summary: Summary) -> None:
