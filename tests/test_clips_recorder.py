@@ -381,7 +381,7 @@ def test_an_event_under_way_is_recorded_once_the_disk_takes_it(bench: Bench) -> 
     bench.recorder.event_closed("a", 12.0)
     bench.shoot(60)
     assert bench.recorder.failed is None
-    assert [(6.0, 14.9, 1)] == bench.times()
+    assert [(5.0, 14.9, 1)] == bench.times()
 
 
 def test_a_clip_that_was_refused_is_a_part_and_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -267,6 +267,7 @@ def test_a_sealed_clip_without_a_sync_comes_to_nothing(tmp_path: Path) -> None:
 def test_a_finished_clip_whose_row_is_gone_is_adopted_as_it_was_signed(tmp_path: Path, sealed: bool) -> None:
     """After a database was lost: every fact comes from the manifest, and the signature is the old one."""
     (record,) = make_store(tmp_path, 1, sealed=sealed)
+    part_path(tmp_path / record.path).write_bytes(b"")  # killed before it went
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert [Recovered("adopted", record.id, record.path, record)] == recover(tmp_path, [], set())
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -247,6 +247,13 @@ def test_a_clip_put_in_between_is_a_missing_link(clips: Path) -> None:
     assert f"clip {clip_id(9)} is not the one that it was chained to" == found[2].detail
 
 
+def test_a_copy_of_a_clip_is_no_break(clips: Path, tmp_path: Path) -> None:
+    """The same evidence found on two sticks."""
+    shutil.copytree(clips, tmp_path / "copy")
+    found = verify([clips, tmp_path / "copy"], PUBLIC)
+    assert ["authentic"] * 2 * CLIPS == [verdict.kind for verdict in found]
+
+
 def test_a_chain_begins_anew_with_its_stream(clips: Path) -> None:
     """A database that was lost is no missing link."""
     record, plain = record_clip(clips, 9)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.clips import manifest
 from agent.clips.cut import cut_plain, cut_sealed
 from agent.clips.journal import SEALED_SUFFIX, SUFFIX, OpenClip
-from agent.clips.part import PART, part_path
+from agent.clips.part import PART
 from agent.clips.retention import UNKNOWN_BOOT
 from agent.clips.sink import refused
 from agent.durable import SUFFIX_NEW, sync_directory
@@ -153,8 +153,6 @@ def _attested(path: Path) -> ClipRecord | None:
 
     Whose signature it is, and whether the file is still what was signed, `verify` says.
     """
-    if part_path(path).exists():
-        return None
     try:
         signed = manifest.read(manifest.manifest_path(path))
     except (FileNotFoundError, ValueError):
