@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from app_parts import BASE, KIT, Scripted, check, frame, kept, query, settings, toml, visit
 from broker import Broker, Heard, Listener, free_port, wait_for
-from clips_footage import decoded, ffmpeg_plays
+from clips_footage import decoded, ffmpeg_plays, long_footage
 
 from agent.app import live
 from agent.app.ledger import Ledger
 from agent.app.live import Agent
+from agent.app.stages import EventOpened
 from agent.backbone import link
 from agent.backbone.drafts import HEADER
 from agent.device.clock import SystemClock
@@ -423,6 +425,7 @@ def test_recording_switched_off_is_no_alarm(tmp_path: Path) -> None:
     agent = Agent(settings(tmp_path, capture=SHORT), SystemClock())
     agent._announcer.alarm("clips.failed", active=True)
     agent._database.close()
+    agent._lock.release()
 
     told = run_short(tmp_path, clips={"enabled": False, "seal": None})
 
@@ -488,6 +491,30 @@ def idle(tmp_path: Path) -> Iterator[Agent]:
     one = Agent(settings(tmp_path, capture=SHORT), SystemClock())
     yield one
     one._database.close()
+    one._lock.release()
+
+
+def test_two_agents_on_one_state_are_one_too_many(idle: Agent, tmp_path: Path) -> None:
+    """The second one is refused before it opens the database, and told who works there."""
+    with pytest.raises(StorageError, match=f"another agent works there .process {os.getpid()}."):
+        Agent(settings(tmp_path, capture=SHORT), SystemClock())
+
+    assert idle._database.alive
+
+
+def test_the_pre_roll_counts_from_where_the_event_began(idle: Agent) -> None:
+    """Not from where it was found out: an event that reaches back 8 s has its ten seconds before that."""
+    footage = long_footage(25)
+    idle._recording._take(footage.info)
+    for packet in footage.packets:
+        idle._recording._take(packet)
+
+    idle._recording._take(EventOpened("01KAMZ6T3QW8E2R5T7Y9V1J3P5", footage.packets[-1].t - 8.0))
+
+    assert idle._recorder is not None
+    assert idle._recorder._running is not None
+    assert 6.0 <= idle._recorder._running.clip.started <= footage.packets[-1].t - 18.0
+    idle._recorder.close()
 
 
 def test_a_stage_that_dies_ends_the_agent(tmp_path: Path) -> None:

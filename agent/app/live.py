@@ -21,6 +21,7 @@ from agent.app.readback import ReadBackStage
 from agent.app.reporter import Reporter, topics
 from agent.app.schemas import DATABASE, SCHEMAS
 from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
+from agent.app.statelock import StateLock
 from agent.app.trouble import FULL, Trouble
 from agent.app.wear import WearMeter
 from agent.backbone import outbox
@@ -37,6 +38,7 @@ from agent.device import systemd
 from agent.device.identity import KEYS, Identity
 from agent.device.volatile import volatile_key
 from agent.errors import ConfigError, ModelError, StairwellError, StallError, StorageError
+from agent.events.lifecycle import REACH_BACK_S
 from agent.ulid import ENTROPY_BYTES, ulid
 from agent.vision.detector import PersonDetector
 
@@ -52,6 +54,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5  # how often the supervisor looks; well below any time it judges
 STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
 DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
+DECISION_S = 1.0  # from a picture to the event that begins with it, at most, on a kit that keeps up
 SKIPPED_SHARE = 0.2  # of frames: below it a visit is still seen several times a second
 JUDGED_FRAMES = 50  # the first frames wait for the detector to warm up: too few say nothing
 HOUSEKEEPING_S = 60.0  # between looks at what clips take and at writes that the disk refused
@@ -64,7 +67,7 @@ class Agent:
     Raises:
         ConfigError: settings that cannot be run with.
         SourceError: a video file that cannot be played.
-        StorageError: the state directory cannot be used.
+        StorageError: the state directory cannot be used, or another agent works in it.
         StallError: a stage stopped making progress, or died.
     """
 
@@ -75,6 +78,7 @@ class Agent:
         self._clock = clock
         self._ledger = Ledger()
         self._judged = self._ledger.read()
+        self._lock = StateLock(settings.state.dir)
         self._database = Database(settings.state.dir / DATABASE, SCHEMAS)
         detector, unusable = _detector(settings)
         addresses = topics(settings)
@@ -99,7 +103,8 @@ class Agent:
         self._trouble = Trouble(announcer, (settings.state.dir, settings.clips_dir))
         self._wear = WearMeter(self._journal, clock)
         self._house_refusal: StorageError | None = None
-        ring = PacketRing(settings.clips.pre_roll_s, int(settings.clips.ring_mb * 1e6))
+        held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
+        ring = PacketRing(held_s, int(settings.clips.ring_mb * 1e6))
         self._recorder = self._open_recorder(ring)
         recording = RecordingStage(ring, self._recorder, announcer, self._ledger)
         analysis = AnalysisStage(
@@ -266,6 +271,7 @@ class Agent:
             self._wear.look(note=True)
         self._courier.close(why, DRAIN_S)
         self._database.close()
+        self._lock.release()
 
 
 def _detector(settings: Settings) -> tuple[PersonDetector | None, ModelError | None]:
