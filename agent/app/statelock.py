@@ -1,0 +1,61 @@
+"""One agent on one state directory: two of them would give each other's messages the same numbers."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+LOCK = "agent.lock"
+PID_BYTES = 20  # any process id is shorter
+
+
+class StateLock:
+    """Held from its making to `release`, or to the end of the process however it ends (flock(2)).
+
+    Raises:
+        StorageError: another agent holds it, or the directory cannot be used.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / LOCK
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot be opened ({error.strerror})",
+                fix="see that the directory belongs to the agent's user and is not read-only or full",
+                errno=error.errno,
+            ) from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._file, PID_BYTES, 0).decode(errors="replace").strip()
+            os.close(self._file)
+            if error.errno != errno.EWOULDBLOCK:
+                raise StorageError(
+                    f"{path}: cannot be locked ({error.strerror})", fix="put state.dir on a local disk"
+                ) from None
+            raise StorageError(
+                f"{directory}: another agent works there (process {holder or 'unknown'})",
+                fix="stop that one first, or give this one a state.dir of its own",
+            ) from None
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:  # a full card: the lock holds all the same
+            log.warning("%s: the process id cannot be noted (%s)", path, error.strerror)
+
+    def release(self) -> None:
+        """Let another agent in. Not twice."""
+        os.close(self._file)
