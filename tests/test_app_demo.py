@@ -88,6 +88,7 @@ class TestWhole:
         assert list(range(1, len(steps) + 1)) == [step["rev"] for step in steps]
         assert {steps[0]["id"]: [step["phase"] for step in steps]} == shown.outcome.events
         assert "why" not in steps[-1]
+        assert {True} == {step["replay"] for step in steps}
         assert (4, 0) == (shown.outcome.lamp_switches, shown.outcome.lamp_events)
 
     def test_presence_frames_the_rest(self, shown: Shown) -> None:

@@ -56,7 +56,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def people(directory: Path) -> Told:
     """The sample with two visitors, with its annotated video."""
-    return play(PEOPLE, settings(directory), directory / "seen.mp4")
+    live = {"source": "rtsp://10.0.0.4/stairs"}  # of the kit; a replay is of the file
+    return play(PEOPLE, settings(directory, capture=live), directory / "seen.mp4")
 
 
 def test_the_visit_is_one_event(people: Told) -> None:
@@ -66,6 +67,7 @@ def test_the_visit_is_one_event(people: Told) -> None:
     assert ["new", "end"] == [steps[0]["phase"], steps[-1]["phase"]]
     assert {"update"} == {m["phase"] for m in steps[1:-1]}
     assert 1 == len({m["id"] for m in steps})
+    assert {True} == {m["replay"] for m in steps}
     assert list(range(1, len(steps) + 1)) == [m["rev"] for m in steps]
     assert 1 == people.summary.events
 

@@ -11,7 +11,7 @@ from clips_keys import KIT_KEY, RECIPIENTS
 
 from agent import __version__
 from agent.app.ledger import Ledger
-from agent.app.reporter import Reporter, Stock, source_kind, topics
+from agent.app.reporter import Reporter, Stock, topics
 from agent.backbone.outbox import Numbers
 from agent.capture.snapshot import jpeg
 from agent.device.clock import Stamp
@@ -102,6 +102,25 @@ def test_a_new_event(tmp_path: Path) -> None:
     )
     assert (0.7, 0.9, 2, NOW) == tuple(message[key] for key in ("score", "top", "count", "t0"))
     assert not {"t1", "dur", "why"} & message.keys()
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "recorded"),
+    [
+        ("rtsp://user:secret@10.0.0.4/stairs", "rtsp", False),
+        ("https://10.0.0.4/stairs", "https", False),
+        ("udp://239.0.0.1:1234", "udp", False),
+        ("/dev/video0", "v4l2", False),
+        ("/home/kit/night.mp4", "file", True),
+        ("synthetic:?seconds=5", "synthetic", True),
+    ],
+)
+def test_footage_is_told_from_a_camera(tmp_path: Path, source: str, kind: str, recorded: bool) -> None:
+    """Whoever hears an event knows whether it happens now; the birth names the kind of source."""
+    kit = reporter(tmp_path, Hands(ts=NOW), capture={"source": source})
+
+    assert recorded is sent(kit.event(EVENT, change(Phase.NEW)))["replay"]
+    assert kind == said(kit.birth(3, NUMBERS))["cam"]
 
 
 def test_an_end_has_its_duration_by_the_monotonic_clock(tmp_path: Path) -> None:
@@ -332,20 +351,3 @@ def test_a_heartbeat_is_forgotten_when_stale(tmp_path: Path) -> None:
     publication = kit.heartbeat(progress(), NUMBERS, None, None, None, 0, ())
 
     assert (f"{BASE}hb", 0, 30) == (publication.topic, publication.qos, publication.expiry_s)
-
-
-@pytest.mark.parametrize(
-    ("source", "kind"),
-    [
-        ("rtsp://user:secret@10.0.0.4/stairs", "rtsp"),
-        ("rtsps://10.0.0.4/stairs", "rtsps"),
-        ("tcp://127.0.0.1:8888", "tcp"),
-        ("synthetic:?seconds=5", "synthetic"),
-        ("/dev/video0", "v4l2"),
-        ("/home/kit/night.mp4", "file"),
-        ("odd:name.mp4", "file"),
-    ],
-)
-def test_the_kind_of_a_source_tells_no_secret(source: str, kind: str) -> None:
-    """Only the kind is told, never address or password."""
-    assert kind == source_kind(source)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from capture_videos import RtspCamera, ffmpeg, free_port, make
 
-from agent.capture.live import LiveSource, _Reader, is_live
+from agent.capture.live import LiveSource, _Reader
 from agent.config import Capture, Mask
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError, SourceLostError
@@ -59,12 +59,6 @@ frames, infos, downs = count(Frame), count(StreamInfo), count(SourceDown)
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the cameras see."""
     return make(tmp_path_factory.mktemp("live") / "v.h264", "-bf", "0", rate=20, seconds=2)
-
-
-def test_what_is_live() -> None:
-    """Devices and network streams; not files, not a drawing."""
-    assert all(map(is_live, ("/dev/video0", "/dev/v4l/by-id/x", "rtsp://cam/1", "tcp://h:1", "http://h/a")))
-    assert not any(map(is_live, ("a.mp4", "/srv/a.mp4", "synthetic:", "ftp://h/a")))
 
 
 def test_a_camera_on_the_network(video: Path) -> None:

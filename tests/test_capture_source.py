@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from agent.capture.file import FileSource
 from agent.capture.live import LiveSource
-from agent.capture.source import open_source
+from agent.capture.source import RECORDED, Network, open_source, source_kind
 from agent.capture.synthetic import SyntheticSource
 from agent.config import Capture
 from agent.errors import ConfigError, SourceError
@@ -22,14 +22,34 @@ if TYPE_CHECKING:
     ("source", "kind"),
     [
         ("synthetic:", SyntheticSource),
-        ("rtsp://cam/1", LiveSource),
-        ("tcp://cam:1", LiveSource),
         ("/dev/video0", LiveSource),
+        *((f"{scheme}://cam/1", LiveSource) for scheme in get_args(Network)),
     ],
 )
 def test_the_kind_follows_the_name(source: str, kind: type) -> None:
     """Each kind of name has its source."""
     assert isinstance(open_source(Capture(source=source)), kind)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("rtsp://user:secret@10.0.0.4/stairs", "rtsp"),
+        ("rtsps://10.0.0.4/stairs", "rtsps"),
+        ("http://10.0.0.4/stairs", "http"),
+        ("https://10.0.0.4/stairs", "https"),
+        ("tcp://127.0.0.1:8888", "tcp"),
+        ("udp://239.0.0.1:1234", "udp"),
+        ("synthetic:?seconds=5", "synthetic"),
+        ("/dev/v4l/by-id/usb-cam", "v4l2"),
+        ("/home/kit/night.mp4", "file"),
+        ("odd:name.mp4", "file"),
+    ],
+)
+def test_the_kind_tells_no_secret(source: str, kind: str) -> None:
+    """Only the kind is told, never address or password; footage and what is drawn is no present."""
+    assert kind == source_kind(source)
+    assert (kind in {"file", "synthetic"}) == (source_kind(source) in RECORDED)
 
 
 def test_the_shipped_sample_plays(samples: Path) -> None:

@@ -84,11 +84,12 @@ def replay_video(
     """
     detector = PersonDetector(settings.detector)
     clock = VideoClock()
+    capture = settings.capture.model_copy(update={"source": str(video), "loop": False})
+    settings = settings.model_copy(update={"capture": capture})
     reporter = Reporter(settings, topics(settings), clock, STREAM, detector.label)
     announcer = Announcer(reporter, _Lines(outputs.events, clock), _mint(clock))
     analyser = Analyser(settings, detector, clock=clock)
     summary = Summary()
-    capture = settings.capture.model_copy(update={"source": str(video), "loop": False})
     with ExitStack() as stack:
         source = stack.enter_context(
             closing(open_source(capture, masks=settings.privacy.masks, keep_packets=False))

@@ -12,6 +12,7 @@ import numpy as np
 import agent
 from agent.backbone import drafts, messages, presence
 from agent.backbone.topics import Topics
+from agent.capture.source import RECORDED, source_kind
 from agent.device import health
 from agent.device.clock import Stamp
 
@@ -46,6 +47,9 @@ class Reporter:
 
     `detector` is the label of its model, None when it does not work; `key` is the public half of the key that
     signs its manifests, base64.
+
+    Raises:
+        ConfigError: `capture.source` is of no kind that the agent knows.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Reporter:
         self._detector = detector
         self._key = key
         self._site = messages.SiteRef.of(settings.site)
+        self._source = source_kind(settings.capture.source)
         self._begun = clock.mono()
         self._beats = 0
         self._cpu = health.CpuMeter(self._begun)
@@ -172,7 +177,7 @@ class Reporter:
             session=session,
             sw=agent.__version__,
             model=health.model(),
-            cam=source_kind(self._settings.capture.source),
+            cam=self._source,
             caps=CAPABILITIES + self._rules() + (["clip"] if clips.enabled and not clips.refused else []),
             cfg_rev=0,
             seal=self._seal,
@@ -267,6 +272,7 @@ class Reporter:
             dir=change.dir,
             model=self._detector,
             why=why,
+            replay=self._source in RECORDED,
         )
         return drafts.draft(self._topics, body)
 
@@ -303,14 +309,6 @@ def topics(settings: Settings) -> Topics:
     """The topics of the kit that `settings` describe."""
     site = settings.site
     return Topics(site.oblast, site.city, site.district, settings.kit.id)
-
-
-def source_kind(source: str) -> str:
-    """What sort of source a `capture.source` names, without its address or credentials."""
-    scheme, colon, _ = source.partition(":")
-    if colon and scheme in {"rtsp", "rtsps", "tcp", "synthetic"}:
-        return scheme
-    return "v4l2" if source.startswith("/dev/") else "file"
 
 
 def _clipped(box: Box) -> list[float]:

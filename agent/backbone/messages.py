@@ -125,7 +125,9 @@ class EventBody(Stamped):
     why: Literal["restart"] | None = Field(
         default=None, description="restart: left open by a run that was killed"
     )
-    replay: bool = Field(default=False, description="made from recorded footage, not from the live camera")
+    replay: bool = Field(
+        default=False, description="made from footage, recorded or drawn, not from a live camera"
+    )
 
     @model_validator(mode="after")
     def _phase_fits(self) -> Self:

@@ -32,17 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NETWORK_SCHEMES = ("rtsp", "rtsps", "tcp", "udp", "http", "https")
 QUEUE_PACKETS = 64  # two seconds at 30 fps: bounds memory when analysis lags; libav then stops reading
 QUEUE_RAW = 4  # a webcam's packets are raw pictures of up to 4 MB; its driver drops what is not fetched
 PUT_S = 0.25  # how soon a reader whose queue is full sees that it was stopped
 MARGIN_S = 0.5  # libav's own timeouts come first: they name the cause
 FIX_LOST = "check the camera, its cable and the network"
-
-
-def is_live(source: str) -> bool:
-    """Whether capture.source names a device or a network stream."""
-    return source.startswith("/dev/") or source.partition("://")[0] in NETWORK_SCHEMES
 
 
 class LiveSource:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from agent.capture.file import FileSource
-from agent.capture.live import LiveSource, is_live
+from agent.capture.live import LiveSource
 from agent.capture.synthetic import SCHEME, SyntheticSource
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from agent.config import Capture, Mask
     from agent.device.clock import Clock
     from agent.types import SourceItem
+
+
+Network = Literal["rtsp", "rtsps", "http", "https", "tcp", "udp"]
+Kind = Network | Literal["v4l2", "file", "synthetic"]
+"""What `capture.source` may name."""
+
+RECORDED: frozenset[Kind] = frozenset({"file", "synthetic"})
+"""Kinds that show no camera's present: footage, and what is drawn in its place."""
 
 
 class Source(Protocol):
@@ -43,6 +51,28 @@ class Source(Protocol):
         ...
 
 
+def source_kind(source: str) -> Kind:
+    """What sort of source a `capture.source` names; nothing of its address or credentials.
+
+    Raises:
+        ConfigError: none that the agent knows.
+    """
+    if source.startswith(SCHEME):
+        return "synthetic"
+    if source.startswith("/dev/"):
+        return "v4l2"
+    scheme, mark, _ = source.partition("://")
+    if not mark:
+        return "file"
+    for known in get_args(Network):
+        if scheme == known:
+            return known  # type: ignore[no-any-return]  # get_args forgets the type
+    raise ConfigError(
+        f"capture.source = {source!r}: no such kind of source",
+        fix="give a video file, rtsp://…, a V4L2 device such as /dev/video0, or synthetic:",
+    )
+
+
 def open_source(
     settings: Capture,
     *,
@@ -62,14 +92,9 @@ def open_source(
         SourceError: the file is missing, unreadable, or no video.
         ConfigError: the source is of an unknown kind, or its options are; or as in `Source.items`.
     """
-    source = settings.source
-    if source.startswith(SCHEME):
+    kind = source_kind(settings.source)
+    if kind == "synthetic":
         return SyntheticSource(settings, masks, pace=pace, clock=clock, keep_packets=keep_packets)
-    if is_live(source):
-        return LiveSource(settings, masks, clock=clock or SystemClock(), keep_packets=keep_packets)
-    if "://" in source:
-        raise ConfigError(
-            f"capture.source = {source!r}: no such kind of source",
-            fix="give a video file, rtsp://…, a V4L2 device such as /dev/video0, or synthetic:",
-        )
-    return FileSource(settings, masks, pace=pace, clock=clock, keep_packets=keep_packets)
+    if kind == "file":
+        return FileSource(settings, masks, pace=pace, clock=clock, keep_packets=keep_packets)
+    return LiveSource(settings, masks, clock=clock or SystemClock(), keep_packets=keep_packets)
