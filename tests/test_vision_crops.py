@@ -36,13 +36,28 @@ def contains(square: Square, box: Box, size: tuple[int, int] = SIZE) -> bool:
 
 
 def test_an_empty_scene_costs_the_scan_only() -> None:
-    """Two tiles in five seconds, one per frame, and together they show the whole picture."""
+    """Two tiles a scan, one per frame, and together they show the whole picture; ever slower, to a fourth."""
     plan = planner()
-    frames = [plan.plan(i / 10, (), (), SIZE) for i in range(200)]
+    frames = [plan.plan(i / 10, (), (), SIZE) for i in range(800)]
 
-    assert 8 == sum(len(squares) for squares in frames)
+    assert [0, 5, 15, 35, 55, 75] == [i // 10 for i, squares in enumerate(frames) if squares][::2]
     assert 1 == max(len(squares) for squares in frames)
     assert (Square(0, 0, 480), Square(160, 0, 480)) == frames[0] + frames[1]
+
+
+@pytest.mark.parametrize("sign", ["light", "region", "track"])
+def test_whatever_stirs_brings_the_scan_back(sign: str) -> None:
+    """After a minute of nothing there is a scan at once, and the next five seconds later."""
+    plan = planner()
+    looks = []
+    for i in range(750):
+        now = i == 600
+        regions = [MAN] if now and sign == "region" else []
+        tracks = [person()] if now and sign == "track" else []
+        squares = plan.plan(i / 10, regions, tracks, SIZE, stirred=now and sign == "light")
+        looks += [i / 10] * any(square.side == 480 for square in squares)
+
+    assert [35.0, 55.0, 60.0, 65.0] == [t for t in looks if t >= 35][::2][:4]
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ class Analyser:
         if self._detector is not None:
             size = (frame.picture.width, frame.picture.height)
             regions = self._mask.apply(motion.regions)
-            squares = self._planner.plan(frame.t, regions, self._tracks, size)
+            stirred = motion.global_change or bool(motion.blocks)
+            squares = self._planner.plan(frame.t, regions, self._tracks, size, stirred=stirred)
             looked = tuple(
                 Box(s.x / size[0], s.y / size[1], s.side / size[0], s.side / size[1]) for s in squares
             )

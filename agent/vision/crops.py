@@ -37,6 +37,7 @@ COVERED = 0.9  # of a box inside a square: the square serves it
 TOUCHED = 0.15  # of a region inside a track's box, or the other way round: they are one thing
 GROW = 1.5  # a square may become so much larger to serve two boxes, before two squares are better
 OVERLAP = 0.15  # of a tile that two tiles of the scan share at least: a person on the seam is in one of them
+SLOWEST_SCAN = 4  # times `scan_s`: the wait doubles up to this while nothing stirs and the scan finds nobody
 MEMORY_S = 2.0  # a region that nobody looked at for so long has waited long enough to go first
 
 
@@ -80,24 +81,35 @@ class CropPlanner:
         self._tokens = self._most
         self._t = 0.0
         self._scan_from: float | None = None
+        self._wait_s = settings.scan_s
+        self._stirred = False
         self._tiles: list[Square] = []
         self._tracks: dict[int, _Known] = {}
         self._recent: list[tuple[float, Box]] = []
         self._wide = False
 
     def plan(
-        self, t: float, regions: Sequence[Box], tracks: Sequence[Track], picture_size: tuple[int, int]
+        self,
+        t: float,
+        regions: Sequence[Box],
+        tracks: Sequence[Track],
+        picture_size: tuple[int, int],
+        *,
+        stirred: bool = False,
     ) -> tuple[Square, ...]:
         """The squares for the frame at `t`, all inside the picture and none larger than its short side.
 
         `regions` are what moves, `tracks` what the tracker knew after the frame before; `picture_size` is
-        (width, height) in pixels. First comes the scan (two looks in `scan_s`), then persons whom nobody has
-        looked at for a while, then motion: what has waited longest, of that the largest.
+        (width, height) in pixels; `stirred` tells that something was there that made no region, be it the
+        light. First comes the scan (two looks in `scan_s`, fewer while nothing stirs), then persons whom
+        nobody has looked at for a while, then motion: what has waited longest, of that the largest.
         """
         width, height = picture_size
         self._tokens = min(self._most, self._tokens + max(0.0, t - self._t) * self._rate)
         self._meet(t, tracks)
         self._t = t
+        if stirred or regions or tracks:
+            self._stirred, self._wait_s = True, self._scan_s
         scan = self._scan(t, width, height)
         chosen: list[Square] = []
         self._wide = not self._wide
@@ -123,8 +135,10 @@ class CropPlanner:
 
     def _scan(self, t: float, width: int, height: int) -> tuple[Square, ...]:
         """The next tile of the scan, when one is due; a round takes one frame per tile."""
-        if self._scan_from is None or t - self._scan_from >= self._scan_s:
-            self._scan_from = t
+        if self._scan_from is None or t - self._scan_from >= self._wait_s:
+            if self._scan_from is not None and not self._stirred:
+                self._wait_s = min(2 * self._wait_s, SLOWEST_SCAN * self._scan_s)
+            self._scan_from, self._stirred = t, False
             self._tiles = list(tiles(width, height))
         if not self._tiles or self._tokens < 1:
             return ()
