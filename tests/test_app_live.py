@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from app_parts import BASE, KIT, Scripted, check, frame, kept, query, settings, toml, visit
+from app_parts import BASE, KIT, PEOPLE, Hands, Scripted, check, frame, kept, query, settings, toml, visit
 from broker import Broker, Heard, Listener, free_port, wait_for
 from clips_footage import decoded, ffmpeg_plays, long_footage
 
@@ -26,12 +27,15 @@ from agent.backbone.drafts import HEADER
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError, SourceError, StallError, StorageError
 from agent.kitid import check_character
+from agent.types import SourceDown, SourceUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from agent.app.analysis import Analysis
     from agent.config import Settings
+    from agent.types import Frame
 
 STOPPED, KILLED, ABSENT, LOST = (
     body + check_character(body) for body in ("st0pped00", "k111ed000", "absent000", "w0cam0000")
@@ -414,7 +418,7 @@ def run_short(directory: Path, **sections: dict[str, Any]) -> list[dict[str, Any
 
 def test_without_a_seal_nothing_is_recorded(tmp_path: Path) -> None:
     """No directory, no file, an alarm that says why."""
-    told = run_short(tmp_path, clips={"seal": None})
+    told = run_short(tmp_path, clips={"seal": "age"})
 
     assert ["clips.disabled"] == [m["code"] for m in told]
     assert not (tmp_path / "clips").exists()
@@ -427,7 +431,7 @@ def test_recording_switched_off_is_no_alarm(tmp_path: Path) -> None:
     agent._database.close()
     agent._lock.release()
 
-    told = run_short(tmp_path, clips={"enabled": False, "seal": None})
+    told = run_short(tmp_path, clips={"enabled": False, "seal": "age"})
 
     assert ["raised", "raised", "cleared", "cleared"] == [m["state"] for m in told]
     assert {"clips.unsealed", "clips.failed"} == {m["code"] for m in told[2:]}
@@ -547,16 +551,86 @@ def test_a_source_that_fails_for_a_reason_says_it(tmp_path: Path) -> None:
 
 def test_a_stage_that_stalls_is_found(idle: Agent) -> None:
     """Work waits and none is done for longer than it may; an idle stage is no stall."""
-    idle._ledger.frame(100.0)
-    idle._check_progress(100.0 + 10 * live.STAGE_STALL_S)
+    clock = Hands(100.0)
+    idle._analysis._clock = idle._recording._clock = clock
+    idle._check_progress(1e6)
 
     idle._analysis.put(frame(0, 100.0))
-    idle._check_progress(100.0 + live.STAGE_STALL_S - 1)
-    with pytest.raises(StallError, match="analysis: no frame done for 21 s"):
+    clock.t = 110.0
+    for number in range(5):  # the newest give no new time
+        idle._analysis.put(frame(number, 110.0))
+    idle._check_progress(100.0 + live.STAGE_STALL_S)
+    with pytest.raises(StallError, match="analysis: nothing done for 21 s"):
         idle._check_progress(101.0 + live.STAGE_STALL_S)
 
-    idle._ledger.analyse(110.0, None)
-    idle._check_progress(101.0 + live.STAGE_STALL_S)
+    idle._analysis.busy_since = None
+    idle._recording.put(SourceDown("gone"))
+    idle._check_progress(110.0 + live.RECORDING_STALL_S)
+    with pytest.raises(StallError, match="recording: nothing done for 121 s"):
+        idle._check_progress(111.0 + live.RECORDING_STALL_S)
+
+
+def test_a_slow_first_look_after_an_outage_is_no_stall(idle: Agent) -> None:
+    """What counts is how long the frame waits, not how long ago the one before the outage was done."""
+    clock = Hands(100.0)
+    idle._analysis._clock = clock
+    looking, look = threading.Event(), threading.Event()
+    step = idle._analysis._analyser.step
+
+    def slow_step(one: Frame) -> Analysis:
+        looking.set()
+        assert look.wait(10)
+        return step(one)
+
+    idle._analysis._analyser.step = slow_step  # type: ignore[method-assign]
+    look.set()
+    idle._analysis.put(frame(0, 100.0))
+    idle._analysis.start()
+    wait_for(lambda: idle._ledger.analysed == 1 and idle._analysis.busy_since is None)
+    look.clear()
+    looking.clear()
+
+    clock.t = 130.0
+    idle._analysis.put(frame(1, 130.0))
+    assert looking.wait(10)
+    idle._analysis.put(frame(2, 130.1))
+    idle._check_progress(131.0)
+    with pytest.raises(StallError, match="analysis"):
+        idle._check_progress(151.0)
+
+    look.set()
+    idle._analysis.end()
+    idle._analysis.join(10)
+    assert idle._analysis.busy_since is None
+
+
+@pytest.mark.parametrize(
+    ("capture", "found"),
+    [
+        ({"source": "rtsp://127.0.0.1/stairs"}, True),
+        ({"source": str(PEOPLE), "loop": True}, True),
+        ({"source": str(PEOPLE)}, False),
+    ],
+)
+def test_a_source_that_hangs_and_says_nothing_is_found(
+    idle: Agent, tmp_path: Path, capture: dict[str, Any], *, found: bool
+) -> None:
+    """A decoder that never returns; a source that says it is down owes no frame, nor does a file's end."""
+    idle._settings = settings(tmp_path, capture=capture)
+    clock = Hands(100.0)
+    idle._camera._clock = idle._analysis._clock = idle._recording._clock = clock
+    idle._camera._take(frame(0, 100.0))
+    idle._analysis.busy_since = None
+    idle._check_progress(130.0)
+    with pytest.raises(StallError, match="camera") if found else contextlib.nullcontext():
+        idle._check_progress(131.0)
+
+    idle._camera._take(SourceDown("unplugged"))
+    idle._recording.busy_since = None
+    idle._check_progress(1e6)
+    clock.t = 5000.0
+    idle._camera._take(SourceUp())
+    idle._check_progress(5030.0)
 
 
 def test_a_dead_writer_or_courier_is_found(idle: Agent) -> None:
@@ -591,14 +665,16 @@ def test_a_disk_that_refuses_is_an_alarm_and_no_end(idle: Agent) -> None:
     idle._database.submit(lambda tx: tx.execute("PRAGMA query_only=1")).result()
 
     idle._keep_house()
-    assert "storage.refused" in idle._announcer.alarms
+    idle._trouble.judge(idle._refusals())
+    assert "storage.readonly" in idle._announcer.alarms
     idle._keep_house()
 
     idle._database._connection.execute("PRAGMA query_only=0")
     idle._keep_house()
     wait_for(lambda: idle._journal.refusal is None)
     idle._keep_house()
-    assert "storage.refused" not in idle._announcer.alarms
+    idle._trouble.judge(idle._refusals())
+    assert "storage.readonly" not in idle._announcer.alarms
     idle._database.submit(lambda _: None).result()
     told = [(m["code"], m["state"]) for m in kept(idle._settings.state.dir)]
-    assert [("storage.refused", "raised"), ("storage.refused", "cleared")] == told[-2:]
+    assert [("storage.readonly", "raised"), ("storage.readonly", "cleared")] == told[-2:]

@@ -339,7 +339,7 @@ def test_figures_reach_the_outbox_of_a_kit(tmp_path: Path) -> None:
     diary = Journal(database, messages, reporter, clock, lambda: None, notary(tmp_path, stream))
     speaker = Announcer(reporter, diary, lambda: f"{1:026d}")
     ledger = Ledger()
-    recording = RecordingStage(PacketRing(1.0, 1000), None, speaker, ledger)
+    recording = RecordingStage(PacketRing(1.0, 1000), None, speaker, ledger, clock)
     analyser = Analyser(chosen, None, clock=clock)
     for i in range(3601):
         analyser._meter.step(float(i), Motion(), Scene(90.0, 20.0, 5.0), (), (), [Crossing(1, "a", "in")])

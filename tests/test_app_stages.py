@@ -74,7 +74,7 @@ class House:
             chosen.clips, chosen.clips_dir, self.ring.since, mint, kept_by, self.clock.stamp
         )
         self.recording = RecordingStage(
-            self.ring, self.recorder if record else None, self.announcer, self.ledger
+            self.ring, self.recorder if record else None, self.announcer, self.ledger, self.clock
         )
         self.analysis = AnalysisStage(
             Analyser(chosen, detector), self.announcer, self.recording, self.ledger, self.clock

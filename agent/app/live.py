@@ -23,21 +23,21 @@ from agent.app.schemas import DATABASE, SCHEMAS
 from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
 from agent.app.statelock import StateLock
 from agent.app.trouble import FULL, Trouble
+from agent.app.usable import usable
 from agent.app.wear import WearMeter
 from agent.backbone import outbox
 from agent.backbone.courier import Courier
 from agent.backbone.stored import Cover
 from agent.capture.ring import PacketRing
-from agent.capture.source import open_source
+from agent.capture.source import RECORDED, open_source, source_kind
 from agent.clips import store
 from agent.clips.manifest import Notary
 from agent.clips.recorder import Recorder
-from agent.config import Kit
 from agent.database import Database
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
 from agent.device.volatile import volatile_key
-from agent.errors import ConfigError, ModelError, StairwellError, StallError, StorageError
+from agent.errors import ModelError, StairwellError, StallError, StorageError
 from agent.events.lifecycle import REACH_BACK_S
 from agent.ulid import ENTROPY_BYTES, ulid
 from agent.vision.detector import PersonDetector
@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # how often the supervisor looks; well below any time it judges
 STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
+RECORDING_STALL_S = 2 * journal.COMMIT_TIMEOUT_S  # a card may be slow for as long as a write may take, twice
+SILENCE_MARGIN_S = 10.0  # to open a source and decode its first picture on a busy kit
 DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
 DECISION_S = 1.0  # from a picture to the event that begins with it, at most, on a kit that keeps up
 SKIPPED_SHARE = 0.2  # of frames: below it a visit is still seen several times a second
@@ -72,8 +74,7 @@ class Agent:
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        if settings.kit.id == Kit().id:
-            raise ConfigError("kit.id: not set", fix="set kit.id to the id on the kit's label")
+        usable(settings)
         self._settings = settings
         self._clock = clock
         self._ledger = Ledger()
@@ -106,7 +107,7 @@ class Agent:
         held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
         ring = PacketRing(held_s, int(settings.clips.ring_mb * 1e6))
         self._recorder = self._open_recorder(ring)
-        recording = RecordingStage(ring, self._recorder, announcer, self._ledger)
+        recording = RecordingStage(ring, self._recorder, announcer, self._ledger, clock)
         analysis = AnalysisStage(
             Analyser(settings, detector, clock=clock), announcer, recording, self._ledger, clock
         )
@@ -230,13 +231,20 @@ class Agent:
             self._announcer.alarm("camera.slow", active=skipped / frames > SKIPPED_SHARE)
 
     def _check_progress(self, now: float) -> None:
-        """Raise StallError for a stage that has work and does none."""
-        progress = self._ledger.read()
-        moved = progress.last_analysed if progress.last_analysed is not None else progress.last_frame
-        if self._analysis.backlog and moved is not None and now - moved > STAGE_STALL_S:
-            raise StallError(
-                f"analysis: no frame done for {now - moved:.0f} s", fix="the service manager starts it anew"
-            )
+        """Raise StallError for a stage that has work and does none, or a source that hangs unsaid."""
+        capture = self._settings.capture
+        # Twice the time after which the source itself has to say that it is down.
+        silence_s = 2 * (capture.stall_after_s + 1 / capture.fps) + SILENCE_MARGIN_S
+        endless = capture.loop or source_kind(capture.source) not in RECORDED
+        for name, since, limit_s in (
+            ("analysis", self._analysis.busy_since, STAGE_STALL_S),
+            ("recording", self._recording.busy_since, RECORDING_STALL_S),
+            ("camera", self._camera.silent_since if endless else None, silence_s),
+        ):
+            if since is not None and now - since > limit_s:
+                raise StallError(
+                    f"{name}: nothing done for {now - since:.0f} s", fix="the service manager starts it anew"
+                )
         if not self._database.alive:
             raise StallError("database: its writer died", fix="see the journal above this line")
 

@@ -61,6 +61,8 @@ class Stage(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         self.failure: Exception | None = None
+        self.busy_since: float | None = None
+        """Since when there is work of which nothing was taken up or done; None when there is none."""
         self._thread = threading.Thread(target=self._top, name=name, daemon=True)
 
     def start(self) -> None:
@@ -92,9 +94,15 @@ class RecordingStage(Stage):
     """Ring and recorder."""
 
     def __init__(
-        self, ring: PacketRing, recorder: Recorder | None, announcer: Announcer, ledger: Ledger
+        self,
+        ring: PacketRing,
+        recorder: Recorder | None,
+        announcer: Announcer,
+        ledger: Ledger,
+        clock: Clock,
     ) -> None:
         super().__init__("recording")
+        self._clock = clock
         self._ring = ring
         self._recorder = recorder
         self._announcer = announcer
@@ -115,15 +123,22 @@ class RecordingStage(Stage):
                 self._await_keyframe = True
                 self._ledger.drop_packet()
                 return
-        self._queue.put(item)
+        self._enqueue(item)
 
     def end(self) -> None:
         """No more will come."""
-        self._queue.put(None)
+        self._enqueue(None)
+
+    def _enqueue(self, item: Recorded | None) -> None:
+        if self.busy_since is None:  # before the item can be taken
+            self.busy_since = self._clock.mono()
+        self._queue.put(item)
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
+            self.busy_since = self._clock.mono()
             self._take(item)
+            self.busy_since = self._clock.mono() if self._queue.qsize() else None
         if self._recorder is not None:
             self._recorder.close()
 
@@ -184,7 +199,7 @@ class AnalysisStage(Stage):
                 break
             self._ledger.skip()
         self._interrupted.clear()  # here, not where frames are taken: one from before the loss may wait still
-        self._queue.put(frame)
+        self._enqueue(frame)
 
     def interrupt(self) -> None:
         """The source is down: nobody can be seen any more, so open events end."""
@@ -192,7 +207,12 @@ class AnalysisStage(Stage):
 
     def end(self) -> None:
         """No more will come."""
-        self._queue.put(None)
+        self._enqueue(None)
+
+    def _enqueue(self, item: Frame | None) -> None:
+        if self.busy_since is None:  # before the item can be taken
+            self.busy_since = self._clock.mono()
+        self._queue.put(item)
 
     def _work(self) -> None:
         while True:
@@ -203,13 +223,16 @@ class AnalysisStage(Stage):
                     self._interrupted.clear()
                     self._finish()
                 continue
+            self.busy_since = self._clock.mono()
             if frame is None:
                 break
             self._take(self._analyser.step(frame))
             self._last_t = frame.t
+            self.busy_since = self._clock.mono() if self._queue.qsize() else None
         self._finish()
         self._announcer.figures(self._analyser.last_figures())
         self._recording.end()
+        self.busy_since = None
 
     def _finish(self) -> None:
         for change in self._analyser.finish(self._last_t):
@@ -247,22 +270,27 @@ class CameraStage(Stage):
         self._ledger = ledger
         self._clock = clock
         self.down: str | None = None
+        self.silent_since: float | None = None
+        """When the last frame came; None while none is owed: the source is said to be down, or at its end."""
 
     def close(self) -> None:
         """End the source; what it gave so far is finished."""
         self._source.close()
 
     def _work(self) -> None:
+        self.silent_since = self._clock.mono()
         try:
             for item in self._source.items():
                 self._take(item)
         finally:
+            self.silent_since = None
             self._analysis.end()
 
     def _take(self, item: SourceItem) -> None:
         match item:
             case Frame():
-                self._ledger.frame(self._clock.mono())
+                self.silent_since = self._clock.mono()
+                self._ledger.frame(self.silent_since)
                 self._announcer.alarm("camera.lost", active=False)
                 self._analysis.put(item)
             case Packet():
@@ -272,10 +300,12 @@ class CameraStage(Stage):
                 self._recording.put(item)
             case SourceDown():
                 self.down = item.reason
+                self.silent_since = None
                 log.warning("the source gives no pictures: %s", item.reason)
                 self._announcer.alarm("camera.lost", active=True, detail=item.reason)
                 self._recording.put(item)
                 self._analysis.interrupt()
             case SourceUp():
                 self.down = None
+                self.silent_since = self._clock.mono()
                 log.info("the source gives pictures")
