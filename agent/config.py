@@ -30,6 +30,10 @@ DEFAULT_PATH = Path("/etc/stairwell/agent.toml")
 _NO_ZONE = "no_zone"
 
 
+Text200 = Annotated[str, Field(max_length=200)]
+"""As long as a name may be in a message."""
+
+
 class Kit(_Section):
     """Who this kit is."""
 
@@ -46,10 +50,10 @@ class Site(_Section):
     )
     city: Slug = Field(default="city", description="topic level: lower case Latin letters, digits, dashes")
     district: Slug = Field(default="district", description="topic level, as city")
-    katotth: str = Field(default="", description="KATOTTH code of the place")
-    precinct: str = Field(default="", description="police precinct that answers for the building")
-    building: str = Field(default="", description="building, as the city's register names it")
-    entrance: str = Field(default="", description="entrance (під'їзд)")
+    katotth: Text200 = Field(default="", description="KATOTTH code of the place")
+    precinct: Text200 = Field(default="", description="police precinct that answers for the building")
+    building: Text200 = Field(default="", description="building, as the city's register names it")
+    entrance: Text200 = Field(default="", description="entrance (під'їзд)")
     floor: int | None = Field(default=None, description="floor; leave out when there is none to name")
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from app_parts import BASE, LAMPS, PEOPLE, check, settings, toml, visit
@@ -23,8 +23,7 @@ from agent.backbone import contract
 from agent.cli import demo, options
 from agent.config import Settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
+SAMPLE_CONFIG = Path(__file__).parent.parent / "firmware-config" / "agent.toml"
 
 
 class Stairwell:
@@ -127,14 +126,21 @@ def test_the_installed_file_is_read_without_being_named(
     stairwell: Stairwell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is an installed file it counts; where there is none, the defaults do."""
-    assert 0 == stairwell("config", "check")
-    assert "defaults: good\n" == stairwell.out
+    assert 3 == stairwell("config", "check")
+    assert "kit.id: not set" in stairwell.complaint
 
     path = tmp_path / "agent.toml"
-    path.write_text("[capture]\nfps = 5\n")
+    path.write_text(toml(settings(tmp_path)))
     monkeypatch.setattr(options, "DEFAULT_PATH", path)
     assert 0 == stairwell("config", "check")
     assert f"{path}: good\n" == stairwell.out
+
+
+def test_the_sample_configuration_wants_to_be_edited(stairwell: Stairwell) -> None:
+    """As it comes it is no kit's: what must be set is named, all of it."""
+    assert 3 == stairwell("config", "check", "--config", SAMPLE_CONFIG)
+
+    assert "kit.id: not set; site.oblast, site.city, site.district: not set" in stairwell.complaint
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ class Link:
         client.max_inflight_messages_set(WINDOW)
         client.max_queued_messages_set(WINDOW)
         client.connect_timeout = CONNECT_S
-        client.username_pw_set(kit, _password(self._settings.password_file))
+        client.username_pw_set(kit, password(self._settings.password_file))
         if self._settings.tls:
             client.tls_set_context(tls_context(self._settings))
         client.on_connect = self._on_connect
@@ -364,7 +364,12 @@ def tls_context(settings: Backbone) -> ssl.SSLContext:
     return context
 
 
-def _password(path: Path | None) -> str | None:
+def password(path: Path | None) -> str | None:
+    """The password that the file holds, without its line's end; None without a file.
+
+    Raises:
+        ConfigError: the file is missing, unreadable, or no text.
+    """
     if path is None:
         return None
     try:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from agent.app.usable import complete
 from agent.cli.options import ConfigFile, config_path
 from agent.config import Settings, load
 
@@ -43,9 +44,12 @@ def show(
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Check the settings whole; every wrong key is named at once (exit code 3)."""
+    """Check that the agent can run with the settings; every wrong key is named at once (exit code 3).
+
+    That includes the files that they name: certificates, the detector's card (exit code 5), a video (4).
+    """
     path = config_path(config)
-    load(path)
+    complete(load(path))
     typer.echo(f"{path or 'defaults'}: good")
 
 

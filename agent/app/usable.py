@@ -1,0 +1,88 @@
+"""Whether a kit can run with its settings: asked by the agent before it starts, and by `config check`.
+
+What the settings are by themselves (types, limits, unknown keys) `agent.config` has checked before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.backbone import link
+from agent.capture.container import open_file
+from agent.capture.source import source_kind
+from agent.config import Kit, Site
+from agent.errors import ConfigError
+from agent.vision.models import load_card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agent.config import Settings
+
+
+def usable(settings: Settings) -> None:
+    """Refuse settings that the agent cannot run with; every reason is named at once.
+
+    Raises:
+        ConfigError: the kit's id or its place is not set, the source is of no known kind, or a file that
+            the link to the broker needs cannot be used.
+    """
+    refusals = [refusal for check in _CHECKS for refusal in check(settings)]
+    if refusals:
+        raise ConfigError(
+            "; ".join(refusal.problem for refusal in refusals),
+            fix="; ".join(dict.fromkeys(refusal.fix for refusal in refusals)),
+        )
+
+
+def complete(settings: Settings) -> None:
+    """As usable, and what would end the agent, or raise an alarm, as soon as it is started.
+
+    Raises:
+        ConfigError: as usable.
+        ModelError: the detector's card is missing or wrong; the agent would run, and find nobody.
+        SourceError: the source is a file that cannot be played.
+    """
+    usable(settings)
+    load_card(settings.detector.model)
+    if source_kind(settings.capture.source) == "file":
+        open_file(Path(settings.capture.source)).close()
+
+
+def _identity(settings: Settings) -> Iterator[ConfigError]:
+    if settings.kit.id == Kit().id:
+        yield ConfigError("kit.id: not set", fix="set kit.id to the id on the kit's label")
+
+
+def _place(settings: Settings) -> Iterator[ConfigError]:
+    """A kit that says it hangs at the placeholder is on topics to which nobody listens."""
+    placeholder = Site()
+    unset = [
+        f"site.{key}"
+        for key in ("oblast", "city", "district")
+        if getattr(settings.site, key) == getattr(placeholder, key)
+    ]
+    if unset:
+        yield ConfigError(f"{', '.join(unset)}: not set", fix="set [site] to where the kit hangs")
+
+
+def _source(settings: Settings) -> Iterator[ConfigError]:
+    yield from _refusal(lambda: source_kind(settings.capture.source))
+
+
+def _broker(settings: Settings) -> Iterator[ConfigError]:
+    backbone = settings.backbone
+    if backbone.tls:
+        yield from _refusal(lambda: link.tls_context(backbone))
+    yield from _refusal(lambda: link.password(backbone.password_file))
+
+
+def _refusal(check: Callable[[], object]) -> Iterator[ConfigError]:
+    try:
+        check()
+    except ConfigError as error:
+        yield error
+
+
+_CHECKS = (_identity, _place, _source, _broker)
