@@ -82,18 +82,46 @@ class Database:
             self._queue.put((work, future))
         return future
 
-    def close(self) -> None:
-        """Finish what was submitted, then close; a second time does nothing."""
+    def ask(self, work: Callable[[sqlite3.Connection], T], timeout_s: float) -> T:
+        """`submit`, and wait for it.
+
+        Raises:
+            StorageError: the disk refused, or did not answer in time: then the work may yet be done.
+        """
+        future = self.submit(work)
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            if future.done():  # it was the work's own
+                raise
+            future.cancel()
+            raise self._silent(timeout_s) from None
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Finish what was submitted, then close; a second time does nothing.
+
+        Raises:
+            StorageError: the disk did not answer in time.
+        """
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
-        self._thread.join()
+        self._thread.join(timeout_s)
+        if timeout_s is not None and self._thread.is_alive():
+            raise self._silent(timeout_s)
 
     @property
     def alive(self) -> bool:
         """Whether the writer thread runs."""
         return self._thread.is_alive()
+
+    def _silent(self, seconds: float) -> StorageError:
+        return StorageError(
+            f"{self.path}: the disk did not answer for {seconds:g} s",
+            fix="replace a card that is worn out",
+            errno=errno.EIO,
+        )
 
     def _open(self) -> sqlite3.Connection:
         try:

@@ -22,7 +22,9 @@ from agent.app import live
 from agent.app.ledger import Ledger
 from agent.app.live import Agent
 from agent.app.stages import EventOpened
+from agent.app.statelock import StateLock
 from agent.backbone import link
+from agent.backbone.courier import Courier
 from agent.backbone.drafts import HEADER
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError, SourceError, StallError, StorageError
@@ -534,6 +536,47 @@ def test_a_stage_that_dies_ends_the_agent(tmp_path: Path) -> None:
     assert "camera: died (RuntimeError('libav went mad'))" in str(one.error)
     with pytest.raises(StorageError, match="after it was closed"):
         one.agent._database.submit(lambda _: None)
+
+
+def test_a_stop_takes_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first thing that goes wrong is told; what comes after it is done all the same."""
+    goodbyes: list[str] = []
+    monkeypatch.setattr(Courier, "close", lambda _, why, __: goodbyes.append(why))
+    one = Running(settings(tmp_path, capture=SHORT))
+    original = one.agent._readback.end
+
+    def end() -> None:
+        original()
+        raise StorageError("first", fix="none")
+
+    def beat() -> None:
+        raise StorageError("second", fix="none")
+
+    monkeypatch.setattr(one.agent._readback, "end", end)
+    wait_for(lambda: one.agent._ledger.frames)
+    monkeypatch.setattr(one.agent, "_heartbeat", beat)
+    one.stop.set()
+    one.end()
+
+    assert "first" in str(one.error)
+    assert ["shutdown"] == goodbyes
+    assert not one.agent._database.alive
+    StateLock(tmp_path).release()
+
+
+def test_a_crash_is_no_polite_goodbye(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads the retained status sees that the agent failed, not that it was stopped."""
+    goodbyes: list[str] = []
+    monkeypatch.setattr(Courier, "close", lambda _, why, __: goodbyes.append(why))
+
+    def fail() -> None:
+        raise RuntimeError("libav went mad")
+
+    one = Running(settings(tmp_path), Scripted(frame(0, 0.0), fail))
+    one.end()
+
+    assert isinstance(one.error, StallError)
+    assert ["failed"] == goodbyes
 
 
 def test_a_source_that_fails_for_a_reason_says_it(tmp_path: Path) -> None:

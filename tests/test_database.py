@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sqlite3
@@ -174,6 +175,31 @@ def test_close_finishes_what_was_submitted(tmp_path: Path) -> None:
     assert not database.alive
     with pytest.raises(StorageError, match=r"agent\.db: written after it was closed"):
         database.submit(insert(1000))
+
+
+def test_a_disk_that_hangs_is_told(database: Database) -> None:
+    """Nobody waits for ever, and what was not begun is not done later behind the caller's back."""
+    release = hold(database)
+    with pytest.raises(StorageError, match=r"agent\.db: the disk did not answer for 0\.1 s") as refused:
+        database.ask(insert(1), 0.1)
+    assert errno.EIO == refused.value.errno
+    with pytest.raises(StorageError, match="did not answer"):
+        database.close(0.1)
+
+    release.set()
+    database.close(10)
+    assert [] == numbers(database.path)
+
+
+def test_an_answer_in_time_is_handed_over(database: Database) -> None:
+    """The value, or the error of the work itself, were it one of time."""
+    assert 7 == database.ask(insert(7), 10)
+
+    def late(_: sqlite3.Connection) -> None:
+        raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        database.ask(late, 10)
 
 
 def test_writers_of_many_threads(database: Database) -> None:

@@ -172,9 +172,9 @@ class Journal:
         """Run a unit of work and wait for it.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the disk refused, or did not answer.
         """
-        answer = self._database.submit(work).result(COMMIT_TIMEOUT_S)
+        answer = self._database.ask(work, COMMIT_TIMEOUT_S)
         self._wake()
         return answer
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.app import journal
@@ -44,6 +45,7 @@ from agent.vision.detector import PersonDetector
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from agent.app.ledger import Progress
     from agent.config import Settings
@@ -85,7 +87,7 @@ class Agent:
         addresses = topics(settings)
         cover = Cover(volatile_key()) if settings.clips.seal != "none" else None
         messages = outbox.Outbox(settings.outbox, addresses, cover=cover, delivered_hook=store.mark_announced)
-        stream = self._database.submit(messages.open_stream).result(journal.COMMIT_TIMEOUT_S)
+        stream = self._database.ask(messages.open_stream, journal.COMMIT_TIMEOUT_S)
         label = detector.label if detector else None
         identity = Identity.open(settings.state.dir / KEYS)
         notary = Notary(settings.clips_dir, identity, settings.kit.id, stream, label)
@@ -128,8 +130,13 @@ class Agent:
             stage.start()
         try:
             self._supervise(stop)
-        finally:
-            self._shut_down("shutdown" if stop.is_set() else "ended")
+        except Exception:
+            with contextlib.suppress(
+                StairwellError, OSError, RuntimeError
+            ):  # told; what came first is raised
+                self._shut_down("failed")
+            raise
+        self._shut_down("shutdown" if stop.is_set() else "ended")
         self._raise_failure()
 
     def _open_recorder(self, ring: PacketRing) -> Recorder | None:
@@ -178,6 +185,7 @@ class Agent:
             if now >= housekeeping_due or self._trouble.codes - troubled:
                 self._keep_house()
                 housekeeping_due = now + (TROUBLED_S if self._trouble.codes else HOUSEKEEPING_S)
+        self._raise_failure()  # the stages end for it too
 
     def _clip_closed(self) -> None:
         self._readback.wake()
@@ -267,19 +275,37 @@ class Agent:
             ) from self._courier.error
 
     def _shut_down(self, why: str) -> None:
-        systemd.notify("STOPPING=1")
-        self._camera.close()
-        for stage in self._stages:
-            stage.join(DRAIN_S)
-        self._readback.end()
-        self._readback.join(DRAIN_S)
-        self._heartbeat()
-        self._journal.retry()
+        """End everything in order; a step that fails keeps none of the later ones from being taken.
+
+        Raises:
+            StairwellError: the first thing that went wrong.
+        """
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: systemd.notify("STOPPING=1"),
+            self._camera.close,
+            *(partial(stage.join, DRAIN_S) for stage in self._stages),
+            self._readback.end,
+            partial(self._readback.join, DRAIN_S),
+            self._heartbeat,
+            self._journal.retry,
+            self._note_wear,
+            partial(self._courier.close, why, DRAIN_S),
+            partial(self._database.close, DRAIN_S),
+            self._lock.release,
+        )
+        first: Exception | None = None
+        for step in steps:
+            try:
+                step()
+            except (StairwellError, OSError, RuntimeError) as error:
+                log.error("at the stop: %s", error)  # noqa: TRY400 - the first is raised with its traceback
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _note_wear(self) -> None:
         with contextlib.suppress(StorageError):  # an hour's count is lost, and the disk has told why
             self._wear.look(note=True)
-        self._courier.close(why, DRAIN_S)
-        self._database.close()
-        self._lock.release()
 
 
 def _detector(settings: Settings) -> tuple[PersonDetector | None, ModelError | None]:
