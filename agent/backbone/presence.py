@@ -43,11 +43,13 @@ class Birth(Stamped):
 
 
 class Stopped(Stamped):
-    """Retained on `st` before a wanted disconnect."""
+    """Retained on `st` before the kit disconnects by itself."""
 
     stream: Hex8
     state: Literal["stopped"] = "stopped"
-    why: Name
+    why: Name = Field(
+        description="shutdown: on request; ended: the footage did; failed: an error, it starts anew by itself"
+    )
     session: Seq
 
 
