@@ -94,7 +94,7 @@ def test_help(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "env", "message"),
     [
-        (["--fast"], {}, "unknown option --fast; known are --dev and --run"),
+        (["--fast"], {}, "unknown option --fast; known are --dev, --run and --demo"),
         (["--run", "--dev"], {}, "one option at most"),
         ([], {"PYTHON": "/nonexistent/python"}, "PYTHON=/nonexistent/python is no Python 3.11, 3.12 or 3.13"),
     ],
@@ -212,5 +212,46 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
         **options,
     )
     assert 1 == done.returncode
-    line = "apt-get install --yes --no-install-recommends mosquitto-clients ffmpeg shellcheck"
+    line = "apt-get install --yes --no-install-recommends mosquitto-clients ffmpeg age openssl shellcheck"
     assert f"somebody with root's rights must run: {line}" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_agent_is_not_built(copy: Path) -> None:
+    """Nothing is fetched that no lock pins; the command runs this agent, wherever it is typed."""
+    finish(copy, "run")
+    with (copy / "uv.lock").open("a") as lock:
+        lock.write("# changed\n")
+    packages = next((copy / ".venv" / "lib").iterdir()) / "site-packages"
+    (packages / "pip.py").write_text("")  # stands in for the installer of the installer
+    uv = copy / ".venv" / "bin" / "uv"
+    uv.write_text(f'#!/bin/sh\necho "$@" >{copy}/asked\n')
+    uv.chmod(0o755)
+    for place, word in ((copy, "ours"), (copy / "elsewhere", "theirs")):
+        (place / "agent").mkdir(parents=True)
+        (place / "agent" / "__main__.py").write_text(f"import sys\nprint({word!r}, *sys.argv[1:])\n")
+
+    done = run([copy / "scripts" / "setup", "--run"])
+    said = run([copy / ".venv" / "bin" / "stairwell", "a b"], cwd=copy / "elsewhere")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert {"sync", "--frozen", "--no-install-project"} <= set((copy / "asked").read_text().split())
+    assert ("ours a b\n", "") == (said.stdout, said.stderr)
+
+
+def test_a_kit_gets_no_broker(copy: Path) -> None:
+    """Only the demonstration wants one, and says so where it is missing."""
+    setup = copy / "scripts" / "setup"
+    setup.write_text(setup.read_text().replace("PATH=$PATH:/usr/sbin:/sbin", "PATH=$PATH"))
+    programs = copy / "bin"
+    programs.mkdir()
+    for name in ("bash", "env", "dirname", "uname", "flock", "sed", "cat", "sha256sum", "cut"):
+        found = shutil.which(name)
+        assert found, f"{name} is needed for this test"
+        (programs / name).symlink_to(found)
+    finish(copy, "run")
+
+    kit, demo = (run([setup, mode], env={"PATH": str(programs)}) for mode in ("--run", "--demo"))
+
+    assert (0, "") == (kit.returncode, kit.stderr)
+    assert "install these programs by hand: mosquitto" in demo.stderr
