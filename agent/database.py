@@ -35,6 +35,11 @@ _ERRNO = {
     sqlite3.SQLITE_READONLY: errno.EROFS,
     sqlite3.SQLITE_IOERR: errno.EIO,
 }
+VERSION = 1  # of all that is kept, `PRAGMA user_version`
+MIGRATIONS: dict[int, str] = {}
+"""SQL that takes a database from a version to the next one. Those of before they were numbered say 0, and
+are what version 1 is."""
+_UNSOUND = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 WAL_LIMIT_BYTES = 4 * 1024 * 1024  # the log is cut back to this: a card is no place for a growing log
 
 
@@ -50,6 +55,8 @@ class Database:
     def __init__(self, path: Path, schemas: Iterable[str]) -> None:
         self.path = path
         self.set_aside: Path | None = None
+        self.unsound: str | None = None
+        """What SQLite said when it found the open file damaged; a new start sets it aside."""
         self._schemas = tuple(schemas)
         self._lock = threading.Lock()
         self._closed = False
@@ -129,11 +136,15 @@ class Database:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            self.set_aside = _free_name(self.path)
-            self.path.rename(self.set_aside)
-            for suffix in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             return self._connect()
+
+    def _put_aside(self) -> None:
+        self.set_aside = _free_name(self.path)
+        wal = self.path.with_name(self.path.name + "-wal")
+        if wal.exists():  # first: found beside a new database it would be read into that
+            wal.rename(self.set_aside.with_name(self.set_aside.name + "-wal"))
+        self.path.rename(self.set_aside)
+        self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -144,12 +155,28 @@ class Database:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
-            for schema in self._schemas:
-                connection.executescript(schema)
-        except BaseException:
+            self._bring_up(connection)
+        except BaseException as error:
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                self._put_aside()  # before it is closed, which deletes the log
             connection.close()
             raise
         return connection
+
+    def _bring_up(self, connection: sqlite3.Connection) -> None:
+        found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > VERSION:
+            raise StorageError(
+                f"{self.path}: written by a newer agent (version {found}, this one knows {VERSION})",
+                fix="install that agent again, or move the file away to begin anew",
+            )
+        for version in range(found, VERSION):
+            if version in MIGRATIONS:
+                connection.executescript(f"BEGIN; {MIGRATIONS[version]}; COMMIT")
+        for schema in self._schemas:
+            connection.executescript(schema)
+        if found < VERSION:
+            connection.execute(f"PRAGMA user_version={VERSION}")
 
     def _run(self) -> None:
         running = True
@@ -180,6 +207,8 @@ class Database:
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if error.sqlite_errorcode & _PRIMARY in _UNSOUND:
+                self.unsound = str(error)
             refused = StorageError(
                 f"{self.path}: cannot be written ({error})",
                 fix="free space, or replace a card that is worn out",

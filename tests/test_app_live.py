@@ -689,6 +689,11 @@ def test_a_dead_writer_or_courier_is_found(idle: Agent) -> None:
     with pytest.raises(StallError, match=r"journal: a write failed \(ZeroDivisionError\('ours'\)\)"):
         idle._raise_failure()
 
+    idle._database.unsound = "malformed"
+    with pytest.raises(StallError, match=r"agent\.db: damaged .malformed."):
+        idle._check_progress(0.0)
+    idle._database.unsound = None
+
     idle._database.close()
     with pytest.raises(StallError, match="database: its writer died"):
         idle._check_progress(0.0)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.database import GROUP_MAX, WAL_LIMIT_BYTES, Database
+from agent.database import GROUP_MAX, MIGRATIONS, VERSION, WAL_LIMIT_BYTES, Database
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
@@ -259,6 +259,61 @@ def test_a_damaged_page_is_found_at_start(tmp_path: Path) -> None:
     assert second.set_aside is not None
     assert bytes(content) == second.set_aside.read_bytes()
     assert [] == numbers(path)
+
+
+def test_damage_while_it_runs_is_told_and_set_aside_with_its_log(tmp_path: Path) -> None:
+    """No write goes through any more, so the process must end; the next start keeps the log for inquiry."""
+    path = tmp_path / "agent.db"
+    database = Database(path, [SCHEMA])
+    for n in range(1000):
+        database.submit(insert(n, "x" * 100))
+    database.submit(lambda _: None).result(10)
+    assert database.unsound is None
+    database.close()
+    database = Database(path, [SCHEMA])
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    database._connection.execute("PRAGMA shrink_memory")  # it reads from the file again
+
+    with pytest.raises(StorageError, match="malformed"):
+        database.ask(insert(5000), 10)
+    assert database.unsound is not None
+    database.close()
+
+    path.with_name("agent.db-wal").write_bytes(b"what was not checkpointed")
+    later = Database(path, [SCHEMA])
+    later.close()
+    assert tmp_path / "agent.db.corrupt-1" == later.set_aside
+    assert (tmp_path / "agent.db.corrupt-1-wal").read_bytes() == b"what was not checkpointed"
+    assert [] == numbers(path)
+
+
+def test_what_a_newer_agent_wrote_is_left_alone(tmp_path: Path) -> None:
+    """It is told, and neither changed nor set aside."""
+    path = tmp_path / "agent.db"
+    Database(path, [SCHEMA]).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert VERSION == connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute(f"PRAGMA user_version={VERSION + 1}")
+
+    with pytest.raises(StorageError, match=f"newer agent .version {VERSION + 1}"):
+        Database(path, [SCHEMA])
+    assert not path.with_name("agent.db.corrupt-1").exists()
+
+
+def test_an_older_one_is_brought_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step once, in order; what it holds is kept."""
+    path = tmp_path / "agent.db"
+    first = Database(path, [SCHEMA])
+    first.ask(insert(1), 10)
+    first.close()
+    monkeypatch.setattr("agent.database.VERSION", VERSION + 1)
+    monkeypatch.setitem(MIGRATIONS, VERSION, "UPDATE item SET n = n + 100")
+    for _ in range(2):
+        Database(path, [SCHEMA]).close()
+
+    assert [101] == numbers(path)
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

@@ -253,6 +253,11 @@ class Agent:
                 raise StallError(
                     f"{name}: nothing done for {now - since:.0f} s", fix="the service manager starts it anew"
                 )
+        if self._database.unsound is not None:
+            raise StallError(
+                f"{self._database.path}: damaged ({self._database.unsound})",
+                fix="none needed: the next start sets it aside; replace the card if it comes again",
+            )
         if not self._database.alive:
             raise StallError("database: its writer died", fix="see the journal above this line")
 
