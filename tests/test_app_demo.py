@@ -190,12 +190,25 @@ def test_a_second_demonstration_begins_anew(tmp_path: Path) -> None:
     """State of an earlier one would show its events again; anything else in the directory stays."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "agent.db").write_text("old")
+    (tmp_path / demo.MARK).touch()
     (tmp_path / "mine.txt").write_text("kept")
 
     demo._prepare(tmp_path)
 
+    assert (tmp_path / demo.MARK).exists()
     assert not (tmp_path / "state").exists()
     assert "kept" == (tmp_path / "mine.txt").read_text()
+
+
+def test_a_state_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """A directory that no demonstration made is refused, and nothing in it is touched."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "agent.db").write_text("a kit's")
+
+    with pytest.raises(StorageError, match="state: was not made by a demonstration"):
+        demo._prepare(tmp_path)
+
+    assert "a kit's" == (tmp_path / "state" / "agent.db").read_text()
 
 
 def test_an_agent_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +216,7 @@ def test_an_agent_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(demo, "PEOPLE", tmp_path / "gone.mp4")
 
     with pytest.raises(StairwellError, match=r"exit code 4\. Fix: read .*agent\.log"):
-        demo._run_agent(tmp_path, free_port())
+        demo._run_agent(tmp_path, free_port(), [])
 
     assert "gone.mp4" in (tmp_path / "agent.log").read_text()
 
@@ -219,7 +232,7 @@ def test_ctrl_c_stops_the_agent_in_order(tmp_path: Path) -> None:
     threading.Thread(target=interrupt_once_it_watches, daemon=True).start()
 
     with pytest.raises(KeyboardInterrupt):
-        demo._run_agent(tmp_path, free_port())
+        demo._run_agent(tmp_path, free_port(), [])
 
     assert "Traceback" not in (tmp_path / "agent.log").read_text()
     assert not list(tmp_path.rglob("agent.db-wal"))

@@ -44,6 +44,7 @@ PEOPLE = SAMPLES / "demo_people.mp4"
 LAMPS = SAMPLES / "demo_light.mp4"
 
 CITY_KEY, ESCROW_KEY = "city.key", "escrow.key"
+MARK = ".stairwell-demo"  # in a directory whose state is ours to delete
 KIT = "dem0k1t00" + check_character("dem0k1t00")
 BROKER_START_S = 5.0  # Mosquitto listens within 0.1 s; a loaded board takes longer
 LAST_MESSAGES_S = 1.0  # from the agent's exit to the last message's arrival over loopback
@@ -103,8 +104,13 @@ def demonstrate(directory: Path, heard: Callable[[str, bytes], None]) -> Outcome
 def _prepare(directory: Path) -> None:
     try:
         if (directory / "state").exists():
+            if not (directory / MARK).exists():
+                raise StorageError(
+                    f"{directory / 'state'}: was not made by a demonstration", fix="name another with --out"
+                )
             shutil.rmtree(directory / "state")
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / MARK).touch()
     except OSError as error:
         raise StorageError(
             f"{directory}: cannot be written ({error})", fix="name another with --out"

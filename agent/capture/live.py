@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from queue import Empty, Full, Queue
 from random import Random
 from threading import Event, Thread
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from av.error import FFmpegError
 
+from agent.capture.address import without_credentials
 from agent.capture.av import AvStream, Corruption, must_encode
 from agent.capture.container import Opened, live_error, open_live
 from agent.capture.pipeline import Pipeline
@@ -56,7 +56,7 @@ class LiveSource:
         self._clock = clock
         self._keep_packets = keep_packets
         self._random = random or Random()  # noqa: S311 - spreads reconnects, guards nothing
-        self._name = re.sub(r"//\S*@", "//", settings.source)  # without user and password
+        self._name = without_credentials(settings.source)
         self._closed = Event()
         self._reader: _Reader | None = None
         self._pipeline = Pipeline(settings, masks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
+from agent.capture.address import without_credentials
 from agent.capture.file import FileSource
 from agent.capture.live import LiveSource
 from agent.capture.synthetic import SCHEME, SyntheticSource
@@ -68,7 +69,7 @@ def source_kind(source: str) -> Kind:
         if scheme == known:
             return known  # type: ignore[no-any-return]  # get_args forgets the type
     raise ConfigError(
-        f"capture.source = {source!r}: no such kind of source",
+        f"capture.source = {without_credentials(source)!r}: no such kind of source",
         fix="give a video file, rtsp://…, a V4L2 device such as /dev/video0, or synthetic:",
     )
 

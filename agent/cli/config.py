@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated
 
 import typer
@@ -11,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.app.usable import complete
+from agent.capture.address import without_credentials
 from agent.cli.options import ConfigFile, config_path
 from agent.config import Settings, load
-
-CREDENTIALS = re.compile(r"//[^/@]*@")
 
 app = typer.Typer(help="Look at and check the settings.", no_args_is_help=True)
 
@@ -29,7 +27,7 @@ def show(
     A value that differs from its default is marked with a star. A password in an address is not shown.
     """
     values = load(config_path(config)).model_dump(mode="json")
-    values["capture"]["source"] = CREDENTIALS.sub("//***@", values["capture"]["source"])
+    values["capture"]["source"] = without_credentials(values["capture"]["source"], "***@")
     if as_json:
         typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
