@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from agent.vision.structure import Plane
 
 LEARN_EVERY_S = 0.28  # three frames at 10 fps: the mean does not care, the processor does
-CALM_EVERY_S = (
-    0.58  # six frames, once it is mature and nothing stirs: an empty stairwell costs next to nothing
-)
+CALM_EVERY_S = 0.58  # six frames, once it is mature and nothing stirs; at 0.8 s a lamp was taken for motion
 MEMORY_S = 4.0  # noise averages out over 40 frames; banding and auto exposure are followed
 FOREIGN_MEMORY_S = 20.0  # somebody who waits for the lift stays foreign for most of that time
 LIGHTS = 3  # memories of other light: lamp, daylight, infrared
