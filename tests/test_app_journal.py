@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sqlite3
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -313,6 +314,39 @@ def test_what_waits_in_memory_is_bounded(run: Run) -> None:
     run.journal.retry()
     run.settle()
     assert list(range(1, REFUSED_MAX + 1)) == [rev for _, _, rev in run.steps()]
+
+
+def test_two_retries_write_once(run: Run) -> None:
+    """A second one while the first is under way does nothing, and no write is lost or doubled."""
+    run.refuse(on=True)
+    for number in range(3):
+        run.tell(Phase.NEW, event=f"{number:026d}")
+    run.refuse(on=False)
+
+    entered, release = threading.Event(), threading.Event()
+    run.database.submit(lambda _: entered.set() or release.wait(10))
+    assert entered.wait(10)
+    run.journal.retry()
+    run.journal.retry()
+    run.tell(Phase.NEW, event=OTHER)
+    release.set()
+    for _ in range(3):
+        run.settle()
+
+    assert [*(f"{number:026d}" for number in range(3)), OTHER] == [name for name, _, _ in run.steps()]
+    assert run.journal.failure is None
+
+
+def test_pictures_do_not_wait_in_memory(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """While the disk refuses they are given up, counted, and told of once."""
+    draft = run.reporter.event(EVENT, change(Phase.NEW))
+    run.refuse(on=True)
+    for _ in range(3):
+        run.journal.snapshot(draft)
+    run.settle()
+
+    assert (3, 0) == (run.journal.lost, len(run.journal._refused))
+    assert 1 == caplog.text.count("a message is given up")
 
 
 def test_an_error_of_ours_in_what_waited_is_told(run: Run) -> None:

@@ -87,6 +87,7 @@ class Journal:
         self._lock = threading.Lock()
         self._begun: deque[float] = deque()
         self._refused: deque[Work] = deque()
+        self._again = False  # a retry is under way: two at once would write everything twice
         self.lost = 0
         """Writes given up because the disk refused them for too long."""
         self.refusal: StorageError | None = None
@@ -112,8 +113,8 @@ class Journal:
         self._submit(work)
 
     def snapshot(self, draft: Draft) -> None:
-        """See Sink."""
-        self._submit(lambda tx: self.append(tx, draft))
+        """See Sink. While the disk refuses it is given up: pictures would fill the memory."""
+        self._submit(lambda tx: self.append(tx, draft), heavy=True)
 
     def stat(self, draft: Draft) -> None:
         """See Sink."""
@@ -185,25 +186,34 @@ class Journal:
     def retry(self) -> None:
         """Try again what the disk refused: all of it in one transaction, in order."""
         with self._lock:
+            if self._again:
+                return
             if not self._refused:
                 self.refusal = None
                 return
+            self._again = True
 
         def again(tx: sqlite3.Connection) -> int:
             with self._lock:
-                waiting = list(self._refused)
+                waiting = tuple(self._refused)
             for work in waiting:
                 work(tx)
             return len(waiting)
 
         def check(done: Future[int]) -> None:
             error = done.exception()
-            if isinstance(error, StorageError):
-                self.refusal = error
-            elif error is not None:
-                self.failure = error
-            else:
-                self._written(done.result())
+            with self._lock:
+                self._again = False
+                if isinstance(error, StorageError):
+                    self.refusal = error
+                elif error is not None:
+                    self.failure = error
+                else:
+                    for _ in range(done.result()):  # what came meanwhile stands behind them
+                        self._refused.popleft()
+            if error is None:
+                self._wake()
+                self.retry()
 
         self._database.submit(again).add_done_callback(check)
 
@@ -228,7 +238,7 @@ class Journal:
             owed.append((event, end, draft))
         return owed
 
-    def _submit(self, work: Work) -> None:
+    def _submit(self, work: Work, *, heavy: bool = False) -> None:
         def in_turn(tx: sqlite3.Connection) -> None:
             with self._lock:
                 refusal = self.refusal if self._refused else None
@@ -239,7 +249,7 @@ class Journal:
         def check(done: Future[None]) -> None:
             error = done.exception()
             if isinstance(error, StorageError):
-                self._refuse(work, error)
+                self._refuse(work, error, heavy=heavy)
             elif error is not None:
                 self.failure = error
             else:
@@ -247,21 +257,16 @@ class Journal:
 
         self._database.submit(in_turn).add_done_callback(check)
 
-    def _refuse(self, work: Work, error: StorageError) -> None:
+    def _refuse(self, work: Work, error: StorageError, *, heavy: bool) -> None:
         with self._lock:
             self.refusal = error
-            if len(self._refused) < REFUSED_MAX:
+            if not heavy and len(self._refused) < REFUSED_MAX:
                 self._refused.append(work)
-            else:
-                self.lost += 1
-
-    def _written(self, works: int) -> None:
-        """The first `works` of what waited are on disk; what came behind them meanwhile follows."""
-        with self._lock:
-            for _ in range(works):
-                self._refused.popleft()
-        self._wake()
-        self.retry()
+                return
+            self.lost += 1
+            first = self.lost == 1
+        if first:
+            log.error("a message is given up, and more may be: %s", error)
 
 
 def _alarms(tx: sqlite3.Connection) -> set[str]:
