@@ -156,6 +156,24 @@ def test_what_a_killed_run_left_open_ends_once(run: Run, tmp_path: Path) -> None
     assert [] == query(tmp_path, "SELECT id FROM open_events")
 
 
+@pytest.mark.parametrize("damage", ["{}", "no JSON", '{"t": 1}', "[]"])
+def test_an_open_event_that_cannot_be_read_ends(
+    run: Run, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Minimally, and told: it must not keep the agent from starting."""
+    run.tell(Phase.NEW)
+    run.settle()
+    run.database.ask(lambda tx: tx.execute("UPDATE open_events SET change = ?", (damage,)), 10)
+
+    run.journal.recover()
+    run.settle()
+
+    assert run.journal.failure is None
+    assert [] == query(run.state, "SELECT id FROM open_events")
+    assert (EVENT, "end") == run.steps()[-1][:2]
+    assert "cannot be read" in caplog.text
+
+
 def test_a_third_run_finds_nothing_to_end(run: Run, tmp_path: Path) -> None:
     """Once ended, an event stays ended over any number of starts."""
     run.tell(Phase.NEW)

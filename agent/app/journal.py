@@ -50,6 +50,21 @@ REFUSED_MAX = 500  # writes kept in memory while the disk refuses: half an hour 
 COMMIT_TIMEOUT_S = 60.0  # a card that syncs a few kilobytes for longer than this has failed
 DAY_S = 86_400.0
 
+UNREADABLE = EventChange(
+    event=0,
+    kind="person",
+    phase=Phase.END,
+    rev=1_000_000,  # above any that was told before: a lower one is old news
+    t=0.0,
+    started=0.0,
+    ended=0.0,
+    score=0.0,
+    top_score=0.0,
+    count=1,
+    box=Box(0.0, 0.0, 1.0, 1.0),
+)
+"""The least that ends an event of which only the identity can be read."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS open_events (
     id TEXT PRIMARY KEY,
@@ -233,8 +248,13 @@ class Journal:
         owed = []
         rows = tx.execute("SELECT id, ts0, last, change FROM open_events ORDER BY rowid").fetchall()
         for event, ts0, last, change in rows:
-            end = _end(json.loads(change))
-            draft = self._reporter.ended_by_restart(event, end, ts0, Stamp(**json.loads(last)))
+            try:
+                end, stamp = _end(json.loads(change)), Stamp(**json.loads(last))
+                draft = self._reporter.ended_by_restart(event, end, ts0, stamp)
+            except (ValueError, TypeError, KeyError) as error:  # of another version of the agent
+                log.error("event %s was left open and cannot be read: %r", event, error)  # noqa: TRY400
+                end = UNREADABLE
+                draft = self._reporter.ended_by_restart(event, end, None, self._clock.stamp())
             owed.append((event, end, draft))
         return owed
 
