@@ -34,6 +34,7 @@ from agent.capture.source import open_source
 from agent.clips import store
 from agent.clips.recorder import Recorder
 from agent.database import Database
+from agent.errors import StorageError
 from agent.types import SourceDown, SourceUp
 from agent.ulid import ulid
 from agent.vision.detector import PersonDetector
@@ -343,3 +344,23 @@ def test_a_stage_runs_until_its_work_is_done() -> None:
     stage.join(5)
     assert not stage.running
     assert (None, "waiting") == (stage.failure, stage.name)
+
+
+@pytest.mark.parametrize(
+    ("error", "trace"), [(StorageError("full", fix="free space"), 0), (KeyError("x"), 1)]
+)
+def test_an_error_for_people_is_one_line(
+    error: Exception, trace: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only what nobody foresaw is told with its traceback."""
+
+    class Failing(Stage):
+        def _work(self) -> None:
+            raise error
+
+    stage = Failing("failing")
+    stage.start()
+    stage.join(5)
+
+    assert error is stage.failure
+    assert trace == caplog.text.count("Traceback")

@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.errors import StairwellError
 from agent.types import Frame, Packet, Phase, SourceDown, SourceUp, StreamInfo
 
 if TYPE_CHECKING:
@@ -87,7 +88,10 @@ class Stage(ABC):
             self._work()
         except Exception as error:
             self.failure = error
-            log.exception("stage %s died", self.name)
+            if isinstance(error, StairwellError):  # for people: a line, no traceback
+                log.error("stage %s ended: %s", self.name, error)  # noqa: TRY400
+            else:
+                log.exception("stage %s died", self.name)
 
 
 class RecordingStage(Stage):

@@ -118,7 +118,7 @@ class Heartbeat(Stamped):
     t: float | None = Field(default=None, description="°C of the processor")
     mem: Measure | None = Field(default=None, description="MB of the agent")
     net: NetState = NetState()
-    ev24: Count = Field(description="events begun in the last 24 hours")
+    ev24: Count = Field(description="events begun since the agent started, at most 24 hours ago")
     clips: ClipsState | None = None
     wear: WearState | None = None
     seal: Seal | None = Field(default=None, description="as in the birth")
