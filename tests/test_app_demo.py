@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
@@ -200,6 +199,38 @@ def test_a_second_demonstration_begins_anew(tmp_path: Path) -> None:
     assert "kept" == (tmp_path / "mine.txt").read_text()
 
 
+@pytest.mark.parametrize(
+    "lack",
+    [
+        {},
+        {"events": {}},
+        {"events": {"A": ["new", "update"]}},
+        {"events": {"A": ["new", "end"], "B": ["new"]}},
+        {"snapshots": []},
+        {"clips": []},
+        {"authentic": 0},
+        {"clip_seconds": 0.0},
+        {"lead_s": None},
+        {"lead_s": -0.5},
+        {"lamp_events": 1},
+    ],
+    ids=str,
+)
+def test_nothing_may_be_missing(tmp_path: Path, lack: dict[str, Any]) -> None:
+    """Only a demonstration that showed everything convinces."""
+    shown = {
+        "events": {"A": ["new", "update", "end"]},
+        "snapshots": [tmp_path / "a.jpg"],
+        "sealed": [tmp_path / "a.mp4.age"],
+        "clips": [tmp_path / "a.mp4"],
+        "authentic": 1,
+        "clip_seconds": 27.0,
+        "lead_s": 4.0,
+    }
+
+    assert (not lack) == Outcome(tmp_path, **{**shown, **lack}).convincing
+
+
 def test_a_state_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     """A directory that no demonstration made is refused, and nothing in it is touched."""
     (tmp_path / "state").mkdir()
@@ -226,7 +257,6 @@ def test_ctrl_c_stops_the_agent_in_order(tmp_path: Path) -> None:
 
     def interrupt_once_it_watches() -> None:
         wait_for(lambda: list(tmp_path.rglob("agent.db-wal")), 30)
-        time.sleep(1.5)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt_once_it_watches, daemon=True).start()

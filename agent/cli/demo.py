@@ -30,8 +30,7 @@ def demo(
     console.print(f"Playing {PEOPLE.name} to the agent; listening on bm/# …", style="bold")
     outcome = demonstrate(out, lambda topic, payload: _print(console, topic, payload))
     _summary(console, outcome)
-    whole = len(outcome.clips) == len(outcome.sealed) == outcome.authentic
-    if not (outcome.events and outcome.clips and outcome.snapshots and whole) or outcome.lamp_events:
+    if not outcome.convincing:
         raise StairwellError(
             "the demonstration did not show what it should", fix=f"read {out / 'agent.log'}, then report it"
         )
