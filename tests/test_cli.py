@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from app_parts import BASE, LAMPS, PEOPLE, check, settings, toml, visit
+from broker import wait_for
 from capture_videos import ffmpeg, make
 from jsonschema import Draft202012Validator
 from rich.console import Console
@@ -370,10 +370,7 @@ def test_ctrl_c_ends_a_replay_quietly(tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
     command = [sys.executable, "-m", "agent", "replay", str(LAMPS), "--trace", str(trace), "--speed", "real"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 30
-    while not trace.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(1.0)
+    wait_for(lambda: trace.exists() and trace.stat().st_size, 60)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
 
