@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +93,11 @@ class Running:
         """Wait until it has ended by itself, or by `stop`."""
         self._thread.join(timeout_s)
         assert not self._thread.is_alive()
+
+
+def fragments(clips: Path) -> int:
+    """How many fragments the clips hold so far."""
+    return sum(clip.read_bytes().count(b"moof") for clip in clips.glob("*.mp4"))
 
 
 def process(directory: Path, chosen: Settings) -> subprocess.Popen[str]:
@@ -284,7 +288,8 @@ def ended(
     ]
     for kit in (STOPPED, KILLED):
         wait_for(lambda kit=kit: phases(listener, kit), 30)
-    time.sleep(2.5)  # a few GOPs of the clip are synced
+    for directory in directories:  # a few GOPs of the clip are synced
+        wait_for(lambda clips=directory / "clips": fragments(clips) >= 4, 30)
     both[0].terminate()
     both[1].kill()
     codes = [one.wait(30) for one in both]
@@ -474,15 +479,23 @@ def test_a_kit_without_its_id_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-def test_a_state_or_clip_directory_in_the_way(tmp_path: Path) -> None:
-    """Each is named."""
+def test_a_state_directory_in_the_way(tmp_path: Path) -> None:
+    """It is named."""
     blocked = tmp_path / "blocked"
     blocked.write_text("a file in its place")
 
     with pytest.raises(StorageError, match="blocked"):
         Agent(settings(blocked), SystemClock())
-    with pytest.raises(StorageError, match="blocked/clips: cannot be made"):
-        Agent(settings(tmp_path / "state", clips={"dir": blocked / "clips"}), SystemClock())
+
+
+def test_a_clip_directory_that_cannot_be_made_stops_nothing(tmp_path: Path) -> None:
+    """Events go on, and an alarm says that no clip can be kept."""
+    (tmp_path / "blocked").write_text("a file in its place")
+    one = Running(settings(tmp_path / "state", capture=SHORT, clips={"dir": tmp_path / "blocked" / "clips"}))
+    one.end()
+
+    assert one.error is None
+    assert "storage.refused" in {m.get("code") for m in kept(tmp_path / "state")}
 
 
 def test_a_source_that_cannot_be_played_ends_the_start(tmp_path: Path) -> None:

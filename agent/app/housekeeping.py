@@ -59,16 +59,11 @@ class Housekeeping:
     def recover(self) -> None:
         """Finish what an earlier run left: announce the clips that it cut, remove what does not play.
 
-        Where the directory is not there nothing is missing: it is put in order once it is back.
-
-        Raises:
-            StorageError: the disk refuses.
+        Where the disk refuses, or is not there, events go on: `run` puts it in order once it can.
         """
         try:
             self._put_in_order()
         except StorageError as error:
-            if error.errno != errno.ENODEV:
-                raise
             log.error("clips: %s", error)  # noqa: TRY400 - what is mounted is no matter of a traceback
 
     def run(self, in_use: str | None, *, left: Sequence[str] = (), full: bool = False) -> None:

@@ -156,9 +156,13 @@ class Agent:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o750)
         except OSError as error:
-            raise StorageError(
-                f"{directory}: cannot be made ({error.strerror})", fix="check clips.dir and its owner"
-            ) from None
+            # Events go on; a clip is tried with each of them, and the alarm says that none can be kept.
+            self._house_refusal = StorageError(
+                f"{directory}: cannot be made ({error.strerror})",
+                fix="check clips.dir and its owner",
+                errno=error.errno,
+            )
+            log.error("clips: %s", self._house_refusal)  # noqa: TRY400 - for people
         return Recorder(clips, directory, ring.since, self._mint, self._premises, self._clock.stamp)
 
     def _mint(self) -> str:
