@@ -141,7 +141,6 @@ class StreamInfo:
     extradata: bytes
     rotation: int = 0
     """Degrees counterclockwise (0, 90, 180, 270) that bring the coded picture upright; frames are upright."""
-    """Degrees counterclockwise by which a player turns the picture: 0, 90, 180 or 270."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
