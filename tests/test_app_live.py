@@ -577,6 +577,21 @@ def test_a_stop_takes_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     StateLock(tmp_path).release()
 
 
+def test_a_clock_that_is_set_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The birth told a time that is no longer true: it is said again."""
+    births = threading.Event()
+    monkeypatch.setattr(Courier, "announce", lambda _: births.set())
+    one = Running(settings(tmp_path), Scripted(frame(0, 0.0)))
+    wait_for(lambda: one.agent._ledger.frames)
+    assert not births.is_set()
+
+    one.agent._walltime._clock = Hands(0.0, ts="2030-01-01T00:00:00.000Z")
+    assert births.wait(10)
+    one.stop.set()
+    one.end()
+    assert one.error is None
+
+
 def test_a_crash_is_no_polite_goodbye(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads the retained status sees that the agent failed, not that it was stopped."""
     goodbyes: list[str] = []

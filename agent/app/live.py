@@ -25,6 +25,7 @@ from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
 from agent.app.statelock import StateLock
 from agent.app.trouble import FULL, Trouble
 from agent.app.usable import usable
+from agent.app.walltime import WallTime
 from agent.app.wear import WearMeter
 from agent.backbone import outbox
 from agent.backbone.courier import Courier
@@ -105,6 +106,7 @@ class Agent:
         self._readback = ReadBackStage(settings.clips_dir, self._journal, self._premises, announcer)
         self._trouble = Trouble(announcer, (settings.state.dir, settings.clips_dir))
         self._wear = WearMeter(self._journal, clock)
+        self._walltime = WallTime(clock)
         self._house_refusal: StorageError | None = None
         held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
         ring = PacketRing(held_s, int(settings.clips.ring_mb * 1e6))
@@ -181,6 +183,8 @@ class Agent:
                 ready = systemd.notify("READY=1") or True
             if watchdog:
                 systemd.notify("WATCHDOG=1")
+            if self._walltime.changed():
+                self._courier.announce()
             if now >= heartbeat_due:
                 heartbeat_due = now + self._settings.backbone.heartbeat_s
                 self._heartbeat()

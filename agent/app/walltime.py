@@ -1,0 +1,34 @@
+"""Notices that the wall clock was set: what a birth said of the time is then no longer true."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.device.clock import Clock, Stamp
+
+STEP_S = 2.0  # NTP slews what is less than half a second; more than that between two looks was a step
+TRUSTED = ("rtc", "ntp")
+
+
+class WallTime:
+    """Compares each look with the one before it. One thread drives it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._before = clock.stamp()
+
+    def changed(self) -> bool:
+        """Whether the clock came to be trusted, or stepped against the monotonic one, since the last look."""
+        before, now = self._before, self._clock.stamp()
+        self._before = now
+        if now.clk in TRUSTED and before.clk not in TRUSTED:
+            return True
+        ahead, ahead_before = _ahead(now), _ahead(before)
+        return None not in (ahead, ahead_before) and abs((ahead or 0.0) - (ahead_before or 0.0)) > STEP_S
+
+
+def _ahead(stamp: Stamp) -> float | None:
+    """Seconds between the boot and the epoch, by this stamp."""
+    return None if stamp.ts is None else datetime.fromisoformat(stamp.ts).timestamp() - stamp.mono
