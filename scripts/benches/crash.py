@@ -183,7 +183,7 @@ class Crash:
                 os.truncate(clip, sound)
 
     def _look(self) -> None:
-        """See what a thief would find; put the store in order as the next start would, then check it whole."""
+        """See what a thief would find, put the store in order as the next start would, check it whole."""
         found, _ = check.check_sealing([self._settings.state.dir], sealed=True, progress=lambda _: None)
         for finding in found:
             self.result.found("plaintext", f"{finding.what}: {finding.text}")
