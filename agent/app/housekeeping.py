@@ -111,11 +111,12 @@ class Housekeeping:
                 return
             self._premises.check()
             sweep(self._journal, self._directory)
-            lost = False
+            lost = unreadable = False
             for found in recovery.recover(self._directory, intents, known.keys(), in_use=under_way):
                 lost |= self._settle(found, known)
+                unreadable |= found.kind == "unreadable"
             self._announcer.alarm("clips.lost", active=lost)
-            self._in_order = True
+            self._in_order = not unreadable  # a disk that has no room to mend a clip may have some later
 
     def _settle(self, found: Recovered, known: dict[str, ClipRecord]) -> bool:
         """Enter or remove one clip; whether it was lost."""

@@ -234,10 +234,11 @@ class Recorder:
             part=self._part,
         )
         try:
-            self._make_directory()
             self._journal.opened(clip)
+            self._make_directory()
             writer = self._open_writer(self._directory / clip.path, self._info, self._settings.sync_s)
         except StorageError as error:
+            self.abandoned.append(clip.id)
             self._fail(error)
             return
         self._running = _Running(clip, writer, packet.dts)

@@ -49,7 +49,7 @@ class ClipWriter:
         self, path: Path, info: StreamInfo, sync_s: float, *, open_sink: Callable[[Path], Sink] = FileSink
     ) -> None:
         self._info = info
-        self._time_base = info.time_base
+        self._tick = float(info.time_base)  # as a Fraction each picture would cost a tenth more
         self._muxer = FragmentMuxer(info, self._write)
         self._sync_s = sync_s
         self._sha256 = hashlib.sha256()
@@ -73,11 +73,11 @@ class ClipWriter:
         self._muxer.packet(packet)
         if self._first is None:
             self._first, self._last_t = packet, packet.t
-        shown = float((packet.pts - self._first.pts) * self._time_base)
-        self._end = max(self._end, shown + float(packet.duration * self._time_base))
+        shown = (packet.pts - self._first.pts) * self._tick
+        self._end = max(self._end, shown + packet.duration * self._tick)
         self._last_t = max(self._last_t, packet.t)
         if self._bytes > before:
-            now = float((packet.dts - self._first.dts) * self._time_base)
+            now = (packet.dts - self._first.dts) * self._tick
             fragment, self._whole = now - self._whole, now
             # All before this picture is written. The next chance comes one fragment on: too late if by then
             # more than sync_s would be at stake.

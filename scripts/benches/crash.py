@@ -183,7 +183,10 @@ class Crash:
                 os.truncate(clip, sound)
 
     def _look(self) -> None:
-        """Put the store in order as the next start would, then check it whole."""
+        """See what a thief would find, put the store in order as the next start would, check it whole."""
+        found, _ = check.check_sealing([self._settings.state.dir], sealed=True, progress=lambda _: None)
+        for finding in found:
+            self.result.found("plaintext", f"{finding.what}: {finding.text}")
         kit = Kit(self._settings)
         try:
             kit.recover()
@@ -209,9 +212,6 @@ class Crash:
         if gone:
             self.result.found("lost", f"clips {sorted(gone)} went without a message")
             self._erased |= gone
-        found, _ = check.check_sealing([self._settings.state.dir], sealed=True, progress=lambda _: None)
-        for finding in found:
-            self.result.found("plaintext", f"{finding.what}: {finding.text}")
 
     def _view(self) -> check.View:
         with contextlib.closing(sqlite3.connect(self._settings.state.dir / DATABASE)) as connection:

@@ -72,36 +72,15 @@ def main(
 
 
 def _source(directory: Path, seconds: int) -> Path:
-    """A noisy scene as a camera sends it: H.264 without B-frames, a key frame each second."""
-    piece, whole = directory / "piece.mp4", directory / "source.mp4"
+    """A noisy scene as a camera sends it: H.264 with start codes, no B-frames, a key frame each second."""
+    piece, whole = directory / "piece.ts", directory / "source.ts"
     scene = f"testsrc2=size={WIDTH}x{HEIGHT}:rate={FPS}:duration={PIECE_S},noise=alls=12:allf=t"
-    _ffmpeg(
-        "-f",
-        "lavfi",
-        "-i",
-        scene,
-        "-c:v",
-        "libx264",
-        "-preset",
-        "ultrafast",
-        "-tune",
-        "zerolatency",
-        "-b:v",
-        BITRATE,
-        "-maxrate",
-        BITRATE,
-        "-bufsize",
-        BITRATE,
-        "-g",
-        str(FPS),
-        "-pix_fmt",
-        "yuv420p",
-        piece,
-    )
-    _ffmpeg(
-        "-stream_loop", str(-(-seconds // PIECE_S) - 1), "-i", piece, "-c", "copy", "-t", str(seconds), whole
-    )
-    return whole  # fmt: skip
+    rate = f"-b:v {BITRATE} -maxrate {BITRATE} -bufsize {BITRATE} -g {FPS} -pix_fmt yuv420p"
+    encoder = f"-c:v libx264 -preset ultrafast -tune zerolatency {rate}"
+    _ffmpeg("-f", "lavfi", "-i", scene, *encoder.split(), piece)
+    turns = -(-seconds // PIECE_S) - 1
+    _ffmpeg("-stream_loop", turns, "-i", piece, "-c", "copy", "-t", seconds, whole)
+    return whole
 
 
 def _plain(source: Path, directory: Path) -> dict[str, float]:
@@ -154,18 +133,19 @@ def measure(source: Path, directory: Path, what: str) -> dict[str, Any]:
     with av.open(str(source)) as container:
         stream = container.streams.video[0]
         info = StreamInfo("h264", WIDTH, HEIGHT, stream.time_base, bytes(stream.codec_context.extradata))
+        tick = float(info.time_base)
         ring.stream(info)
         recorder.stream(info)
         for raw in container.demux(stream):
             if not raw.size:
                 continue
-            t = float(raw.pts * info.time_base)
+            t = raw.pts * tick
             packet = Packet(bytes(raw), raw.pts, raw.dts, raw.duration, raw.is_keyframe, t)
             mark = time.process_time()
             ring.push(packet)
             if what == "record":
-                if packet.pts == 0:
-                    recorder.event_opened("bench", 0.0)
+                if not spent:
+                    recorder.event_opened("bench", t)
                 recorder.packet(packet)
             spent += time.process_time() - mark
         mark = time.process_time()
