@@ -14,7 +14,7 @@ from agent.vision.crops import Square
 from agent.vision.detector import PersonDetector
 from agent.vision.tone import BLACK, MOST_GAIN, WHITE
 
-IMAGE = Path(__file__).parent / "data" / "images" / "cameraman_grey.jpg"
+IMAGE = Path(__file__).parent.parent / "agent" / "samples" / "cameraman_grey.jpg"
 
 
 def scene() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
