@@ -86,7 +86,8 @@ class Reporter:
 
     def snapshot(self, event: str, best: BestMoment, image: bytes) -> Draft:
         """The picture of an event's best moment so far."""
-        height, width = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE).shape
+        grey = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE)
+        height, width = np.asarray(grey, np.uint8).shape
         body = messages.SnapshotBody(
             **self._origin(self._clock.stamp(best.t)),
             event=event,
