@@ -63,7 +63,7 @@ class Watcher:
         for square in squares:
             seen = square.inside(picture.width, picture.height)
             side = min(seen.side, picture.height)
-            self.crops.append(picture.rgb_scaled(seen.x, seen.y, side, side, (64, 64)).tobytes())
+            self.crops.append(picture.rgb(seen.x, seen.y, side, side).tobytes())
         return ()
 
 
