@@ -107,6 +107,11 @@ class Kit:
             file.write(b"\0\0\x40\0moof half of it")
         return intent
 
+    def another_housekeeping(self, **clips: Any) -> Housekeeping:  # noqa: ANN401 - any key
+        """With other settings."""
+        chosen = settings(self.state, clips=clips)
+        return Housekeeping(chosen, self.journal, self.reporter, self.announcer, self.clock, self.premises)
+
     def end(self) -> None:
         """Close the database."""
         self.database.close()

@@ -340,3 +340,24 @@ def test_a_clip_that_the_recorder_gave_up_is_taken_up_while_it_runs(open_kit: Ca
 
     assert [("available", given_up.id)] == kit.said()
     assert [(running.id,)] == query(kit.state, "SELECT id FROM open_clips")
+
+
+@pytest.mark.parametrize("mode", ["puback", "watermark"])
+def test_what_the_city_has_heard_of_goes_first(open_kit: Callable[..., Kit], mode: str) -> None:
+    """The delivery of a clip's message is noted with it; for space the older, unheard clip outlives it."""
+    kit = open_kit()
+    unheard, heard = kit.clip(1), kit.clip(2)
+    [_, (seq,)] = query(kit.state, "SELECT seq FROM outbox ORDER BY seq")
+    now, stream = kit.clock.stamp(), kept(kit.state)[0]["stream"]
+    if mode == "puback":
+        kit.journal.ask(lambda tx: kit.outbox.delivered(tx, [seq], now))
+    else:
+        kit.journal.ask(lambda tx: kit.outbox.drop(tx, [1], "too-large", now))
+        kit.journal.ask(lambda tx: kit.outbox.watermark(tx, stream, seq))
+    assert [(unheard.id, 0), (heard.id, 1)] == query(
+        kit.state, "SELECT id, announced FROM clips ORDER BY seq"
+    )
+
+    kit.housekeeping = kit.another_housekeeping(max_mb=1.5 * heard.bytes / 1e6)
+    kit.housekeeping.run(None)
+    assert [unheard.path] == kit.files()

@@ -12,6 +12,7 @@ from clips_keys import KIT_KEY, RECIPIENTS
 from agent import __version__
 from agent.app.ledger import Ledger
 from agent.app.reporter import Reporter, Stock, topics
+from agent.app.wear import Wear
 from agent.backbone.outbox import Numbers
 from agent.capture.snapshot import jpeg
 from agent.device.clock import Stamp
@@ -342,6 +343,16 @@ def test_what_was_measured_is_in_the_heartbeat(tmp_path: Path) -> None:
 def test_a_disk_that_does_not_answer_is_absent(tmp_path: Path) -> None:
     """Free space of a directory that is not there is not zero."""
     assert "disk" not in beat(reporter(tmp_path / "nowhere", Hands()), progress())
+
+
+def test_what_was_written_is_in_the_heartbeat(tmp_path: Path) -> None:
+    """In MiB and hours, as it was counted; absent where the kernel does not count."""
+    kit = reporter(tmp_path, Hands())
+    wear = Wear(bytes=3 << 19, seconds=5400.0)
+    message = body(kit.heartbeat(progress(), NUMBERS, None, None, wear, 0, ()))
+    assert "Heartbeat" == check(message)
+    assert {"mb": 1.5, "h": 1.5} == message["wear"]
+    assert "wear" not in beat(kit, progress())
 
 
 def test_a_heartbeat_is_forgotten_when_stale(tmp_path: Path) -> None:

@@ -202,3 +202,31 @@ def test_findings_are_data() -> None:
     """For --json."""
     expected = {"code": "a", "what": "b", "text": "c", "fix": "d", "broken": True}
     assert expected == Finding("a", "b", "c", "d").as_dict()
+
+
+def test_a_clip_that_the_disk_does_not_give(kit: Kit) -> None:
+    """Not altered: nobody knows."""
+    path = kit.directory / kit.clip(1).path
+    path.unlink()
+    path.mkdir()
+    [(code, text)] = one(kit)
+    assert ("unreadable", "a directory lies in its place") == (code, text)
+
+
+def test_a_clip_that_is_no_video_was_recorded_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unsealed ones are decoded without any key; pictures that do not decode are a finding."""
+    kit = Kit(tmp_path, Hands())
+    broken = [replace(p, data=b"\0\0\0\1\x41" + b"\xff" * 50) for p in FOOTAGE.packets[1:]]
+    monkeypatch.setattr(kits, "FOOTAGE", Footage(FOOTAGE.info, [FOOTAGE.packets[0], *broken]))
+    kit.clip(1)
+    [(code, _)] = one(kit)
+    assert "unplayable" == code
+    kit.end()
+
+
+def test_files_that_go_while_they_are_sought(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note, a log, a clip: what was deleted meanwhile is no finding."""
+    kit.clip(1)
+    listed = [*check.files([kit.state]), (kit.directory / f"{name(3)}.mp4.age", 100), (kit.state / "gone", 5)]
+    monkeypatch.setattr(check, "files", lambda _: listed)
+    assert [] == sealing(kit)

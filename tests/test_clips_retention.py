@@ -174,12 +174,15 @@ def stores(draw: st.DrawFn) -> list[StoredClip]:
         reserve_mb=st.integers(0, 300),
     ),
     in_use=st.sets(st.integers(1, 24)),
+    wanted=st.just(0) | st.integers(0, 500),
 )
-def test_any_store(rows: list[StoredClip], free: int, limits: Clips, in_use: set[int]) -> None:
+def test_any_store(rows: list[StoredClip], free: int, limits: Clips, in_use: set[int], wanted: int) -> None:
     """Held and used ones stay; all that must go goes; nothing goes that need not; order is kept."""
     using = {f"c{n}" for n in in_use}
     by_id = {r.record.id: r for r in rows}
-    plan = [by_id[i] for i in planned(rows, free * MEGABYTE, limits, in_use=using)]
+    plan = [
+        by_id[i] for i in planned(rows, free * MEGABYTE, limits, in_use=using, wanted_bytes=wanted * MEGABYTE)
+    ]
     ages = clip_ages(rows, NOW)
     assert len(plan) == len({r.record.id for r in plan})
     assert not [r for r in plan if r.held or r.record.id in using]
@@ -190,9 +193,8 @@ def test_any_store(rows: list[StoredClip], free: int, limits: Clips, in_use: set
     def pressed(gone: list[StoredClip]) -> bool:
         size = sum(r.record.bytes for r in gone)
         total = sum(r.record.bytes for r in rows)
-        return (
-            total - size > limits.max_mb * MEGABYTE or free * MEGABYTE + size < limits.reserve_mb * MEGABYTE
-        )
+        reserve = max(limits.reserve_mb, wanted) * MEGABYTE
+        return total - size > limits.max_mb * MEGABYTE or free * MEGABYTE + size < reserve
 
     assert not pressed(plan) or not stays
     for_space = [r for r in plan if ages[r.record.id] <= limit]

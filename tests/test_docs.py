@@ -52,6 +52,12 @@ def test_commands() -> None:
     assert sorted(commands(typer.main.get_command(app), "stairwell")) == sorted(first_column("Commands"))
 
 
+def test_benches() -> None:
+    """README's table has every bench."""
+    named = re.findall(r'app\.command\("(\w+)"\)', (ROOT / "scripts/benches/main.py").read_text("utf-8"))
+    assert sorted(named) == sorted(first_column("Benches"))
+
+
 def test_exit_codes() -> None:
     """README's table has every exit code: of the error tree, of click and of the shell."""
     tree = {

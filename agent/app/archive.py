@@ -205,7 +205,9 @@ class Archive:
     def _run(self, work: Callable[[sqlite3.Connection], T], mode: str, begin: str) -> T:
         try:
             address = f"file:{quote(str(self._database))}?{mode}"
-            with closing(sqlite3.connect(address, BUSY_S, isolation_level=None, uri=True)) as connection:
+            with closing(
+                sqlite3.connect(address, timeout=BUSY_S, isolation_level=None, uri=True)
+            ) as connection:
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute(begin)
                 try:

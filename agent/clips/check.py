@@ -157,6 +157,9 @@ def check_clip(
                 "damaged", clip.path, "the card gave back something else than was written", "replace the card"
             )
         )
+    if path.is_dir():  # a file system that lost its mind
+        text = "a directory lies in its place"
+        return [*found, Finding("unreadable", clip.path, text, "keep it for inquiry, and replace the card")]
     [verdict] = verify([path], public_key, keys, progress=progress)
     spans = ", ".join(f"{begin:.1f} to {end:.1f} s" for begin, end in verdict.seconds)
     text = "; ".join(part for part in (verdict.kind, verdict.detail, spans) if part)
