@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.agekey import check_recipient
-from agent.config_fields import Fraction01, Polygon, Slug
+from agent.config_fields import Fraction01, PlatformKey, Polygon, Slug
 from agent.config_fields import Section as _Section
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
 from agent.errors import ConfigError
@@ -202,6 +202,9 @@ class Backbone(_Section):
     delivery: Literal["watermark", "puback"] = Field(
         default="puback",
         description="when a message counts as delivered: the platform's ack passed it, or the broker took it",
+    )
+    platform_keys: tuple[PlatformKey, ...] = Field(
+        default=(), max_length=8, description="Ed25519 public keys, base64, whose signed orders the kit takes"
     )
 
     @model_validator(mode="after")

@@ -19,3 +19,7 @@ class Section(BaseModel):
     """A table of the configuration: strict about its keys, and never changed once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+PlatformKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
+"""32 bytes in base64, an Ed25519 public key; the last digit has no stray bits (RFC 4648, 3.5)."""
