@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from agent.backbone.messages import GapBody, origin
+from agent.backbone.runs import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,13 +19,7 @@ RANGES_MAX = 500  # per gap, about 8 KB: beyond what brokers are set to accept l
 
 def runs(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """The same numbers as the fewest ranges, in order."""
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
-        else:
-            found.append((first, last))
-    return found
+    return list(Runs(ranges))
 
 
 def bodies(kit: str, ranges: Sequence[tuple[int, int]], why: Why, now: Stamp) -> list[GapBody]:
