@@ -71,6 +71,7 @@ BROAD_EXCEPTS = {
     # Tops of threads: the error is kept for the owner, who ends the process with it.
     "agent.app.stages:_top",
     "agent.backbone.courier:_run",
+    "agent.backbone.inbox:_run",
     "agent.backbone.link:_run",
     "agent.capture.live:run",
 }

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from backbone_samples import KIT, TOPICS, Here, cleared, event, raised, snapshot
 from broker import Broker, Listener, Peer, wait_for
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
+from agent.backbone import answers as answers_module
+from agent.backbone import clerk as clerk_module
 from agent.backbone import courier as courier_module
 from agent.backbone import link as link_module
 from agent.backbone import wire as wire_module
@@ -46,12 +50,12 @@ class Kit:
 
     def __init__(self, path: Path, port: int, **changes: Any) -> None:  # noqa: ANN401
         replay_per_s = changes.pop("replay_per_s", 1000.0)
-        presence = changes.pop("presence", Here())
+        presence, ears = changes.pop("presence", Here()), changes.pop("ears", None)
         settings = Backbone(host="localhost", port=port, tls=False, will_delay_s=0, **changes)
         self.database = Database(path, [SCHEMA])
         self.outbox = Outbox(OutboxSettings(), TOPICS)
         self.courier = Courier(
-            settings, TOPICS, self.database, self.outbox, CLOCK, presence, replay_per_s=replay_per_s
+            settings, TOPICS, self.database, self.outbox, CLOCK, presence, ears, replay_per_s=replay_per_s
         )
         self.database.submit(self.outbox.open_stream).result()
         self.closed = False
@@ -80,7 +84,7 @@ class Kit:
 def kits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kit]]:
     monkeypatch.setattr(link_module, "BACKOFF_MIN_S", 0.05)
     monkeypatch.setattr(link_module, "BACKOFF_MAX_S", 0.2)
-    monkeypatch.setattr(courier_module, "MARK_AFTER_S", 0.1)
+    monkeypatch.setattr(clerk_module, "MARK_AFTER_S", 0.1)
     made: list[Kit] = []
     yield made
     ended = [kit.close(timeout_s=0.5) for kit in made if not kit.closed]
@@ -412,10 +416,16 @@ def test_acks_of_a_forgotten_subscription_are_passed_over(kit: Kit, listener: Li
     )
 
 
-def test_refused_subscription_is_logged(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
-    """Without its acks the kit would send everything again and again: a person must know."""
-    kit.courier._hear(link_module.Granted((0x87,)))
-    wait_for(lambda: "refuses our subscription" in caplog.text)
+def test_refused_subscription_is_logged(
+    kits: list[Kit], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without its acks the kit would send everything again and again: a person must know which it is."""
+    kit = Kit(tmp_path / "agent.db", 1, delivery="watermark", ears=Ears("bm/cmd/+"))
+    kits.append(kit)
+    kit.courier.start()
+    kit.courier._hear(link_module.Granted((1, 0x87)))
+    wait_for(lambda: "refuses our subscription to bm/cmd/+" in caplog.text)
+    assert TOPICS.ack not in caplog.text
 
 
 def test_news_overtakes_a_paced_backlog(
@@ -463,7 +473,7 @@ def test_message_that_the_broker_cannot_take_is_dropped_and_said(kits: list[Kit]
 def test_refusing_disk_is_survived(kit: Kit, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     """Marks are made later; nothing is sent twice meanwhile, and the trouble is visible."""
     monkeypatch.setattr(courier_module, "STORAGE_RETRY_S", 0.2)
-    monkeypatch.setattr(courier_module, "MARK_AFTER_S", 0.5)
+    monkeypatch.setattr(clerk_module, "MARK_AFTER_S", 0.5)
     seq = kit.append(event(1))
     wait_for(lambda: numbers(listener))
     kit.database._connection.execute("PRAGMA query_only = ON")
@@ -539,16 +549,187 @@ def test_death_of_a_thread_is_visible(kits: list[Kit], broker: Broker, tmp_path:
     assert isinstance(kit.courier.error, ZeroDivisionError)
 
 
-def test_flood_from_the_backbone_is_bounded(
+def test_flood_of_acks_is_bounded(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What nobody asked for is dropped; beyond a limit, before it is even looked at."""
-    monkeypatch.setattr(courier_module, "RECEIVED_MAX", -1)
-    received = link_module.Received("bm/x", b"", retain=False, response_topic=None, correlation=None)
-    kit.courier._hear(received)
-    monkeypatch.setattr(courier_module, "RECEIVED_MAX", 10)
-    kit.courier._hear(received)
-    wait_for(lambda: "was not asked for" in caplog.text)
+    """Too many, or one that is too long to be one, are dropped before they are looked at."""
 
-    assert 1 == caplog.text.count("too many at once")
+    def hear(payload: bytes) -> None:
+        kit.courier._hear(
+            link_module.Received(TOPICS.ack, payload, retain=False, response_topic=None, correlation=None)
+        )
+
+    monkeypatch.setattr(courier_module, "RECEIVED_MAX", -1)
+    hear(b"{}")
+    monkeypatch.setattr(courier_module, "RECEIVED_MAX", 10)
+    hear(bytes(courier_module.ACK_MAX + 1))
+
+    assert 2 == caplog.text.count("was dropped")
     assert kit.courier.alive
+
+
+class Ears:
+    """Remembers what it heard."""
+
+    def __init__(self, *filters: str) -> None:
+        self.filters = filters
+        self.heard: list[link_module.Received] = []
+
+    def put(self, received: link_module.Received) -> None:
+        """See Ears."""
+        self.heard.append(received)
+
+
+@pytest.fixture
+def ears() -> Ears:
+    return Ears(f"{TOPICS.base}/cmd/#", f"{TOPICS.base}/cfg/des")
+
+
+@pytest.fixture
+def hearing(kits: list[Kit], broker: Broker, listener: Listener, ears: Ears, tmp_path: Path) -> Kit:
+    """A connected kit with ears, and a watermark besides."""
+    made = Kit(tmp_path / "agent.db", broker.port, delivery="watermark", ears=ears)
+    kits.append(made)
+    made.courier.start()
+    wait_for(lambda: listener.of(TOPICS.st))
+    return made
+
+
+def answer(number: int, size: int = 10) -> Publication:
+    return Publication(
+        f"{TOPICS.base}/res/me", b"%d %s" % (number, b"." * size), expiry_s=600, correlation=b"\x00\xff"
+    )
+
+
+def test_what_comes_down_is_heard_on_every_connection(
+    hearing: Kit, broker: Broker, listener: Listener, ears: Ears
+) -> None:
+    """Each message goes to the ears with all that an answer takes; the ack is the courier's own."""
+    hearing.append(event(1))
+    wait_for(lambda: numbers(listener))
+    stream = body(listener.heard[0])["stream"]
+    for round_ in (1, 2):
+        wait_for(lambda: hearing.courier.delivery.connected)
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ResponseTopic, properties.CorrelationData = "bm/res", b"\x01"
+        until = time.monotonic() + 10
+        while len(ears.heard) < round_ and time.monotonic() < until:  # the first may come before the kit does
+            listener.client.publish(f"{TOPICS.base}/cmd/clip/list", b"{}", 0, properties=properties)
+            time.sleep(0.2)
+        if round_ == 1:
+            broker.kill()
+            wait_for(lambda: not hearing.courier.delivery.connected)
+            del ears.heard[1:]
+            broker.start()
+            wait_for(listener.client.is_connected)
+    wait_for(lambda: listener.client.is_connected() and hearing.courier.delivery.connected)
+    listener.publish(TOPICS.ack, json.dumps({"stream": stream, "seq": 1}).encode())
+    wait_for(lambda: hearing.waiting == 0)
+
+    expected = link_module.Received(
+        f"{TOPICS.base}/cmd/clip/list", b"{}", retain=False, response_topic="bm/res", correlation=b"\x01"
+    )
+    assert {expected.topic} == {received.topic for received in ears.heard}
+    assert expected == ears.heard[0] == ears.heard[-1]
+
+
+def test_answers_arrive_with_their_correlation(kit: Kit, listener: Listener) -> None:
+    """In their order, with the time after which nobody waits for them; a delayed one later."""
+    kit.courier.answer(answer(0), after_s=0.5)
+    for number in (1, 2, 3):
+        kit.courier.answer(answer(number))
+    wait_for(lambda: len(listener.of("/res/")) == 4)
+    heard = listener.of("/res/")
+
+    assert [1, 2, 3, 0] == [int(m.payload.split()[0]) for m in heard]
+    assert {b"\x00\xff"} == {m.properties.CorrelationData for m in heard}
+    assert all(590 <= m.properties.MessageExpiryInterval <= 600 for m in heard)
+    assert {1} == {m.qos for m in heard}
+
+
+def test_answers_wait_for_a_connection(
+    kits: list[Kit], broker: Broker, listener: Listener, tmp_path: Path
+) -> None:
+    """A loss of the link costs no answer, and the rows that wait beside them are not kept up."""
+    kit = Kit(tmp_path / "agent.db", broker.port)
+    kits.append(kit)
+    for number in range(30):
+        kit.append(event(number))
+        kit.courier.answer(answer(number))
+    kit.courier.start()
+    wait_for(lambda: len(listener.of("/res/")) == 30 and len(numbers(listener)) == 30)
+
+    assert list(range(30)) == [int(m.payload.split()[0]) for m in listener.of("/res/")]
+    assert TOPICS.st == listener.heard[0].topic
+
+
+def test_answers_are_given_while_the_disk_refuses(kit: Kit, listener: Listener) -> None:
+    """A kit whose card died can be asked what is wrong, and be rebooted."""
+    kit.append(event(1))
+    wait_for(lambda: numbers(listener))
+    kit.database._connection.execute("PRAGMA query_only = ON")
+    wait_for(lambda: kit.courier.delivery.storage)
+    kit.courier.answer(answer(1))
+    wait_for(lambda: listener.of("/res/"), 3.0)
+    kit.database._connection.execute("PRAGMA query_only = OFF")
+
+
+def test_answer_that_the_broker_cannot_take_is_dropped(
+    kits: list[Kit], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would end the connection, again and again."""
+    broker = Broker(tmp_path, "max_packet_size 2000")
+    broker.start()
+    listener = Listener(broker.port)
+    kit = Kit(tmp_path / "agent.db", broker.port)
+    kits.append(kit)
+    kit.courier.start()
+    kit.courier.answer(answer(1, 5000))
+    kit.courier.answer(answer(2))
+    wait_for(lambda: listener.of("/res/"))
+    births = len(listener.of(TOPICS.st))
+    kit.close()
+    listener.close()
+    broker.stop()
+
+    assert "an answer was dropped" in caplog.text
+    assert ([2], 1) == ([int(m.payload.split()[0]) for m in listener.of("/res/")], births)
+
+
+def test_last_answers_leave_before_the_farewell(kit: Kit, listener: Listener) -> None:
+    """Who asked for a restart hears that it was done; an answer that is due later holds nobody up."""
+    kit.courier.answer(answer(1))
+    kit.courier.answer(answer(2), after_s=60.0)
+    began = time.monotonic()
+    assert kit.close(timeout_s=20.0)
+    took = time.monotonic() - began
+    wait_for(lambda: len(listener.of(TOPICS.st)) == 2)
+
+    assert took < 9.0
+    assert ["1", "stopped"] == [
+        m.payload.split()[0].decode() if "/res/" in m.topic else body(m)["state"] for m in listener.heard[1:]
+    ]
+
+
+def test_unsent_answers_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a broker the oldest go first; one that nobody waits for any more is not sent."""
+    monkeypatch.setattr(answers_module, "ANSWERS_MAX", 3)
+    answers = answers_module.Answers()
+    for number in range(5):
+        answers.put(answers_module.Answer(answer(number), due=0.0, until=10.0 + number))
+    assert (2, False) == (answers.lost, answers.idle(0.0))
+    assert [3, 4] == [int(a.publication.payload.split()[0]) for a in answers.take(12.5, 10)]
+    assert answers.idle(12.5)
+
+
+def test_unacknowledged_answers_go_again() -> None:
+    """After a loss of the link, in their order, and before what came later."""
+    answers = answers_module.Answers()
+    for number in range(4):
+        answers.put(answers_module.Answer(answer(number), due=0.0, until=10.0))
+    for token, taken in enumerate(answers.take(1.0, 3)):
+        answers.sent(token, taken)
+    answers.acked(1)
+    answers.acked(77)
+    answers.disconnected()
+    assert [0, 2, 3] == [int(a.publication.payload.split()[0]) for a in answers.take(1.0, 10)]

@@ -6,7 +6,8 @@ Invariants:
   up) is no delivery.
 - At most min(20, the broker's Receive Maximum) messages are unacknowledged.
 - Every connection begins with a birth; a wanted end says `stopped` first.
-- The news goes before the backlog, and the backlog is paced.
+- The news goes before the backlog, and the backlog is paced. Answers go before both, and take half of the
+  window at most.
 - If the thread dies, `alive` turns False and `error` says why; the process is then to end.
 """
 
@@ -17,22 +18,18 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
+from agent.backbone.answers import Answer, Answers
 from agent.backbone.causes import Cause
+from agent.backbone.clerk import Clerk
 from agent.backbone.delivery import Delivery
 from agent.backbone.link import Acked, Connected, Disconnected, Granted, Link, LinkEvent, Received
-from agent.backbone.messages import Ack
 from agent.backbone.wire import FIRST_REFUSAL, NOBODY_LISTENS, Wire
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
-
-    from agent.backbone.delivery import Presence
+    from agent.backbone.delivery import Ears, Presence
     from agent.backbone.outbox import Numbers, Outbox
     from agent.backbone.publication import Publication
     from agent.backbone.topics import Topics
@@ -40,20 +37,14 @@ if TYPE_CHECKING:
     from agent.database import Database
     from agent.device.clock import Clock
 
-T = TypeVar("T")
-
 REPLAY_PER_S = 20.0  # of each kit after an outage: a thousand kits at once are what one broker core can take
 POLL_S = 1.0  # how long a wake() that never came goes unnoticed
 PACE_S = 0.1  # how often the backlog is looked at while it is paced, or something waits to be marked
-MARK_AFTER_S = 0.5  # acknowledged rows are marked together: one sync of the card instead of many
-MARK_AT = 50
 STORAGE_RETRY_S = 5.0
-DATABASE_S = 60.0  # a worn card may take seconds for a sync; a writer that is silent for a minute is dead
 LINK_END_S = 2.0  # the network thread sees a stop after half a second, and says goodbye within one
-PURGE_S = 3600.0
-NUMBERS_S = 5.0
-RECEIVED_MAX = 1000  # messages from the backbone not yet handled: a flood must not fill the memory
-PACKET_OVERHEAD = 64  # bytes of a PUBLISH beside topic, payload and user properties, at most
+RECEIVED_MAX = 1000  # acks not yet handled: a flood must not fill the memory
+ACK_MAX = 1024  # bytes; an ack has some sixty, and later fields want room
+ANSWER_S = 600.0  # nobody waits longer for one
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,6 +59,8 @@ class _Closing:
 class Courier:
     """The pump between the outbox and the broker; its methods never wait, but for `close`.
 
+    `ears` get what comes on their topics; the watermark is the courier's own.
+
     Raises:
         ConfigError: a TLS or password file cannot be used.
     """
@@ -80,17 +73,19 @@ class Courier:
         outbox: Outbox,
         clock: Clock,
         presence: Presence,
+        ears: Ears | None = None,
         *,
         replay_per_s: float = REPLAY_PER_S,
     ) -> None:
         self._watermark = settings.delivery == "watermark"
         self._topics = topics
-        self._database = database
-        self._outbox = outbox
-        self._clock = clock
         self._presence = presence
+        self._ears = ears
+        self._filters = (*((topics.ack,) if self._watermark else ()), *(ears.filters if ears else ()))
         self._wire = Wire(watermark=self._watermark, replay_per_s=replay_per_s)
-        self._events: queue.SimpleQueue[LinkEvent | None] = queue.SimpleQueue()
+        self._clerk = Clerk(database, outbox, clock, self._wire, watermark=self._watermark)
+        self._answers = Answers()
+        self._events: queue.SimpleQueue[LinkEvent | Answer | None] = queue.SimpleQueue()
         self._link = Link(settings, topics.kit, presence.will, self._hear)
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._woken = threading.Event()
@@ -98,18 +93,20 @@ class Courier:
         self._closing: _Closing | None = None
         self._session: int | None = None
         self._max_packet: int | None = None
-        self._ack: Ack | None = None
         self._more = True
-        self._next_poll = self._next_purge = self._next_numbers = self._storage_until = 0.0
+        self._next_poll = self._storage_until = 0.0
         self.delivery = Delivery()
-        self.numbers: Numbers | None = None
-        """The outbox a few seconds ago; None until it was opened."""
         self.error: Exception | None = None
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs; once started, False means that the process must end."""
         return self._thread.is_alive()
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """The outbox a few seconds ago; None until it was opened."""
+        return self._clerk.numbers
 
     def start(self) -> None:
         """Open the stream, connect, and carry."""
@@ -130,6 +127,11 @@ class Courier:
         """Send a message that is worth nothing later (a heartbeat) at once; False if it went nowhere."""
         return self._link.publish(publication) is not None
 
+    def answer(self, publication: Publication, after_s: float = 0.0) -> None:
+        """Send an answer, `after_s` from now; it is lost with the process, or when nobody can take it."""
+        due = time.monotonic() + after_s
+        self._events.put(Answer(publication, due, due + ANSWER_S))
+
     def close(self, why: str, timeout_s: float) -> bool:
         """Deliver what can be delivered, say `stopped`, disconnect; whether the thread ended in time.
 
@@ -146,10 +148,15 @@ class Courier:
 
     def _hear(self, event: LinkEvent) -> None:
         """The link's sink, in its thread."""
-        if isinstance(event, Received) and self._events.qsize() > RECEIVED_MAX:
-            _LOG.warning("a message on %s was dropped: too many at once", event.topic)
-            return
-        self._events.put(event)
+        if not isinstance(event, Received):
+            self._events.put(event)
+        elif event.topic != self._topics.ack:
+            if self._ears is not None:
+                self._ears.put(event)
+        elif len(event.payload) > ACK_MAX or self._events.qsize() > RECEIVED_MAX:
+            _LOG.warning("an ack of %d bytes was dropped: too long, or too many", len(event.payload))
+        else:
+            self._events.put(event)
 
     def _run(self) -> None:
         try:
@@ -161,9 +168,7 @@ class Courier:
             self._link.close(LINK_END_S)
 
     def _serve(self) -> None:
-        self._ask(self._outbox.open_stream)
-        self.numbers = self._ask(lambda tx: self._outbox.numbers(tx, self._clock.stamp()))
-        self._link.start(self.numbers.session + 1)
+        self._link.start(self._clerk.open() + 1)
         while self._closing is None or not self._drained(self._closing):
             self._turn()
         self._farewell(self._closing)
@@ -176,11 +181,12 @@ class Courier:
         now = time.monotonic()
         if self._session is not None and self._wire.stalled(now):
             self._link.reset(Cause.STALLED, self._session)
+        self._answer(now)  # whatever the disk does: a kit in trouble must obey still
         if now < self._storage_until:
             return
         try:
-            self._settle(now)
-            self._keep_house(now)
+            self._more |= self._clerk.settle(now)
+            self._clerk.keep_house(now)
             if self._session is not None:
                 self._pump(now)
         except StorageError as error:
@@ -192,13 +198,15 @@ class Courier:
             self.delivery = replace(self.delivery, storage="", rtt_ms=self._wire.rtt_ms)
 
     def _take_events(self) -> None:
-        busy = self._more or self._wire.settled or self._ack is not None or self._closing is not None
+        busy = self._more or self._clerk.busy or self._closing is not None
         timeout: float | None = PACE_S if busy else POLL_S
         try:
             while True:
                 event = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
                 timeout = None
-                if event is not None:
+                if isinstance(event, Answer):
+                    self._answers.put(event)
+                elif event is not None:
                     self._handle(event)
         except queue.Empty:
             pass
@@ -218,18 +226,18 @@ class Courier:
                 _LOG.log(level, "broker: %s (%s); next try in %.0f s", cause, detail, retry_s)
                 self._session = None
                 self._wire.disconnected()
+                self._answers.disconnected()
                 self.delivery = replace(
                     self.delivery, connected=False, cause=cause, detail=detail, rtt_ms=None
                 )
             case Acked(token, reason):
                 self._acked(token, reason)
             case Granted(reasons):
-                if any(reason >= FIRST_REFUSAL for reason in reasons):
-                    _LOG.error("the broker refuses our subscription to %s", self._topics.ack)
-            case Received(topic, payload) if topic == self._topics.ack:
-                self._heard_ack(payload)
-            case Received(topic):
-                _LOG.warning("a message on %s was not asked for", topic)
+                for pattern, reason in zip(self._filters, reasons, strict=False):
+                    if reason >= FIRST_REFUSAL:
+                        _LOG.error("the broker refuses our subscription to %s", pattern)
+            case Received(_, payload):
+                self._clerk.heard(payload)
 
     def _begin(self, session: int, window: int, max_packet: int | None) -> None:
         """A connection: say that we are there, listen, and start on the backlog."""
@@ -237,22 +245,22 @@ class Courier:
         self._session, self._max_packet = session, max_packet
         self.delivery = replace(self.delivery, connected=True, cause=None, detail="")
         try:
-            self._ask(lambda tx: self._outbox.save_session(tx, session))
-            self.numbers = self._ask(lambda tx: self._outbox.numbers(tx, self._clock.stamp()))
+            self._clerk.begin(session)
         except StorageError as error:  # a birth with older numbers is better than none
             _LOG.warning("outbox: %s", error)
-        self._wire.connected(window, self._known().seq_next, time.monotonic())
+        self._wire.connected(window, self._clerk.known.seq_next, time.monotonic())
         self._be_born(session)
-        if self._watermark:
-            self._link.subscribe(self._topics.ack)
+        if self._filters:
+            self._link.subscribe(*self._filters)
         self._more = True
 
     def _be_born(self, session: int) -> None:
-        token = self._link.publish(self._presence.birth(session, self._known()), session)
+        token = self._link.publish(self._presence.birth(session, self._clerk.known), session)
         if token is not None:
             self._wire.sent(token, None, time.monotonic())
 
     def _acked(self, token: int, reason: int) -> None:
+        self._answers.acked(token)
         answer = self._wire.acked(token, reason, time.monotonic())
         if answer is None:
             return
@@ -266,42 +274,20 @@ class Courier:
             self.delivery = replace(self.delivery, taken=self.delivery.taken + 1)
             self._more = True  # another of the same subject may have waited for this one
 
-    def _heard_ack(self, payload: bytes) -> None:
-        if not self._watermark:  # the broker remembers a subscription of before the settings were changed
+    def _answer(self, now: float) -> None:
+        """Send the answers that are due."""
+        if self._session is None:
             return
-        try:
-            ack = Ack.model_validate_json(payload)
-        except ValidationError as error:
-            _LOG.warning("ack: %s", error)
-            return
-        if self._ack is None or ack.stream != self._ack.stream or ack.seq > self._ack.seq:
-            self._ack = ack
-
-    def _settle(self, now: float, *, at_once: bool = False) -> None:
-        """Write down what was delivered."""
-        if self._watermark:
-            if self._ack is not None:
-                stream, seq = self._ack.stream, self._ack.seq
-                if self._ask(lambda tx: self._outbox.watermark(tx, stream, seq)):
-                    self._wire.confirmed(seq, now)
-                    self._more = True
-                self._ack = None
-            if self._wire.resend(self._known().seq_next, now):
-                _LOG.info("the platform confirmed nothing for a while; sending again")
-                self._more = True
-            return
-        seqs = self._wire.settled
-        if seqs and (at_once or len(seqs) >= MARK_AT or self._wire.settled_for(now) >= MARK_AFTER_S):
-            self._ask(lambda tx: self._outbox.delivered(tx, seqs, self._clock.stamp()))
-            self._wire.marked(seqs)
-
-    def _keep_house(self, now: float) -> None:
-        if now >= self._next_purge:
-            self._ask(lambda tx: self._outbox.purge(tx, self._clock.stamp()))
-            self._next_purge = now + PURGE_S
-        if now >= self._next_numbers:
-            self.numbers = self._ask(lambda tx: self._outbox.numbers(tx, self._clock.stamp()))
-            self._next_numbers = now + NUMBERS_S
+        for answer in self._answers.take(now, (self._wire.room(now) + 1) // 2):
+            if self._too_large(answer.publication):
+                _LOG.error("the broker takes %s bytes at most; an answer was dropped", self._max_packet)
+                continue
+            token = self._link.publish(answer.publication, self._session)
+            if token is None:
+                self._answers.put(answer)
+            else:
+                self._wire.sent(token, None, time.monotonic())
+                self._answers.sent(token, answer)
 
     def _pump(self, now: float) -> None:
         """Send what may be sent."""
@@ -309,18 +295,8 @@ class Courier:
         if not room or not (self._more or now >= self._next_poll):
             return
         replay_room = self._wire.replay_room(now)
-        busy, settled, mark = self._wire.busy(now), self._wire.settled, self._wire.mark
-        rows = self._ask(
-            lambda tx: self._outbox.candidates(
-                tx,
-                self._clock.stamp(),
-                busy=busy,
-                settled=settled,
-                mark=mark,
-                room=room,
-                replay_room=replay_room,
-            )
-        )
+        mark = self._wire.mark
+        rows = self._clerk.candidates(now, room, replay_room)
         self._next_poll = now + POLL_S
         backlog = sum(row.seq < mark for row in rows)
         self._more = len(rows) >= room or backlog >= replay_room
@@ -333,39 +309,28 @@ class Courier:
                 self._wire.sent(token, row.seq, time.monotonic(), retained=row.publication.retain)
         if oversize:
             _LOG.error("the broker takes %s bytes at most; messages %s dropped", self._max_packet, oversize)
-            self._ask(lambda tx: self._outbox.drop(tx, oversize, "too-large", self._clock.stamp()))
+            self._clerk.give_up_too_large(oversize)
 
     def _too_large(self, publication: Publication) -> bool:
-        if self._max_packet is None:
-            return False
-        user = sum(len(name.encode()) + len(value.encode()) + 5 for name, value in publication.user)
-        size = PACKET_OVERHEAD + len(publication.topic) + user + len(publication.payload)
-        return size > self._max_packet
+        return self._max_packet is not None and publication.packet_bytes > self._max_packet
 
     def _drained(self, closing: _Closing) -> bool:
         """Whether the farewell may begin: all is delivered, or half of the time is gone."""
-        if self._session is None or time.monotonic() >= closing.half:
+        now = time.monotonic()
+        if self._session is None or now >= closing.half:
             return True
-        return not self._woken.is_set() and not self._more and self._wire.idle
+        waiting = self._woken.is_set() or self._more or not self._answers.idle(now)
+        return not waiting and self._wire.idle
 
     def _farewell(self, closing: _Closing) -> None:
         if self._session is not None:
-            stopped = self._presence.stopped(self._session, closing.why, self._known().stream)
+            stopped = self._presence.stopped(self._session, closing.why, self._clerk.known.stream)
             token = self._link.publish(stopped, self._session)
             if token is not None:
                 self._wire.sent(token, None, time.monotonic())
             while self._wire.in_flight(token) and time.monotonic() < closing.end:
                 self._take_events()
         try:
-            self._settle(time.monotonic(), at_once=True)
+            self._clerk.settle(time.monotonic(), at_once=True)
         except StorageError as error:  # they will be sent again: a duplicate is harmless
             _LOG.warning("outbox: %s", error)
-
-    def _known(self) -> Numbers:
-        if self.numbers is None:
-            raise RuntimeError("the outbox was not opened")
-        return self.numbers
-
-    def _ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a unit of work and wait for it; TimeoutError if the writer is dead."""
-        return self._database.submit(work).result(DATABASE_S)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from agent.backbone.causes import Cause
+    from agent.backbone.link import Received
     from agent.backbone.outbox import Numbers
     from agent.backbone.publication import Publication
 
@@ -24,6 +25,19 @@ class Presence(Protocol):
 
     def stopped(self, session: int, why: str, stream: str) -> Publication:
         """For a wanted end."""
+        ...
+
+
+class Ears(Protocol):
+    """Who takes what comes down from the backbone, but for the watermark."""
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The topic filters to subscribe to."""
+        ...
+
+    def put(self, received: Received) -> None:
+        """Take a message in. Called from the network thread; must neither block nor raise."""
         ...
 
 

@@ -84,7 +84,7 @@ class Acked:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The broker answered a subscribe, one reason code per filter."""
+    """The broker answered a subscribe, one reason code per filter, in their order."""
 
     reasons: tuple[int, ...]
 
@@ -165,11 +165,11 @@ class Link:
             )
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
-    def subscribe(self, topic: str) -> None:
+    def subscribe(self, *filters: str) -> None:
         """Ask for messages (QoS 1). Valid for this connection; ask again after each Connected."""
         with self._gate:
             if self._online:
-                self._client.subscribe(topic, 1)
+                self._client.subscribe([(pattern, 1) for pattern in filters])
 
     def reset(self, cause: Cause, session: int) -> None:
         """Give this connection up and make a new one."""
@@ -393,4 +393,6 @@ def _properties(publication: Publication, packet: int) -> Any:  # noqa: ANN401 -
         properties.PayloadFormatIndicator = int(publication.content_type == JSON)
     if publication.user:
         properties.UserProperty = list(publication.user)
+    if publication.correlation is not None:
+        properties.CorrelationData = publication.correlation
     return properties

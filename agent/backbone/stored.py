@@ -44,7 +44,7 @@ class Cover:
 def pack(publication: Publication, cover: Cover | None) -> tuple[bytes, bytes]:
     """(head, payload) as they are stored; the payload covered when there is a Cover to do it."""
     fields = asdict(publication)
-    del fields["payload"]
+    del fields["payload"], fields["correlation"]  # of answers only, and those are not stored
     if cover is not None:
         fields[COVERED] = True
     head = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
