@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,7 +110,7 @@ def test_where_the_time_comes_from(
     if chip is not None:
         hctosys.write_text(chip)
     monkeypatch.setattr(clock, "RTC", hctosys)
-    monkeypatch.setattr(clock, "_disciplined", lambda: disciplined)
+    monkeypatch.setattr(clock, "_disciplined", lambda _wall: disciplined)
     assert expected == SystemClock().stamp().clk
 
 
@@ -117,14 +119,38 @@ def test_the_kernel_is_asked() -> None:
     buffer = ctypes.create_string_buffer(512)
     state = ctypes.CDLL(None).adjtimex(buffer)
     status = int.from_bytes(buffer.raw[40:44], "little")
-    assert (state != 5 and not status & 0x40) == clock._disciplined()
+    assert (state != 5 and not status & 0x40) == clock._disciplined(time.time())
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Make adjtimex(2) fail with this errno, as a kernel or a sandbox does."""
+
+    def adjtimex(_buffer: object) -> int:
+        ctypes.set_errno(number)
+        return -1
+
+    monkeypatch.setattr(clock.ctypes, "CDLL", lambda *_, **__: SimpleNamespace(adjtimex=adjtimex))
 
 
 def test_a_kernel_that_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused adjtimex is raised, not taken for a clock that is not disciplined."""
-    monkeypatch.setattr(clock.ctypes, "CDLL", lambda *_, **__: SimpleNamespace(adjtimex=lambda _: -1))
-    with pytest.raises(OSError, match="Errno"):
-        clock._disciplined()
+    refuse(monkeypatch, errno.EFAULT)
+    with pytest.raises(OSError, match=f"Errno {errno.EFAULT}"):
+        clock._disciplined(time.time())
+
+
+@pytest.mark.parametrize(("age_s", "expected"), [(0, True), (31_000, True), (33_000, False), (None, False)])
+def test_in_a_sandbox_timesyncd_is_believed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, age_s: float | None, expected: bool
+) -> None:
+    """Where the question itself is forbidden (ProtectClock), its mark counts, as long as a kernel's would."""
+    refuse(monkeypatch, errno.EPERM)
+    mark = tmp_path / "synchronized"
+    monkeypatch.setattr(clock, "SYNCHRONIZED", mark)
+    if age_s is not None:
+        mark.touch()
+        os.utime(mark, (A_DAY.timestamp() - age_s,) * 2)
+    assert expected == clock._disciplined(A_DAY.timestamp())
 
 
 def test_video_time() -> None:

@@ -212,7 +212,8 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
         **options,
     )
     assert 1 == done.returncode
-    line = "apt-get install --yes --no-install-recommends mosquitto-clients ffmpeg age openssl shellcheck"
+    packages = "mosquitto-clients ffmpeg age openssl shellcheck systemd"
+    line = f"apt-get install --yes --no-install-recommends {packages}"
     assert f"somebody with root's rights must run: {line}" in done.stderr
 
 

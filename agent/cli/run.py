@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import signal
 import threading
@@ -26,6 +27,7 @@ def run(config: ConfigFile = None) -> None:
     """
     settings = load(config_path(config))
     logging.basicConfig(level=settings.log.level.upper(), format=LOG_FORMAT)
+    faulthandler.enable()  # a watchdog's SIGABRT and a crash in a codec show where every thread stood
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:

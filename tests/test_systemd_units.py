@@ -1,0 +1,114 @@
+"""The units: what systemd says of them, what they may do, and that they call what is there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from agent.app import live
+from agent.app.schemas import DATABASE
+from agent.cli import app
+from agent.config import DEFAULT_PATH, State
+from agent.device.reboot import REQUEST_NAME
+from agent.errors import ConfigError
+
+FOLDER = Path(__file__).parent.parent / "systemd"
+UNITS = sorted(path for path in FOLDER.iterdir() if path.is_file())
+AGENT = (FOLDER / "stairwell-agent.service").read_text(encoding="utf-8")
+EXPOSURE = "15"  # 1.5 of 10; chronyd's own unit has 3.7
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: systemd)"
+)
+
+
+def values(unit: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", unit, re.MULTILINE)
+
+
+def ask(*command: str | Path) -> str:
+    """What a program of systemd's says, which must be content."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@needs_systemd
+def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
+    """Each unit is verified clean: no unknown key, no wrong value, no missing neighbour."""
+    for path in UNITS:  # the command is not installed here: another one stands in for it
+        text = path.read_text(encoding="utf-8").replace("/usr/bin/stairwell", "/bin/true")
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    assert "" == ask("systemd-analyze", "verify", "--man=no", *(tmp_path / path.name for path in UNITS))
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ["stairwell-agent.service", "stairwell-check.service"])
+def test_exposure(name: str) -> None:
+    """What faces the network or the footage is locked in tighter than most of what Debian ships."""
+    verdict = ask("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", FOLDER / name)
+    assert "Overall exposure level" in verdict
+
+
+@pytest.mark.parametrize("path", [p for p in UNITS if p.suffix == ".service"], ids=lambda p: p.name)
+def test_each_relaxation_tells_why(path: Path) -> None:
+    """Whatever a sandbox leaves open has a comment before it that names the key."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        key, _, value = line.partition("=")
+        open_ = value in {"no", "all"} or (key == "RestrictAddressFamilies" and "AF_NETLINK" in value)
+        if open_ and key != "Persistent":
+            assert f"# {key}" in "\n".join(lines[max(0, number - 4) : number]), f"{path.name}: {line}"
+
+
+def test_they_call_what_there_is() -> None:
+    """Each command of ours in a unit is one of the command line."""
+    for path in UNITS:
+        for line in values(path.read_text(encoding="utf-8"), "ExecStart"):
+            program, *words = line.split()
+            if program == "/usr/bin/stairwell":
+                command = typer.main.get_command(app)
+                for word in words:
+                    command = command.commands[word]  # type: ignore[attr-defined] # a group has them
+
+
+def test_places_are_the_agents_own() -> None:
+    """Unit, settings and code mean the same directories and files."""
+    state = State().dir
+    assert [state.name] == values(AGENT, "StateDirectory")
+    assert Path("/var/lib") == state.parent
+    check = (FOLDER / "stairwell-check.service").read_text(encoding="utf-8")
+    assert [str(state / DATABASE)] == values(check, "ConditionPathExists")
+    runtime = Path("/run") / values(AGENT, "RuntimeDirectory")[0]
+    reboot = (FOLDER / "stairwell-reboot.path").read_text(encoding="utf-8")
+    assert [str(runtime / REQUEST_NAME)] == values(reboot, "PathExists")
+    assert str(DEFAULT_PATH) in (FOLDER / "tmpfiles.d" / "stairwell.conf").read_text(encoding="utf-8")
+
+
+def test_times_fit_the_agent() -> None:
+    """A stop may take what it needs, and the watchdog is slower than the supervisor."""
+    stages_and_links = 6
+    assert int(values(AGENT, "TimeoutStopSec")[0]) > stages_and_links * live.DRAIN_S
+    assert int(values(AGENT, "WatchdogSec")[0]) > 10 * live.TICK_S
+
+
+def test_a_wrong_configuration_does_not_spin() -> None:
+    """It ends the unit with the line that tells the fix; everything else is started anew, for ever."""
+    assert [f"2 {ConfigError.exit_code}"] == values(AGENT, "RestartPreventExitStatus")
+    assert ["always"] == values(AGENT, "Restart")
+    assert ["0"] == values(AGENT, "StartLimitIntervalSec")
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed")
+def test_the_user(tmp_path: Path) -> None:
+    """A user without a shell, in the group that owns the cameras."""
+    (tmp_path / "etc").mkdir()
+    ask("systemd-sysusers", f"--root={tmp_path}", FOLDER / "sysusers.d" / "stairwell.conf")
+    user = (tmp_path / "etc/passwd").read_text().splitlines()[0].split(":")
+    assert ("stairwell", "/var/lib/stairwell", "/usr/sbin/nologin") == (user[0], user[5], user[6])
+    assert re.search(r"^video:[^:]*:\d+:stairwell$", (tmp_path / "etc/group").read_text(), re.MULTILINE)
