@@ -144,7 +144,11 @@ class TestWhole:
         assert {KIT} == {topic.split("/")[5] for topic, _ in shown.heard}
         assert "Traceback" not in log
         assert "ERROR" not in log
-        assert len(shown.heard) == shown.outcome.messages
+        assert (len(shown.heard), 0, []) == (
+            shown.outcome.messages,
+            shown.outcome.missing,
+            shown.outcome.odd,
+        )
 
     def test_it_is_printed_as_it_comes(self, shown: Shown) -> None:
         """Every message has its line, and the table at the end says where the results lie."""
@@ -154,6 +158,7 @@ class TestWhole:
         text = " ".join(shown.printed.split())
         assert "person event" in text
         assert "4 switches → 0 person events" in text
+        assert "none missing" in text
 
 
 def test_without_a_broker_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +218,8 @@ def test_a_second_demonstration_begins_anew(tmp_path: Path) -> None:
         {"lead_s": None},
         {"lead_s": -0.5},
         {"lamp_events": 1},
+        {"missing": 1},
+        {"odd": ["bm/v1/…/stat: visits: missing"]},
     ],
     ids=str,
 )

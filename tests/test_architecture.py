@@ -69,6 +69,7 @@ BROAD_EXCEPTS = {
     # The unit's error is handed whole to whoever waits for its future.
     "agent.database:_commit",
     # Tops of threads: the error is kept for the owner, who ends the process with it.
+    "agent.app.platform:_run",
     "agent.app.stages:_top",
     "agent.backbone.courier:_run",
     "agent.backbone.inbox:_run",

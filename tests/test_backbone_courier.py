@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from broker import Broker, Listener, Peer, wait_for
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agent.app.platform import Platform
 from agent.backbone import answers as answers_module
 from agent.backbone import clerk as clerk_module
 from agent.backbone import courier as courier_module
@@ -316,41 +316,16 @@ def test_broker_tells_of_a_killed_kit(broker: Broker, listener: Listener, tmp_pa
     assert birth["session"] == will["session"] == 1
 
 
-class Platform:
-    """Acknowledges what it has stored without a hole, as a platform with a watermark does."""
-
-    def __init__(self, port: int) -> None:
-        self.listener = Listener(port, "platform", f"{TOPICS.base}/evt/#")
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Leave."""
-        self._stop.set()
-        self._thread.join()
-        self.listener.close()
-
-    def _run(self) -> None:
-        said = 0
-        while not self._stop.wait(0.05):
-            stored = set(numbers(self.listener))
-            mark = next(n for n in range(1, len(stored) + 2) if n not in stored) - 1
-            if mark > said:
-                stream = body(self.listener.heard[-1])["stream"]
-                self.listener.client.publish(
-                    TOPICS.ack, json.dumps({"stream": stream, "seq": mark, "new": "field"}), 1
-                )
-                said = mark if self.listener.client.is_connected() else said
-
-
 def test_nothing_is_lost_when_broker_and_kit_are_killed(
     kits: list[Kit], broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the platform's watermark every number arrives, though the broker forgets what it acknowledged."""
     monkeypatch.setattr(wire_module, "RESEND_MIN_S", 0.5)
     monkeypatch.setattr(wire_module, "UNHEARD_RETRY_S", 0.2)
-    platform = Platform(broker.port)
+    stored: list[int] = []
+    settings = Backbone(host="localhost", port=broker.port, tls=False)
+    platform = Platform(settings, "platform", lambda batch: stored.extend(fresh.seq for fresh in batch))
+    platform.start()
     kit = Kit(tmp_path / "agent.db", broker.port, delivery="watermark")
     kits.append(kit)
     kit.courier.start()
@@ -369,7 +344,7 @@ def test_nothing_is_lost_when_broker_and_kit_are_killed(
     wait_for(lambda: kit.waiting == 0, 40.0)
     platform.close()
 
-    assert set(range(1, 151)) == set(numbers(platform.listener))
+    assert list(range(1, 151)) == sorted(set(stored))
 
 
 def test_nonsense_on_ack_moves_nothing(kits: list[Kit], broker: Broker, tmp_path: Path) -> None:

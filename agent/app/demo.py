@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from pyrage import x25519
 
+from agent.app.platform import Platform
 from agent.app.replay import Outputs, replay_video
+from agent.backbone.consumer import Fresh, Odd
 from agent.clips.journal import SEALED_SUFFIX
 from agent.clips.unseal import read_keys, unseal
 from agent.clips.verify import verify
-from agent.config import Settings
+from agent.config import Backbone, Settings
 from agent.device.identity import KEYS, PUBLIC_NAME, SECRET_MODE, PublicKey
 from agent.durable import write_whole
 from agent.errors import BrokerError, StairwellError, StorageError
@@ -38,6 +38,9 @@ from agent.kitid import check_character
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from agent.backbone.consumer import Consumer
+    from agent.backbone.consumer import Outcome as Told
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PEOPLE = SAMPLES / "demo_people.mp4"
@@ -58,6 +61,10 @@ class Outcome:
 
     directory: Path
     messages: int = 0
+    missing: int = 0
+    """Numbers of the stream that neither came nor were named by a gap."""
+    odd: list[str] = field(default_factory=list)
+    """In what messages broke the contract."""
     events: dict[str, list[str]] = field(default_factory=dict)
     """Event id to the phases seen."""
     started: dict[str, float] = field(default_factory=dict)
@@ -77,11 +84,15 @@ class Outcome:
 
     @property
     def convincing(self) -> bool:
-        """Whether all was shown that should be: whole events, each clip sealed, signed, opened, playing."""
+        """Whether all was shown that should be: whole events, each clip sealed, signed, opened, playing.
+
+        And whether every message came, each as the contract wants it.
+        """
         events = bool(self.events) and all(phases[-1] == "end" for phases in self.events.values())
         whole = 0 < len(self.clips) == len(self.sealed) == self.authentic
         plays = self.clip_seconds > 0 and self.lead_s is not None and self.lead_s > 0
-        return events and whole and plays and bool(self.snapshots) and self.lamp_events == 0
+        kept = self.missing == 0 and not self.odd
+        return events and whole and plays and kept and bool(self.snapshots) and self.lamp_events == 0
 
 
 def demonstrate(directory: Path, heard: Callable[[str, bytes], None]) -> Outcome:
@@ -180,40 +191,58 @@ def _await_port(port: int, process: subprocess.Popen[bytes], directory: Path) ->
 
 @contextmanager
 def _subscriber(port: int, outcome: Outcome, heard: Callable[[str, bytes], None]) -> Iterator[None]:
-    """A platform in miniature: hears everything under `bm/`, keeps the snapshots and notes the clips."""
+    """A platform that keeps the snapshots, notes events and clips, and counts."""
 
-    def on_message(client: Client, data: None, message: MQTTMessage) -> None:
-        del client, data
+    def ear(topic: str, payload: bytes) -> None:
         outcome.messages += 1
-        payload = bytes(message.payload)
-        _note(outcome, message.topic, payload)
-        heard(message.topic, payload)
+        heard(topic, payload)
 
-    client = Client(CallbackAPIVersion.VERSION2, "demo-subscriber", protocol=MQTTProtocolVersion.MQTTv5)
-    client.on_message = on_message
-    client.connect("127.0.0.1", port)
-    client.subscribe("bm/#", qos=1)
-    client.loop_start()
+    def keep(batch: list[Fresh]) -> None:
+        for fresh in batch:
+            _note(outcome, fresh)
+
+    def note(told: Told) -> None:
+        if isinstance(told, Odd):
+            outcome.odd.append(f"{told.topic}: {told.why}")
+
+    settings = Backbone(host="127.0.0.1", port=port, tls=False)
+    platform = Platform(settings, "demo-platform", keep, note, ear=ear)
+    platform.start()
     try:
+        if not platform.listening(BROKER_START_S):
+            raise BrokerError("mosquitto: takes no subscription", fix="read its log in the same directory")
         yield
     finally:
-        client.disconnect()
-        client.loop_stop()
+        platform.close()
+    outcome.missing = _missing(platform.consumer)
+    if platform.error is not None:
+        raise platform.error
 
 
-def _note(outcome: Outcome, topic: str, payload: bytes) -> None:
-    kind, _, detail = topic.split("/", 6)[-1].partition("/")
+def _missing(consumer: Consumer) -> int:
+    return sum(
+        last - first + 1
+        for kit in consumer.kits
+        for stream in consumer.streams(kit)
+        for first, last in consumer.account(kit, stream).missing()
+    )
+
+
+def _note(outcome: Outcome, fresh: Fresh) -> None:
+    kind, _, detail = fresh.topic.split("/", 6)[-1].partition("/")
+    message = fresh.message
+    if fresh.trouble:
+        outcome.odd.append(f"{fresh.topic}: {fresh.trouble}")
     if kind == "snap":
         path = outcome.directory / f"snapshot-{detail}.jpg"
-        path.write_bytes(payload)
+        path.write_bytes(fresh.payload)
         if path not in outcome.snapshots:
             outcome.snapshots.append(path)
     elif kind == "evt":
-        message = json.loads(payload)
         outcome.events.setdefault(message["id"], []).append(message["phase"])
         outcome.started.setdefault(message["id"], message["mono0"])
     elif kind == "clip":
-        _note_clip(outcome, json.loads(payload))
+        _note_clip(outcome, message)
 
 
 def _note_clip(outcome: Outcome, message: dict[str, Any]) -> None:

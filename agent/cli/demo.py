@@ -60,6 +60,9 @@ def _summary(console: Console, outcome: Outcome) -> None:
     table.add_row(
         "lamp", f"{LAMPS.name}: {outcome.lamp_switches} switches → {outcome.lamp_events} person events"
     )
-    table.add_row("messages", f"{outcome.messages}, all on one line each above; logs in {outcome.directory}")
+    complete = "none missing" if not outcome.missing else f"{outcome.missing} MISSING"
+    table.add_row("messages", f"{outcome.messages}, {complete}, each above; logs in {outcome.directory}")
+    for odd in outcome.odd:
+        table.add_row("", f"breaks the contract: {odd}")
     console.print()
     console.print(table)
