@@ -15,7 +15,7 @@ from capture_videos import ffmpeg
 from jsonschema import Draft202012Validator
 
 from agent.app.analysis import Analysis
-from agent.backbone import contract
+from agent.backbone.contract.schema import schema
 from agent.backbone.drafts import HEADER
 from agent.config import Settings, load
 from agent.device.clock import Stamp
@@ -180,7 +180,7 @@ def change(phase: Phase, rev: int = 1, t: float = 1000.0, *, event: int = 1) -> 
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator({**contract.schema(strict=True), "$ref": f"#/$defs/{name}"})
+    return Draft202012Validator({**schema(strict=True), "$ref": f"#/$defs/{name}"})
 
 
 def check(message: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ from agent.backbone.consumer import (
     Outcome,
     Pulse,
 )
-from agent.backbone.contract import EXAMPLES
+from agent.backbone.contract.example import EXAMPLES
 from agent.backbone.drafts import HEADER, draft, status
 from agent.backbone.messages import SiteAddress, origin
 from agent.backbone.outbox import Numbers

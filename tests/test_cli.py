@@ -19,7 +19,9 @@ from rich.console import Console
 import agent
 from agent import cli
 from agent.app.demo import Outcome
-from agent.backbone import contract
+from agent.backbone.contract import published
+from agent.backbone.contract.example import EXAMPLES
+from agent.backbone.contract.schema import schema
 from agent.cli import demo, options
 from agent.config import Settings
 
@@ -71,6 +73,7 @@ COMMANDS = [
     ("config", "schema"),
     ("contract",),
     ("contract", "schema"),
+    ("contract", "examples"),
 ]
 
 
@@ -178,7 +181,39 @@ def test_contract_schema(stairwell: Stairwell) -> None:
     """The JSON Schema of all messages, as the contract gives it."""
     assert 0 == stairwell("contract", "schema")
 
-    assert contract.schema() == json.loads(stairwell.out)
+    assert schema() == json.loads(stairwell.out)
+    assert 0 == stairwell("contract", "schema", "--strict")
+    assert schema(strict=True) == json.loads(stairwell.out)
+
+
+def test_contract_examples(stairwell: Stairwell) -> None:
+    """One message, or all by name; a name that is none says which there are."""
+    assert 0 == stairwell("contract", "examples", "alm.cleared")
+    assert EXAMPLES["alm.cleared"] == json.loads(stairwell.out)
+    assert 0 == stairwell("contract", "examples")
+    assert EXAMPLES == json.loads(stairwell.out)
+    assert 2 == stairwell("contract", "examples", "alarm")
+    assert "st.birth" in stairwell.err
+
+
+def test_contract_files(stairwell: Stairwell, tmp_path: Path) -> None:
+    """With a directory the very files that the package carries are written there, and named."""
+    target = tmp_path / "new" / "contract"
+    named = []
+    for command in ("schema", "examples"):
+        assert 0 == stairwell("contract", command, "--output", target)
+        named += stairwell.out.splitlines()
+
+    assert {str(target / name): text for name, text in published.files().items()} == {
+        name: Path(name).read_text(encoding="utf-8") for name in named
+    }
+
+
+def test_contract_files_where_none_can_be(stairwell: Stairwell, tmp_path: Path) -> None:
+    """One line that names the option."""
+    (tmp_path / "file").touch()
+    assert 6 == stairwell("contract", "schema", "--output", tmp_path / "file")
+    assert f"--output {tmp_path / 'file'}: " in stairwell.complaint
 
 
 def test_replay_prints_json_lines_and_nothing_else(stairwell: Stairwell, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from agent import __version__, errors
-from agent.backbone.contract import MESSAGES
+from agent.backbone.contract.table import MESSAGES
 from agent.backbone.topics import Topics
 from agent.cli import INTERRUPTED, app
 

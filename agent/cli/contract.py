@@ -1,17 +1,67 @@
-"""`stairwell contract`: what the agent says to the platform."""
+"""`stairwell contract`: what the agent and the platform say to each other."""
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from agent.backbone import contract
+from agent.backbone.contract import published
+from agent.backbone.contract.example import EXAMPLES
+from agent.errors import StorageError
 
-app = typer.Typer(help="The contract with the platform.", no_args_is_help=True)
+app = typer.Typer(
+    help="The contract with the platform: what is said where, and how it looks.",
+    no_args_is_help=True,
+)
+
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Write into this directory instead of printing."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="What the kit itself is held to: an unknown field is an error.")
+]
+One = Annotated[str | None, typer.Argument(metavar="[MESSAGE]", help=f"One of {', '.join(EXAMPLES)}.")]
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema (2020-12) of every message, by name under `$defs`."""
-    typer.echo(json.dumps(contract.schema(), indent=2, ensure_ascii=False))
+def schema(output: Output = None, strict: Strict = False) -> None:
+    """Print the JSON Schema (2020-12) of every message, by name under `$defs`.
+
+    It is the consumer's: the contract grows by fields and by words, so what it does not know it lets pass.
+    """
+    _give(published.schema_files(strict=strict), output)
+
+
+@app.command()
+def examples(message: One = None, output: Output = None) -> None:
+    """Print an example of one message, or of all by name.
+
+    Of `snap` and `alm.cleared` it is the message in the user property `header`, not the payload.
+    """
+    if message is None:
+        _give(published.example_files(), output, EXAMPLES)
+    elif message in EXAMPLES:
+        _give(published.example_files(message), output)
+    else:
+        raise typer.BadParameter(f"{message}: known are {', '.join(EXAMPLES)}")
+
+
+def _give(made: dict[str, str], output: Path | None, all_of: dict[str, Any] | None = None) -> None:
+    """Write the files and name them; or print the only one, or what all of them hold."""
+    if output is None:
+        [content] = made.values() if all_of is None else [published.text(all_of)]
+        typer.echo(content, nl=False)
+        return
+    try:
+        published.write(output, made)
+    except OSError as error:
+        raise StorageError(
+            f"--output {output}: {error.strerror}",
+            fix="name a directory that you may write to",
+            errno=error.errno,
+        ) from error
+    for name in made:
+        typer.echo(output / name)

@@ -1,81 +1,8 @@
-"""The contract as JSON Schema 2020-12, generated from the models, with an example of every message."""
+"""One valid example of every message."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pydantic.json_schema import models_json_schema
-
-from agent.backbone.messages import (
-    Ack,
-    Alarm,
-    AlarmCleared,
-    Clip,
-    ClipErased,
-    Event,
-    Gap,
-    Snapshot,
-    Stat,
-)
-from agent.backbone.presence import Birth, Heartbeat, Stopped, Will
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-MESSAGES: dict[str, type[BaseModel]] = {
-    "st.birth": Birth,
-    "st.stopped": Stopped,
-    "st.will": Will,
-    "hb": Heartbeat,
-    "evt": Event,
-    "snap": Snapshot,
-    "clip.available": Clip,
-    "clip.erased": ClipErased,
-    "alm": Alarm,
-    "alm.cleared": AlarmCleared,
-    "stat": Stat,
-    "gap": Gap,
-    "ack": Ack,
-}
-"""Every message by its name in the contract."""
-
-
-def schema(*, strict: bool = False) -> dict[str, Any]:
-    """One JSON Schema 2020-12 document: a message is valid if it fits `$defs/<class name>`.
-
-    Consumers pass over fields that they don't know, so that the contract can grow; with `strict` an
-    unknown field is an error, which is what the kit itself is held to.
-    """
-    _, document = models_json_schema([(model, "validation") for model in MESSAGES.values()])
-    definitions = document["$defs"]
-    for definition in definitions.values():
-        _tell_as_sent(definition, strict=strict)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Messages of the stairwell agent, v1",
-        "description": "By topic: "
-        + ", ".join(f"{name} = {model.__name__}" for name, model in MESSAGES.items()),
-        "$defs": {name: definitions[name] for name in sorted(definitions)},
-    }
-
-
-def _tell_as_sent(definition: dict[str, Any], *, strict: bool) -> None:
-    """From what may be given to a model, to what is on the wire: None is absent, a default is sent."""
-    definition.pop("title", None)
-    if not strict:
-        definition.pop("additionalProperties", None)
-    required = definition.get("required", [])
-    for name, field in definition.get("properties", {}).items():
-        field.pop("title", None)
-        if "default" not in field:
-            continue
-        if field.pop("default") is not None:
-            required.append(name)
-        else:
-            given = [option for option in field.pop("anyOf") if option != {"type": "null"}]
-            field.update(given[0])
-    if required:
-        definition["required"] = sorted(set(required))
+from typing import Any
 
 
 def _stamped(mono: float, ts: str | None) -> dict[str, Any]:
@@ -257,12 +184,3 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ack": {"stream": "9f2c1a7e", "seq": 48211},
 }
 """One valid example of every message."""
-
-
-def parse(name: str, payload: bytes) -> BaseModel:
-    """The message `name` of `MESSAGES` out of its JSON.
-
-    Raises:
-        ValidationError: it breaks the contract.
-    """
-    return MESSAGES[name].model_validate_json(payload)
