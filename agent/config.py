@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.agekey import check_recipient
+from agent.config_camera import Camera
 from agent.config_fields import Fraction01, PlatformKey, Polygon, Slug
 from agent.config_fields import Section as _Section
 from agent.config_layers import ENV_PREFIX, NO_ZONE, Layers
@@ -55,7 +56,8 @@ class Capture(_Section):
     source: str = Field(
         default="/dev/video0",
         min_length=1,
-        description="a video file, rtsp://… (http, tcp, udp), a V4L2 device as /dev/video0, or synthetic:",
+        description="picamera:, rtsp://… (http, tcp, udp), a V4L2 device as /dev/video0, a video file, "
+        "or synthetic:",
     )
     fps: float = Field(
         default=10.0, gt=0, le=60, description="analysed frames per second; recording keeps every frame"
@@ -236,6 +238,7 @@ class Settings(BaseSettings):
     kit: Kit = Kit()
     site: Site = Site()
     capture: Capture = Capture()
+    camera: Camera = Camera()
     privacy: Privacy = Privacy()
     motion: MotionSettings = MotionSettings()
     detector: DetectorSettings = DetectorSettings()

@@ -45,9 +45,13 @@ class ConfigError(StairwellError):
 
 
 class SourceError(StairwellError):
-    """A camera, stream or file that gives no pictures."""
+    """A camera, stream or file that gives no pictures; `alarm` is what a kit that lives on raises for it."""
 
     exit_code = 4
+
+    def __init__(self, problem: str, *, fix: str, alarm: str = "camera.lost") -> None:
+        super().__init__(problem, fix=fix)
+        self.alarm = alarm
 
 
 class SourceLostError(SourceError):
