@@ -196,6 +196,7 @@ def _name(message: dict[str, Any]) -> str:
         "stopped": "Stopped",
         "offline": "Will",
         "available": "Clip",
+        "uploaded": "ClipUploaded",
         "erased": "ClipErased",
         "raised": "Alarm",
         "cleared": "AlarmCleared",

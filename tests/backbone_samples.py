@@ -11,6 +11,7 @@ from agent.backbone.messages import (
     AlarmClearedBody,
     ClipBody,
     ClipErasedBody,
+    ClipUploadedBody,
     EventBody,
     Sealing,
     SiteAddress,
@@ -98,6 +99,11 @@ def clip(number: int) -> Draft:
         sig="A" * 86 + "==",
     )
     return draft(TOPICS, body)
+
+
+def uploaded(number: int) -> Draft:
+    fields = {"req": ulid_of(9), "host": "store.example", "bytes": 1000, "sha256": "0" * 64}
+    return draft(TOPICS, ClipUploadedBody(**origin(KIT, at(10.0)), clip=ulid_of(number), **fields))
 
 
 def erased(number: int) -> Draft:

@@ -74,9 +74,12 @@ BROAD_EXCEPTS = {
     "agent.app.platform:_run",
     "agent.app.stages:_top",
     "agent.backbone.courier:_run",
+    "agent.backbone.lane:_run",
     "agent.backbone.inbox:_run",
     "agent.backbone.link:_run",
     "agent.capture.live:run",
+    # Top of an order: it is answered as failed, and logged; a fault in one must not end the recording.
+    "agent.backbone.commands:_do",
 }
 
 

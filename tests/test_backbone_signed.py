@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from agent.backbone.contract.example import EXAMPLES
 from agent.backbone.signed import Flaw, Keyring, Kind, lapsed, sign
 from agent.device.clock import Stamp
 from agent.device.identity import PublicKey
@@ -152,3 +153,10 @@ def test_an_end_that_is_no_time(exp: str) -> None:
     """It is no matter of opinion when an order ends: UTC, and a date that exists."""
     with pytest.raises(ValueError, match=r"isoformat|month|UTC"):
         lapsed(exp, Stamp("3b0f6c1e", 5.0, None, "none"), 600.0)
+
+
+def test_the_example_of_the_contract_is_signed() -> None:
+    """Whoever writes the platform can compare: its key is in the open."""
+    example = EXAMPLES["cmd"]
+    assert Keyring([public(KEY)]).flaw(Kind.COMMAND, example, example["target"]) is None
+    assert example == sign(Kind.COMMAND, {k: v for k, v in example.items() if k != "sig"}, KEY)

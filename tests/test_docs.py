@@ -13,7 +13,8 @@ import typer.main
 
 from agent import __version__, errors
 from agent.backbone.contract.table import MESSAGES
-from agent.backbone.topics import Topics
+from agent.backbone.orders import ORDERS
+from agent.backbone.topics import GROUP, Topics
 from agent.cli import INTERRUPTED, app
 
 if TYPE_CHECKING:
@@ -78,10 +79,21 @@ def test_topics() -> None:
         topic = getattr(topics, name)
         if callable(topic):
             topic = topic(*["{}"] * len(inspect.signature(topic).parameters))
-        known.add(topic.removeprefix(topics.base + "/"))
+        known.add(topic.removeprefix(topics.base + "/").removeprefix("bm/v1/51/odesa/kyivskyi/"))
     documented = [re.sub(r"\{\w+\}", "{}", row) for row in first_column("Messages")]
     assert sorted(known) == sorted(documented)
-    assert {name.split(".")[0] for name in MESSAGES} == {topic.split("/")[0] for topic in known}
+    assert {name.split(".")[0] for name in MESSAGES} == {
+        topic.removeprefix(GROUP + "/").split("/")[0] for topic in known
+    }
+
+
+def test_remote_commands() -> None:
+    """README's table has every order, and says of each whether it is signed."""
+    section = README.split("\n## Remote commands\n")[1].split("\n## ", maxsplit=1)[0]
+    rows = re.findall(r"^\| `(\S+)` \| (yes|no) \|", section, re.MULTILINE)
+    assert {name: kind.signed for name, kind in ORDERS.items()} == {
+        name: signed == "yes" for name, signed in rows
+    }
 
 
 def test_links() -> None:

@@ -20,6 +20,7 @@ from agent.backbone.messages import (
     Body,
     ClipBody,
     ClipErasedBody,
+    ClipUploadedBody,
     EventBody,
     GapBody,
     SnapshotBody,
@@ -140,7 +141,7 @@ def _file(topics: Topics, body: Body, picture: bytes | None) -> Draft:
             return _event(topics.evt(body.type), body)
         case SnapshotBody():
             return Draft(topics.snap(body.event), body, picture, Priority.PICTURE, DropOrder.SNAPSHOT)
-        case ClipBody() | ClipErasedBody():
+        case ClipBody() | ClipUploadedBody() | ClipErasedBody():
             return _clip(topics.clip, body)
         case StatBody():
             return Draft(topics.stat, body, None, Priority.DETAIL, DropOrder.STAT)
@@ -161,7 +162,7 @@ def _event(topic: str, body: EventBody) -> Draft:
     return Draft(topic, body, None, Priority.EVENT, DropOrder.EVENT)
 
 
-def _clip(topic: str, body: ClipBody | ClipErasedBody) -> Draft:
+def _clip(topic: str, body: ClipBody | ClipUploadedBody | ClipErasedBody) -> Draft:
     """What speaks of the same clip has one subject: once it is erased, none of it matters much."""
     order = DropOrder.EXPIRED_CLIP if isinstance(body, ClipErasedBody) else DropOrder.CLIP
     return Draft(topic, body, None, Priority.CLIP, order, subject=body.clip)

@@ -199,6 +199,21 @@ class Clip(ClipBody, Numbered):
     """On `clip`: a clip is there, complete and playable; what it is, its signed manifest proves."""
 
 
+class ClipUploadedBody(Stamped):
+    """On `clip`: a clip was put where `cmd/clip/upload` said, whole."""
+
+    clip: Ulid
+    state: Literal["uploaded"] = "uploaded"
+    req: Ulid = Field(description="of the order")
+    host: Name = Field(description="where it went; the rest of the address is a secret of whoever gave it")
+    bytes: Count = Field(description="as in the clip's first message")
+    sha256: Sha256 = Field(description="the same, of the very bytes that were sent")
+
+
+class ClipUploaded(ClipUploadedBody, Numbered):
+    """On `clip`: a clip was put where `cmd/clip/upload` said, whole."""
+
+
 class ClipErasedBody(Stamped):
     """On `clip`: a clip is gone."""
 
@@ -305,7 +320,15 @@ class Ack(BaseModel):
 
 
 Body = (
-    EventBody | SnapshotBody | ClipBody | ClipErasedBody | StatBody | AlarmBody | AlarmClearedBody | GapBody
+    EventBody
+    | SnapshotBody
+    | ClipBody
+    | ClipUploadedBody
+    | ClipErasedBody
+    | StatBody
+    | AlarmBody
+    | AlarmClearedBody
+    | GapBody
 )
 """What the outbox takes."""
 
@@ -313,6 +336,7 @@ NUMBERED: dict[type[Message], type[Message]] = {
     EventBody: Event,
     SnapshotBody: Snapshot,
     ClipBody: Clip,
+    ClipUploadedBody: ClipUploaded,
     ClipErasedBody: ClipErased,
     StatBody: Stat,
     AlarmBody: Alarm,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ROOT = "bm/v1"
+GROUP = "_all"
+"""In place of a kit's id: all kits of a district. No id has an underscore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +67,15 @@ class Topics:
     def ack(self) -> str:
         """The platform's watermark (down)."""
         return f"{self.base}/ack"
+
+    def res(self, requester: str) -> str:
+        """Answers to one requester's commands."""
+        return f"{self.base}/res/{requester}"
+
+    def cmd(self, name: str) -> str:
+        """A command for this kit (down)."""
+        return f"{self.base}/cmd/{name}"
+
+    def group_cmd(self, name: str) -> str:
+        """A command for all kits of the district (down)."""
+        return f"{ROOT}/{self.oblast}/{self.city}/{self.district}/{GROUP}/cmd/{name}"

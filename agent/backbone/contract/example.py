@@ -31,6 +31,9 @@ _SITE = {
 _EVENT = "01KAMZ6T3QW8E2R5T7Y9V1J3P5"
 _CLIP = "01KAMZ7A0000000000000000AA"
 _HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_REQ = "01KAMZ8B4Z9S7R5QW3E1T2Y6V8"
+_ORDER_SIG = "3fAsvaaPOCmQ8Cix/cIiO1Ka3lek4ou134ehadi7ieITaG3Mtxt6ZobFmI1BIyOyTncT3vA6hFcE0HmE97zqBQ=="
+"""By the key whose secret is 32 bytes of 0x01: whoever writes the platform can compare with their own."""
 _NOW = "2026-11-22T00:31:05.412Z"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -136,6 +139,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "prev": _HASH,
         "sig": "5VZDAMNgrHKQhuLMgG6CijFrg1AX1K0ImFoOT1MEBrU6tXZLLMnnTCLhfWvh0cJhyMsPSIvnThn+XXvNZBXzDA==",
     },
+    "clip.uploaded": {
+        **_numbered(48216, 86412.337, _NOW),
+        "clip": _CLIP,
+        "state": "uploaded",
+        "req": _REQ,
+        "host": "evidence.odesa.example",
+        "bytes": 4812331,
+        "sha256": _HASH,
+    },
     "clip.erased": {
         **_numbered(48216, 86412.337, _NOW),
         "clip": _CLIP,
@@ -180,6 +192,30 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "why": "full",
         "count": 4,
         "ranges": [[40110, 40112], [40125, 40125]],
+    },
+    "cmd": {
+        "v": 1,
+        "cmd": "clip/upload",
+        "args": {
+            "clip": _CLIP,
+            "url": "https://evidence.odesa.example/clips/4812331?X-Amz-Signature=fe5f80f77d5fa3be",
+            "headers": {},
+        },
+        "req": _REQ,
+        "by": "dispatch-3",
+        "exp": "2026-11-22T00:36:05.000Z",
+        "nonce": "AAECAwQFBgcICQoLDA0ODw",
+        "target": "bm/v1/51/odesa/kyivskyi/k7f3k2qx4m/cmd/clip/upload",
+        "key": "34750f98bd59fcfc",
+        "sig": _ORDER_SIG,
+    },
+    "cmd.group": {"v": 1, "cmd": "echo", "args": {"text": "?"}, "req": _REQ, "by": "dispatch-3"},
+    "res": {
+        **_stamped(86413.012, _NOW),
+        "req": _REQ,
+        "cmd": "clip/upload",
+        "status": "progress",
+        "progress": 0.42,
     },
     "ack": {"stream": "9f2c1a7e", "seq": 48211},
 }

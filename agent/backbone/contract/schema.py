@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-_CLOSED = {"v", "state", "phase"}
+_CLOSED = {"v", "state", "phase", "status"}
 """Fields whose words tell what a message is: within v1 they get no others."""
 
 

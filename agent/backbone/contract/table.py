@@ -15,11 +15,13 @@ from agent.backbone.messages import (
     AlarmCleared,
     Clip,
     ClipErased,
+    ClipUploaded,
     Event,
     Gap,
     Snapshot,
     Stat,
 )
+from agent.backbone.orders import Order, Response
 from agent.backbone.presence import Birth, Heartbeat, Stopped, Will
 from agent.backbone.topics import ROOT
 
@@ -70,6 +72,8 @@ class Row:
         return f"{ROOT}/{{oblast}}/{{city}}/{{district}}/{self.of}/{self.topic}"
 
 
+_ORDER_EXPIRY = Expiry(1, 600, "an order that waits longer for its kit is not meant any more")
+
 MESSAGES: dict[str, Row] = {
     "st.birth": Row(Birth, "st", retained=True),
     "st.stopped": Row(Stopped, "st", retained=True),
@@ -78,11 +82,15 @@ MESSAGES: dict[str, Row] = {
     "evt": Row(Event, "evt/{type}"),
     "snap": Row(Snapshot, "snap/{event}", carrier=Carrier.PICTURE),
     "clip.available": Row(Clip, "clip"),
+    "clip.uploaded": Row(ClipUploaded, "clip"),
     "clip.erased": Row(ClipErased, "clip"),
     "alm": Row(Alarm, "alm/{code}", retained=True),
     "alm.cleared": Row(AlarmCleared, "alm/{code}", carrier=Carrier.EMPTY, retained=True),
     "stat": Row(Stat, "stat"),
     "gap": Row(Gap, "gap"),
+    "cmd": Row(Order, "cmd/{name}", sender="platform", expiry=_ORDER_EXPIRY),
+    "cmd.group": Row(Order, "cmd/{name}", sender="platform", of="_all", expiry=_ORDER_EXPIRY),
+    "res": Row(Response, "res/{requester}", expiry=Expiry(1, 600, "nobody waits longer for an answer")),
     "ack": Row(Ack, "ack", sender="platform"),
 }
 """Every message by its name in the contract."""
