@@ -157,11 +157,9 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class SourceDown:
-    """The source gives no pictures; `reason` is one line for people. Sent once per outage and cause."""
+    """The source gives no pictures; `reason` is one line for people. Sent once per outage."""
 
     reason: str
-    alarm: str = "camera.lost"
-    """The code of the alarm that stands for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from app_parts import BASE, KIT, PEOPLE, Hands, Scripted, check, frame, kept, qu
 from broker import Broker, Heard, Listener, free_port, wait_for
 from clips_footage import decoded, ffmpeg_plays, long_footage
 
-from agent.app import live
+from agent.app import hatch, live
 from agent.app.ledger import Ledger
 from agent.app.live import Agent
 from agent.app.stages import EventOpened
 from agent.app.statelock import StateLock
+from agent.app.status import Status
 from agent.backbone import link
 from agent.backbone.courier import Courier
 from agent.backbone.drafts import HEADER
@@ -402,6 +403,7 @@ def test_a_kit_with_a_dead_camera_stays_up_and_says_so(
     one = Running(kit_settings(tmp_path, LOST, broker.port, capture=capture))
 
     wait_for(lambda: any("camera.lost" in m.body["alm"] for m in of(listener, LOST, "hb")), 20)
+    asked = hatch.ask(tmp_path / hatch.NAME, "status")
     one.stop.set()
     one.end()
 
@@ -413,6 +415,15 @@ def test_a_kit_with_a_dead_camera_stays_up_and_says_so(
     wait_for(lambda: of(listener, LOST, "st")[-1].body["state"] == "stopped")
     assert not any(b"hush" in heard.payload for heard in listener.heard)
     assert "fps" not in of(listener, LOST, "hb")[0].body
+    status = Status.model_validate_json(asked)
+    assert status.kit == LOST
+    assert status.link.connected
+    assert status.camera.source == "rtsp"
+    assert status.camera.down is not None
+    assert status.camera.age is None
+    assert "camera.lost" in status.alarms
+    assert status.outbox is not None
+    assert b"hush" not in asked
 
 
 def run_short(directory: Path, **sections: dict[str, Any]) -> list[dict[str, Any]]:

@@ -68,11 +68,10 @@ WALL_CLOCK = {
 BROAD_EXCEPTS = {
     # The unit's error is handed whole to whoever waits for its future.
     "agent.database:_commit",
-    # The same, of a call that may hang.
-    "agent.capture.bounded_call:_run",
     # Tops of threads: the error is kept for the owner, who ends the process with it.
     "agent.app.platform:_run",
     "agent.app.stages:_top",
+    "agent.app.hatch:_run",
     "agent.backbone.courier:_run",
     "agent.backbone.lane:_run",
     "agent.backbone.inbox:_run",
@@ -80,6 +79,8 @@ BROAD_EXCEPTS = {
     "agent.capture.live:run",
     # Top of an order: it is answered as failed, and logged; a fault in one must not end the recording.
     "agent.backbone.commands:_do",
+    # A check with a flaw of its own is told as a failure, and does not end the others.
+    "agent.doctor.runner:_ask",
 }
 
 

@@ -161,6 +161,12 @@ class Journal:
                 self._begun.popleft()
             return len(self._begun)
 
+    @property
+    def last_event(self) -> float | None:
+        """When the last event of this process was said to begin, None if there was none in 24 hours."""
+        with self._lock:
+            return self._begun[-1] if self._begun else None
+
     def opened(self, clip: OpenClip) -> None:
         """A clip is about to be written: its intent is on disk when this returns (ClipJournal)."""
         self.ask(lambda tx: store.begin_clip(tx, clip))

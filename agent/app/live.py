@@ -12,9 +12,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.app import journal
+from agent.app import hatch, journal
 from agent.app.analysis import Analyser
 from agent.app.announcer import Announcer
+from agent.app.hatch import Hatch
 from agent.app.housekeeping import Housekeeping
 from agent.app.ledger import Ledger
 from agent.app.premises import Premises
@@ -23,6 +24,7 @@ from agent.app.reporter import Reporter, topics
 from agent.app.schemas import DATABASE, SCHEMAS
 from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
 from agent.app.statelock import StateLock
+from agent.app.status import StatusDesk
 from agent.app.trouble import FULL, Trouble
 from agent.app.usable import usable
 from agent.app.walltime import WallTime
@@ -38,7 +40,7 @@ from agent.clips.recorder import Recorder
 from agent.database import Database
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
-from agent.device.volatile import volatile_key
+from agent.device.volatile import runtime_dir, volatile_key
 from agent.errors import ModelError, StairwellError, StallError, StorageError
 from agent.events.lifecycle import REACH_BACK_S
 from agent.ulid import ENTROPY_BYTES, ulid
@@ -115,14 +117,30 @@ class Agent:
         analysis = AnalysisStage(
             Analyser(settings, detector, clock=clock), announcer, recording, self._ledger, clock
         )
-        source = open_source(
-            settings.capture, camera=settings.camera, masks=settings.privacy.masks, clock=clock
-        )
+        source = open_source(settings.capture, masks=settings.privacy.masks, clock=clock)
         camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
         self._recording, self._analysis, self._camera = recording, analysis, camera
         self._stages: tuple[Stage, ...] = (camera, analysis, recording)
         self._housekeeping = Housekeeping(
             settings, self._journal, self._reporter, announcer, clock, self._premises
+        )
+        self._hatch = Hatch(
+            runtime_dir(settings.state.dir) / hatch.NAME, {"status": self._desk(label).report}
+        )
+
+    def _desk(self, label: str | None) -> StatusDesk:
+        return StatusDesk(
+            self._settings,
+            self._clock,
+            self._ledger,
+            self._camera,
+            label,
+            self._journal,
+            self._announcer,
+            self._recorder,
+            lambda: self._courier.delivery,
+            lambda: self._courier.numbers,
+            lambda: self._housekeeping.stock,
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -130,6 +148,7 @@ class Agent:
         self._journal.recover()
         self._housekeeping.recover()
         self._courier.start()
+        self._hatch.start()
         for stage in (self._readback, *reversed(self._stages)):
             stage.start()
         try:
@@ -284,6 +303,10 @@ class Agent:
                 f"journal: a write failed ({self._journal.failure!r})",
                 fix="report it with the journal's last lines",
             ) from self._journal.failure
+        if self._hatch.failure is not None:
+            raise StallError(
+                f"hatch: died ({self._hatch.failure!r})", fix="report it with the journal's last lines"
+            ) from self._hatch.failure
         if self._courier.error is not None:
             raise StallError(
                 f"courier: died ({self._courier.error!r})", fix="report it with the journal's last lines"
@@ -297,6 +320,7 @@ class Agent:
         """
         steps: tuple[Callable[[], object], ...] = (
             lambda: systemd.notify("STOPPING=1"),
+            partial(self._hatch.close, DRAIN_S),
             self._camera.close,
             *(partial(stage.join, DRAIN_S) for stage in self._stages),
             self._readback.end,

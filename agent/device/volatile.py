@@ -21,7 +21,7 @@ def volatile_key(environment: Mapping[str, str] = os.environ, mounts: Path = MOU
     They lie in systemd's RUNTIME_DIRECTORY, if that is in memory; without it they are new in each process.
     """
     fresh = os.urandom(KEY_BYTES)
-    named = environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    named = _named(environment)
     if not named or _file_system(Path(named), mounts) not in IN_MEMORY:
         return fresh
     path = Path(named) / "pictures.key"
@@ -34,6 +34,16 @@ def volatile_key(environment: Mapping[str, str] = os.environ, mounts: Path = MOU
     finally:
         os.close(descriptor)
     return fresh
+
+
+def runtime_dir(otherwise: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where this run keeps what ends with it: systemd's RUNTIME_DIRECTORY, or the place given."""
+    named = _named(environment)
+    return Path(named) if named else otherwise
+
+
+def _named(environment: Mapping[str, str]) -> str:
+    return environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
 
 
 def _file_system(path: Path, mounts: Path) -> str:

@@ -1,0 +1,161 @@
+r"""The hatch: a local socket at which the running agent answers its technician. It listens on no network.
+
+Who may open it: root, the agent's user and its group (the file's mode says so, and the kernel holds to it).
+A question is one line, an answer is one JSON document or one picture, and the connection ends.
+
+    status\n    what the agent knows of itself, as JSON
+    still\n      what the camera sees now, masked, as JPEG; empty when there is none
+
+A client that says nothing or reads nothing is left after PATIENCE_S; one is served at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+NAME = "agent.sock"
+SERVICE = Path("/run/stairwell")
+"""Where systemd's RuntimeDirectory= puts it."""
+MODE = 0o660  # root, the agent, and the technicians that are put into its group
+QUESTION_MAX = 64
+PATIENCE_S = 5.0
+WAITING = 4  # a technician's terminal, a timer's doctor, and one more that was forgotten
+
+log = logging.getLogger(__name__)
+
+
+class Hatch:
+    """Serves `answers`, each called in this thread when its question comes. `path` is the socket's file."""
+
+    def __init__(self, path: Path, answers: Mapping[str, Callable[[], bytes]]) -> None:
+        self._path = path
+        self._answers = dict(answers)
+        self._closed = threading.Event()
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self.failure: Exception | None = None
+        """What ended the thread; the process is then to end."""
+
+    def start(self) -> None:
+        """Open the socket and serve. A file that a killed agent left there is replaced.
+
+        Raises:
+            StorageError: the socket cannot be made.
+        """
+        server = self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+            before = os.umask(0o177)  # nobody gets in before the mode is set
+            try:
+                with _short(self._path) as address:
+                    server.bind(address)
+            finally:
+                os.umask(before)
+            self._path.chmod(MODE)
+            server.listen(WAITING)
+        except OSError as error:
+            server.close()
+            raise StorageError(
+                f"{self._path}: the agent's socket cannot be made ({error.strerror or error})",
+                fix="see that the directory belongs to the agent's user and is not read-only",
+                errno=error.errno,
+            ) from None
+        self._thread = threading.Thread(target=self._run, args=(server,), name="hatch", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout_s: float) -> None:
+        """Stop serving and take the file away; nothing if it was not started."""
+        self._closed.set()
+        if self._socket is None or self._thread is None:
+            return
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept()
+        self._thread.join(timeout_s)
+        self._socket.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+    def _run(self, server: socket.socket) -> None:
+        try:
+            while not self._closed.is_set():
+                self._serve(server)
+        except Exception as error:
+            log.exception("the hatch died")
+            self.failure = error
+
+    def _serve(self, server: socket.socket) -> None:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            if self._closed.is_set():
+                return
+            raise
+        with client, suppress(OSError):  # the client went, or said nothing
+            client.settimeout(PATIENCE_S)
+            question = _line(client)
+            answer = self._answers.get(question)
+            if answer is None:
+                log.warning("the hatch was asked %.64r, which nobody answers", question)
+                return
+            client.sendall(answer())
+
+
+def ask(path: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
+    """The running agent's answer.
+
+    Raises:
+        FileNotFoundError, ConnectionRefusedError: no agent runs there.
+        PermissionError: only root and the agent's group may ask.
+        OSError: it does not answer (TimeoutError), or the connection broke.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as client:
+        client.settimeout(timeout_s)
+        with _short(path) as address:
+            client.connect(address)
+        client.sendall(f"{question}\n".encode())
+        client.shutdown(socket.SHUT_WR)
+        parts = []
+        while part := client.recv(65536):
+            parts.append(part)
+        return b"".join(parts)
+
+
+def reach(state: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
+    """As `ask`, wherever the agent of this state directory has its socket: with or without systemd."""
+    try:
+        return ask(SERVICE / NAME, question, timeout_s)
+    except FileNotFoundError:
+        return ask(state / NAME, question, timeout_s)
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """An address for the file that is never too long: unix(7) allows 107 bytes, paths have more."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+def _line(client: socket.socket) -> str:
+    """What the client asks: up to the line's end, and not more than a question is long."""
+    text = b""
+    while b"\n" not in text and len(text) <= QUESTION_MAX:
+        part = client.recv(QUESTION_MAX)
+        if not part:
+            break
+        text += part
+    return text.split(b"\n")[0].decode("ascii", errors="replace")

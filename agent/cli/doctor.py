@@ -1,0 +1,143 @@
+"""`stairwell doctor`: what is wrong with this kit, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from agent.app.examination import examination
+from agent.cli.options import ConfigFile, config_path
+from agent.config import load
+from agent.device.clock import SystemClock
+from agent.doctor import runner
+from agent.doctor.check import Status
+from agent.errors import StairwellError
+
+if TYPE_CHECKING:
+    from agent.doctor.check import Result
+    from agent.doctor.registry import Text
+
+Language = Literal["uk", "en"]
+
+_MARKS = {
+    Status.OK: "[green]✓[/]",
+    Status.WARN: "[yellow]![/]",
+    Status.FAIL: "[red]✗[/]",
+    Status.SKIP: "[dim]–[/]",
+}
+_WORDS = {
+    "uk": ("Усе гаразд.", "Помилок: {fail}, попереджень: {warn}, не перевірено: {skip}."),
+    "en": ("All is well.", "{fail} failures, {warn} warnings, {skip} not asked."),
+}
+
+
+def doctor(
+    config: ConfigFile = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only what is answered within five seconds.")
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="CODE", help="Only these; `net.*` works.")
+    ] = None,
+    leave: Annotated[list[str] | None, typer.Option("--skip", metavar="CODE", help="All but these.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Send nothing to other machines.")] = False,
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            "--lang", metavar="uk|en", help="Language; by default the terminal's, on a kit Ukrainian."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    lines: Annotated[
+        bool, typer.Option("--jsonl", help="A JSON line for each check, as it is answered.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is well, too.")] = False,
+) -> None:
+    """Examine this kit: power, heat, disk, clock, network, keys, camera, detector, agent.
+
+    Nothing is changed, and nothing here needs root, the network or a running agent: what could not be asked
+    is said. Each line that is not well has its fix. Exit code 0 all is well, 1 warnings, 2 failures, 3 the
+    doctor could not run.
+    """
+    language = _language(lang)
+    try:
+        checks = runner.chosen(
+            examination(load(config_path(config)), SystemClock()),
+            only=only or (),
+            leave=leave or (),
+            quick=quick,
+            offline=offline,
+        )
+    except StairwellError as error:
+        typer.echo(f"stairwell: {error}", err=True)
+        raise typer.Exit(runner.EXIT_COULD_NOT_RUN) from None
+    console = Console(highlight=False)
+    results = []
+    with (
+        console.status("…")
+        if console.is_terminal and not (as_json or lines)
+        else Console(quiet=True).status("")
+    ):
+        for result in runner.run(checks):
+            results.append(result)
+            if lines:
+                typer.echo(json.dumps(_as_dict(result, language), ensure_ascii=False))
+    order = {check.code: place for place, check in enumerate(checks)}
+    results.sort(key=lambda result: order[result.check.code])
+    if as_json:
+        document = {"v": 1, "checks": [_as_dict(result, language) for result in results]}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    elif not lines:
+        _print(console, results, language, verbose=verbose)
+    raise typer.Exit(runner.exit_code(results))
+
+
+def _language(given: str | None) -> Language:
+    named = (
+        given or os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or "uk"
+    )
+    if given not in {None, "uk", "en"}:
+        raise typer.BadParameter(f"{given}: there are uk and en", param_hint="--lang")
+    return "en" if named.startswith("en") else "uk"
+
+
+def _in(text: Text, language: Language) -> str:
+    return text.uk if language == "uk" else text.en
+
+
+def _as_dict(result: Result, language: Language) -> dict[str, Any]:
+    verdict = result.verdict
+    return {
+        "code": result.check.code,
+        "status": verdict.status.value,
+        "title": _in(result.check.title, language),
+        "text": _in(verdict.text, language),
+        "fix": None if verdict.fix is None else _in(verdict.fix, language),
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _print(console: Console, results: list[Result], language: Language, *, verbose: bool) -> None:
+    counts = {status: sum(r.verdict.status is status for r in results) for status in Status}
+    for result in results:
+        verdict = result.verdict
+        if verdict.status in {Status.OK, Status.SKIP} and not verbose:
+            continue
+        title, text = _in(result.check.title, language), _in(verdict.text, language)
+        console.print(
+            f"{_MARKS[verdict.status]} {escape(title)}: {escape(text)} [dim]({result.check.code})[/]"
+        )
+        if verdict.fix is not None:
+            console.print(f"  → {escape(_in(verdict.fix, language))}")
+    well, summary = _WORDS[language]
+    if counts[Status.FAIL] or counts[Status.WARN] or verbose:
+        console.print(
+            summary.format(fail=counts[Status.FAIL], warn=counts[Status.WARN], skip=counts[Status.SKIP])
+        )
+    else:
+        console.print(well)
