@@ -1,15 +1,11 @@
-"""Settings: one TOML file over defaults, environment variables over both.
+"""Settings: what can be set, its limits, default and meaning. Where values come from is in `config_layers`.
 
-A variable is `STAIRWELL_` + section + `__` + key, e.g. `STAIRWELL_BACKBONE__HOST=broker.local`.
-Lists and tables in a variable are JSON. Everything is checked whole before anything starts: an unknown
-key, a wrong type or a value out of range raises ConfigError with the place, the value and the fix.
+Everything is checked whole before anything starts: an unknown key, a wrong type or a value out of range
+raises ConfigError with the place, the value and the fix.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,17 +14,14 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.agekey import check_recipient
+from agent.config_camera import Camera
 from agent.config_fields import Fraction01, PlatformKey, Polygon, Slug
 from agent.config_fields import Section as _Section
+from agent.config_layers import ENV_PREFIX, NO_ZONE, Layers
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
-from agent.errors import ConfigError
 from agent.kitid import check_kit_id
 
-ENV_PREFIX = "STAIRWELL_"
 DEFAULT_PATH = Path("/etc/stairwell/agent.toml")
-
-_NO_ZONE = "no_zone"
-
 
 Text200 = Annotated[str, Field(max_length=200)]
 """As long as a name may be in a message."""
@@ -63,7 +56,8 @@ class Capture(_Section):
     source: str = Field(
         default="/dev/video0",
         min_length=1,
-        description="a video file, rtsp://… (http, tcp, udp), a V4L2 device as /dev/video0, or synthetic:",
+        description="picamera:, rtsp://… (http, tcp, udp), a V4L2 device as /dev/video0, a video file, "
+        "or synthetic:",
     )
     fps: float = Field(
         default=10.0, gt=0, le=60, description="analysed frames per second; recording keeps every frame"
@@ -244,6 +238,7 @@ class Settings(BaseSettings):
     kit: Kit = Kit()
     site: Site = Site()
     capture: Capture = Capture()
+    camera: Camera = Camera()
     privacy: Privacy = Privacy()
     motion: MotionSettings = MotionSettings()
     detector: DetectorSettings = DetectorSettings()
@@ -269,18 +264,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over the file (given as init values); nothing else."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
+        """What they are made of, and nothing else: the environment is a layer, which `load` adds."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     @model_validator(mode="after")
     def _zones_exist(self) -> Self:
         known = [zone.name for zone in self.view.zones]
         for loc, name in named_zones(self.view, self.loitering, self.gathering, self.after_hours):
             if name not in known:
-                raise PydanticCustomError(
-                    _NO_ZONE, "no such zone", {"loc": loc, "name": name, "known": known}
-                )
+                raise PydanticCustomError(NO_ZONE, "no such zone", {"loc": loc, "name": name, "known": known})
         return self
 
     @property
@@ -290,41 +283,24 @@ class Settings(BaseSettings):
 
 
 def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
-    """Settings from `path` (defaults alone when None), the environment over it, `overrides` over the file.
+    """Settings from `path` (defaults alone when None), `overrides` over the file, the environment over both.
 
     Raises:
         ConfigError: the file cannot be read or is no TOML, or a key or value is wrong; the text names each.
     """
-    values = _read(path) if path else {}
-    for section, table in (overrides or {}).items():
-        below = values.get(section, {})
-        if isinstance(below, dict):  # anything else is an error, and stays one
-            values[section] = {**below, **table}
-    _check_environment()
+    return settled(Layers.read(Settings, path, overrides))
+
+
+def settled(layers: Layers) -> Settings:
+    """The settings that the layers come to.
+
+    Raises:
+        ConfigError: a key or value is wrong; the text names each, and its `keys`.
+    """
     try:
-        return Settings(**values)
+        return Settings(**layers.merged)
     except ValidationError as error:
-        raise _explain(error, path) from None
-    except ValueError as error:  # pydantic-settings: a variable that should be JSON and is not
-        section = next(s for s in keys() if f'"{s}"' in str(error))
-        names = (n for n in sorted(os.environ) if n.upper().startswith(f"{ENV_PREFIX}{section}".upper()))
-        raise ConfigError(
-            f"environment variable {' or '.join(names)}: no valid JSON",
-            fix="write lists and tables in a variable as JSON",
-        ) from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file", fix="name the file with --config, or create it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error})", fix="check its permissions and content"
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: no valid TOML ({error})", fix="correct the line that is named") from None
+        raise layers.explain(error, keys()) from None
 
 
 def keys() -> dict[str, list[str]]:
@@ -337,50 +313,3 @@ def _section(name: str) -> type[BaseModel]:
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         raise TypeError(f"{name} is no section")
     return annotation
-
-
-def _check_environment() -> None:
-    """Refuse a variable that sets nothing: pydantic-settings passes over it in silence."""
-    known = {f"{ENV_PREFIX}{s}__{k}".upper() for s, fields in keys().items() for k in fields}
-    known |= {f"{ENV_PREFIX}{s}".upper() for s in keys()}
-    for name in sorted(os.environ):
-        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
-            raise ConfigError(f"environment variable {name}: sets nothing", fix=_nearest(name.upper(), known))
-
-
-def _nearest(word: str, known: set[str] | list[str]) -> str:
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-
-
-def _variable(loc: list[str]) -> str | None:
-    """The environment variable that sets the key at `loc`, as its name is written."""
-    wanted = ENV_PREFIX + "__".join(loc[:2]).upper()
-    name = next((name for name in os.environ if name.upper() == wanted), None)
-    return f"environment variable {name}" if name else None
-
-
-def _explain(error: ValidationError, path: Path | None) -> ConfigError:
-    """One sentence per wrong key, all at once."""
-    problems, fixes = [], []
-    for item in error.errors():
-        ctx = item.get("ctx", {})
-        loc = [str(part) for part in ctx.get("loc", item["loc"])]
-        key = ".".join(loc)
-        place = _variable(loc) or f"{path or 'settings'}: {key}"
-        if item["type"] == "extra_forbidden":
-            known = keys().get(loc[0], []) if len(loc) > 1 else list(keys())
-            problems.append(f"{place}: unknown key")
-            fixes.append(_nearest(loc[-1], known) if len(loc) <= 2 else f"remove {loc[-1]}")  # noqa: PLR2004
-        elif item["type"] == _NO_ZONE:
-            problems.append(f"{place} = {ctx['name']!r}: no such zone")
-            known = ctx["known"]
-            fixes.append(_nearest(ctx["name"], known) if known else "describe it under [[view.zones]]")
-        else:
-            text = item["msg"].removeprefix("Value error, ")
-            value = repr(item["input"])
-            if "AGE-SECRET-KEY" in value.upper():
-                value = "(a secret)"
-            problems.append(f"{place} = {value[:80]}: {text[0].lower()}{text[1:]}")
-            fixes.append("`stairwell config schema` tells what each key takes")
-    return ConfigError("; ".join(problems), fix="; ".join(dict.fromkeys(fixes)))

@@ -12,6 +12,13 @@
 The number is the process exit code (2 is a wrong command line, as in every click program).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class StairwellError(Exception):
     """An error with its fix, shown to a technician as one line and never as a traceback."""
@@ -28,15 +35,23 @@ class StairwellError(Exception):
 
 
 class ConfigError(StairwellError):
-    """A configuration file, key or value that cannot be used."""
+    """A configuration file, key or value that cannot be used; `keys` says of each wrong one what is wrong."""
 
     exit_code = 3
 
+    def __init__(self, problem: str, *, fix: str, keys: Mapping[str, str] | None = None) -> None:
+        super().__init__(problem, fix=fix)
+        self.keys = dict(keys or {})
+
 
 class SourceError(StairwellError):
-    """A camera, stream or file that gives no pictures."""
+    """A camera, stream or file that gives no pictures; `alarm` is what a kit that lives on raises for it."""
 
     exit_code = 4
+
+    def __init__(self, problem: str, *, fix: str, alarm: str = "camera.lost") -> None:
+        super().__init__(problem, fix=fix)
+        self.alarm = alarm
 
 
 class SourceLostError(SourceError):

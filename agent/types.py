@@ -157,9 +157,11 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class SourceDown:
-    """The source gives no pictures; `reason` is one line for people. Sent once per outage."""
+    """The source gives no pictures; `reason` is one line for people. Sent once per outage and cause."""
 
     reason: str
+    alarm: str = "camera.lost"
+    """The code of the alarm that stands for it."""
 
 
 @dataclass(frozen=True, slots=True)

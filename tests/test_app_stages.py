@@ -226,6 +226,16 @@ def test_a_clip_that_cannot_be_written_is_an_alarm_until_one_can(house: House) -
     assert {"raised", "available", "cleared"} == set(house.said())
 
 
+def test_the_alarm_is_that_of_the_cause(house: House) -> None:
+    """One at a time: a camera that is busy now is no longer missing; the first frame ends all of them."""
+    house.start()
+    for alarm in ("camera.missing", "camera.busy"):
+        house.source.go_on(SourceDown(f"it is {alarm}", alarm))
+        wait_for(lambda alarm=alarm: (alarm,) == house.announcer.alarms)
+    house.source.go_on(SourceUp(), frame(1, 1.0))
+    wait_for(lambda: () == house.announcer.alarms)
+
+
 def test_a_source_that_goes_ends_what_is_open(tmp_path: Path) -> None:
     """Nobody can be seen: the event ends, its clip is completed, an alarm says so, until pictures return."""
     video = visit(tmp_path / "visit.mp4", 3.0)

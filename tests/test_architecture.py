@@ -68,6 +68,8 @@ WALL_CLOCK = {
 BROAD_EXCEPTS = {
     # The unit's error is handed whole to whoever waits for its future.
     "agent.database:_commit",
+    # The same, of a call that may hang.
+    "agent.capture.bounded_call:_run",
     # Tops of threads: the error is kept for the owner, who ends the process with it.
     "agent.app.platform:_run",
     "agent.app.stages:_top",

@@ -190,16 +190,6 @@ def test_a_closed_source_yields_nothing() -> None:
     assert closed.corrupt == 0
 
 
-def test_the_wait_grows_with_jitter() -> None:
-    """Never below the shortest nor above the longest wait, and spread in between."""
-    source = live("/dev/video-none", reconnect_min_s=1.0, reconnect_max_s=30.0)
-    waits = [source._backoff() for _ in range(200)]
-    assert waits[0] == 1.0
-    assert min(waits) >= 1.0
-    assert 25 < max(waits) <= 30
-    assert len(set(waits[10:])) > 150
-
-
 def test_a_consumer_that_lags_loses_nothing(video: Path) -> None:
     """While analysis is busy the camera waits; no packet is left out of what is recorded."""
     with RtspCamera(video, fps=200) as camera:

@@ -51,6 +51,41 @@ def test_a_grey_picture_is_masked_too() -> None:
     assert int(masked.y[24, 32]) == 16
 
 
+@pytest.mark.parametrize("size", [(160, 120), (161, 121)])
+@pytest.mark.parametrize("interleaved", [True, False])
+def test_burned_in_place_it_is_the_same(size: tuple[int, int], *, interleaved: bool) -> None:
+    """A camera's own buffer gets the pixels that a copy would; the padding of its lines is left alone."""
+    width, height = size
+    picture = white(width, height)
+    expected = PrivacyMask((SQUARE,)).apply(picture)
+    lines = np.full((height, width + 31), 77, np.uint8)
+    y = lines[:, :width]
+    y[:] = picture.y
+    half = (width + 1) // 2
+    colour = np.full((2, (height + 1) // 2, half + 15), 77, np.uint8)
+    chroma = [colour[0, :, :half], colour[1, :, :half]]
+    if interleaved:
+        colour = np.full(((height + 1) // 2, 2 * half + 30), 77, np.uint8)
+        both = colour[:, : 2 * half]
+        chroma = [both[:, 0::2], both[:, 1::2]]
+    chroma[0][:], chroma[1][:] = picture.u, picture.v
+
+    PrivacyMask((SQUARE,)).burn(y, (both,) if interleaved else chroma)
+
+    assert expected.y.tolist() == y.tolist()
+    assert [expected.u.tolist(), expected.v.tolist()] == [plane.tolist() for plane in chroma]
+    assert {77} == set(lines[:, width:].ravel()) | set(colour[..., -15:].ravel())
+
+
+def test_nothing_to_burn() -> None:
+    """Without masks the buffer is not touched, and the mask says so."""
+    mask = PrivacyMask(())
+    y = np.full((48, 64), 200, np.uint8)
+    mask.burn(y)
+    assert {200} == set(y.ravel())
+    assert [False, True] == [bool(mask), bool(PrivacyMask((SQUARE,)))]
+
+
 def test_every_size_has_its_own_raster() -> None:
     """A stream that changes its size stays masked."""
     mask = PrivacyMask((SQUARE,))

@@ -8,6 +8,7 @@ import pytest
 
 from agent.capture.file import FileSource
 from agent.capture.live import LiveSource
+from agent.capture.picamera import PicameraSource
 from agent.capture.source import RECORDED, Network, open_source, source_kind
 from agent.capture.synthetic import SyntheticSource
 from agent.config import Capture
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     ("source", "kind"),
     [
         ("synthetic:", SyntheticSource),
+        ("picamera:", PicameraSource),
+        ("picamera:imx708", PicameraSource),
         ("/dev/video0", LiveSource),
         *((f"{scheme}://cam/1", LiveSource) for scheme in get_args(Network)),
     ],
@@ -41,6 +44,7 @@ def test_the_kind_follows_the_name(source: str, kind: type) -> None:
         ("tcp://127.0.0.1:8888", "tcp"),
         ("udp://239.0.0.1:1234", "udp"),
         ("synthetic:?seconds=5", "synthetic"),
+        ("picamera:1", "picamera"),
         ("/dev/v4l/by-id/usb-cam", "v4l2"),
         ("/home/kit/night.mp4", "file"),
         ("odd:name.mp4", "file"),

@@ -100,7 +100,7 @@ def test_a_wrong_command_line(stairwell: Stairwell) -> None:
 
 
 def test_config_show(stairwell: Stairwell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every key with its value in force; those that differ from the default have a star."""
+    """Every key with its value in force, and whether default, file or environment gave it."""
     path = tmp_path / "agent.toml"
     path.write_text("[capture]\nfps = 5\n[events]\nquiet_s = 8\n")
     monkeypatch.setenv("STAIRWELL_EVENTS__QUIET_S", "9")
@@ -109,9 +109,9 @@ def test_config_show(stairwell: Stairwell, tmp_path: Path, monkeypatch: pytest.M
     assert 0 == stairwell("config", "show", "-c", path)
 
     rows = {line.split()[0]: line.split()[1:] for line in stairwell.out.splitlines()[1:] if line.strip()}
-    assert ["5.0", "*"] == rows["capture.fps"]
-    assert ["9.0", "*"] == rows["events.quiet_s"]
-    assert ['"ssdlite"'] == rows["detector.model"]
+    assert ["5.0", "file"] == rows["capture.fps"]
+    assert ["9.0", "environment"] == rows["events.quiet_s"]
+    assert ['"ssdlite"', "default"] == rows["detector.model"]
     assert {f"{s}.{key}" for s, values in Settings().model_dump().items() for key in values} == rows.keys()
 
 

@@ -117,7 +117,9 @@ class Agent:
         analysis = AnalysisStage(
             Analyser(settings, detector, clock=clock), announcer, recording, self._ledger, clock
         )
-        source = open_source(settings.capture, masks=settings.privacy.masks, clock=clock)
+        source = open_source(
+            settings.capture, camera=settings.camera, masks=settings.privacy.masks, clock=clock
+        )
         camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
         self._recording, self._analysis, self._camera = recording, analysis, camera
         self._stages: tuple[Stage, ...] = (camera, analysis, recording)

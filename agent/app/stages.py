@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.doctor.registry import NO_PICTURES
 from agent.errors import StairwellError
 from agent.types import Frame, Packet, Phase, SourceDown, SourceUp, StreamInfo
 
@@ -295,7 +296,7 @@ class CameraStage(Stage):
             case Frame():
                 self.silent_since = self._clock.mono()
                 self._ledger.frame(self.silent_since)
-                self._announcer.alarm("camera.lost", active=False)
+                self._no_pictures(None)
                 self._analysis.put(item)
             case Packet():
                 self._ledger.packet(self._clock.mono())
@@ -306,10 +307,16 @@ class CameraStage(Stage):
                 self.down = item.reason
                 self.silent_since = None
                 log.warning("the source gives no pictures: %s", item.reason)
-                self._announcer.alarm("camera.lost", active=True, detail=item.reason)
+                self._no_pictures(item)
                 self._recording.put(item)
                 self._analysis.interrupt()
             case SourceUp():
                 self.down = None
                 self.silent_since = self._clock.mono()
                 log.info("the source gives pictures")
+
+    def _no_pictures(self, down: SourceDown | None) -> None:
+        """Raise the alarm of this outage alone; None: pictures come, and none of them holds."""
+        for code in NO_PICTURES:
+            active = down is not None and code == down.alarm
+            self._announcer.alarm(code, active=active, detail=down.reason if down else "")

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.backbone import link
+from agent.capture.camera_controls import lores_size
 from agent.capture.container import open_file
+from agent.capture.picamera import SCHEME
 from agent.capture.source import source_kind
 from agent.config import Kit, Site
 from agent.errors import ConfigError
@@ -69,6 +71,8 @@ def _place(settings: Settings) -> Iterator[ConfigError]:
 
 def _source(settings: Settings) -> Iterator[ConfigError]:
     yield from _refusal(lambda: source_kind(settings.capture.source))
+    if settings.capture.source.startswith(SCHEME):
+        yield from _refusal(lambda: lores_size(settings.camera))
 
 
 def _broker(settings: Settings) -> Iterator[ConfigError]:

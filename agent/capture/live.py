@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from queue import Empty, Full, Queue
-from random import Random
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from av.error import FFmpegError
 
 from agent.capture.address import without_credentials
 from agent.capture.av import AvStream, Corruption, must_encode
+from agent.capture.backoff import Backoff
 from agent.capture.container import Opened, live_error, open_live
 from agent.capture.pipeline import Pipeline
 from agent.capture.timeline import Timeline
@@ -20,6 +20,7 @@ from agent.types import SourceDown, SourceUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from random import Random
 
     from av.packet import Packet
     from av.video.stream import VideoStream
@@ -55,14 +56,13 @@ class LiveSource:
         self._masks = masks
         self._clock = clock
         self._keep_packets = keep_packets
-        self._random = random or Random()  # noqa: S311 - spreads reconnects, guards nothing
+        self._backoff = Backoff(settings, random)
         self._name = without_credentials(settings.source)
         self._closed = Event()
         self._reader: _Reader | None = None
         self._pipeline = Pipeline(settings, masks)
         self._corruption = Corruption(self._name)
         self._down = False
-        self._tries = 0
         self._newest = float("-inf")
 
     @property
@@ -85,21 +85,14 @@ class LiveSource:
                 log.log(logging.DEBUG if self._down else logging.WARNING, "%s", error)
                 if not self._down:
                     self._down = True
-                    yield SourceDown(error.problem)
-            self._closed.wait(self._backoff())
+                    yield SourceDown(error.problem, error.alarm)
+            self._closed.wait(self._backoff.next_s())
 
     def close(self) -> None:
         """End `items()` at once; safe from any thread."""
         self._closed.set()
         if self._reader:
             self._reader.stop()
-
-    def _backoff(self) -> float:
-        """Full jitter between the shortest wait and one that doubles with each try (AWS, 2015)."""
-        shortest = self._settings.reconnect_min_s
-        longest = max(shortest, self._settings.reconnect_max_s)
-        self._tries += 1
-        return self._random.uniform(shortest, min(longest, shortest * 2.0 ** min(self._tries - 1, 30)))
 
     def _connection(self) -> Iterator[SourceItem]:
         """One connection, until it is lost."""
@@ -145,7 +138,7 @@ class LiveSource:
                     self._down = False
                     log.info("%s: pictures again", self._name)
                     yield SourceUp()
-                self._tries = 0
+                self._backoff.succeeded()
                 yield item
             self._newest = timeline.newest
             if stream.pictures > pictures:

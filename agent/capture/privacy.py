@@ -18,6 +18,8 @@ from agent.types import Picture
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from agent.config import Mask
     from agent.types import Luma
 
@@ -34,6 +36,11 @@ class PrivacyMask:
     def __init__(self, masks: Sequence[Mask]) -> None:
         self._polygons = [np.array(mask.polygon, np.float64) for mask in masks]
         self._stencils: dict[tuple[int, int], tuple[_Stencil, _Stencil]] = {}
+        self._patches: dict[tuple[int, int], tuple[_Patch, _Patch]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to burn."""
+        return bool(self._polygons)
 
     def apply(self, picture: Picture) -> Picture:
         """The picture with masked pixels black, in planes of its own; the same picture without masks."""
@@ -41,12 +48,30 @@ class PrivacyMask:
             return picture
         size = (picture.width, picture.height)
         if size not in self._stencils:
-            self._stencils[size] = self._draw(*size)
+            rasters = self._draw(*size)
+            self._stencils[size] = _Stencil.of(rasters[0], BLACK_LUMA), _Stencil.of(rasters[1], BLACK_CHROMA)
         luma, chroma = self._stencils[size]
         u, v = (None if plane is None else chroma.burn(plane) for plane in (picture.u, picture.v))
         return Picture(luma.burn(picture.y), u, v)
 
-    def _draw(self, width: int, height: int) -> tuple[_Stencil, _Stencil]:
+    def burn(self, y: Luma, chroma: Sequence[Luma] = ()) -> None:
+        """Blacken the masked pixels in place: a camera's own buffer, before anything reads it.
+
+        `chroma` are U and V, or one plane in which they alternate. Memory is only written to.
+        """
+        if not self._polygons:
+            return
+        height, width = y.shape
+        if (width, height) not in self._patches:
+            rasters = self._draw(width, height)
+            self._patches[width, height] = _Patch.of(rasters[0]), _Patch.of(rasters[1])
+        luma, colour = self._patches[width, height]
+        luma.burn(y, BLACK_LUMA)
+        for plane in chroma:
+            colour.burn(plane.reshape(*plane.shape[:1], (width + 1) // 2, -1), BLACK_CHROMA)
+
+    def _draw(self, width: int, height: int) -> tuple[Luma, Luma]:
+        """What is masked (255) of luma and of chroma."""
         raster = np.zeros((height, width), np.uint8)
         for polygon in self._polygons:
             # A whole number in OpenCV is the centre of a pixel; the far border belongs to the last one.
@@ -60,7 +85,7 @@ class PrivacyMask:
         luma = np.asarray(cv2.dilate(raster, MARGIN), np.uint8)
         even = np.pad(luma, ((0, height % 2), (0, width % 2)))
         chroma = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).max(axis=(1, 3))
-        return _Stencil.of(luma, BLACK_LUMA), _Stencil.of(chroma, BLACK_CHROMA)
+        return luma, np.asarray(chroma, np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,3 +102,23 @@ class _Stencil:
     def burn(self, plane: Luma) -> Luma:
         """A copy of `plane` with `fill` where it is not kept."""
         return np.asarray(cv2.bitwise_or(cv2.bitwise_and(plane, self.keep), self.fill), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patch:
+    """The rectangle that holds all that is masked, and which of its pixels are."""
+
+    rows: slice
+    columns: slice
+    where: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, raster: Luma) -> _Patch:
+        x, y, width, height = cv2.boundingRect(raster)
+        rows, columns = slice(y, y + height), slice(x, x + width)
+        return cls(rows, columns, raster[rows, columns] != 0)
+
+    def burn(self, plane: Luma, level: int) -> None:
+        """Set what is masked in `plane`, shape (height, width) or (height, width, n), to `level`."""
+        where = self.where if plane.ndim == self.where.ndim else self.where[..., None]
+        np.copyto(plane[self.rows, self.columns], np.uint8(level), where=where)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 from agent.capture.address import without_credentials
 from agent.capture.file import FileSource
 from agent.capture.live import LiveSource
-from agent.capture.synthetic import SCHEME, SyntheticSource
+from agent.capture.picamera import SCHEME as PICAMERA
+from agent.capture.picamera import PicameraSource
+from agent.capture.synthetic import SCHEME as SYNTHETIC
+from agent.capture.synthetic import SyntheticSource
+from agent.config_camera import Camera
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError
 
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
 
 Network = Literal["rtsp", "rtsps", "http", "https", "tcp", "udp"]
-Kind = Network | Literal["v4l2", "file", "synthetic"]
+Kind = Network | Literal["picamera", "v4l2", "file", "synthetic"]
 """What `capture.source` may name."""
 
 RECORDED: frozenset[Kind] = frozenset({"file", "synthetic"})
@@ -39,11 +43,13 @@ class Source(Protocol):
     def items(self) -> Iterator[SourceItem]:
         """What happens, in order: StreamInfo before the packets it describes, a Frame after its packet.
 
+        (A Frame comes a few pictures before it where a board's own encoder makes the packet.)
         A file ends; a live source goes on until it is closed, through SourceDown and SourceUp.
 
         Raises:
             SourceError: a file turns out to hold no picture.
             ConfigError: masks are set that could not be burned into what is recorded.
+            StallError: this process gets no more pictures, a new one may.
         """
         ...
 
@@ -58,8 +64,10 @@ def source_kind(source: str) -> Kind:
     Raises:
         ConfigError: none that the agent knows.
     """
-    if source.startswith(SCHEME):
+    if source.startswith(SYNTHETIC):
         return "synthetic"
+    if source.startswith(PICAMERA):
+        return "picamera"
     if source.startswith("/dev/"):
         return "v4l2"
     scheme, mark, _ = source.partition("://")
@@ -70,19 +78,20 @@ def source_kind(source: str) -> Kind:
             return known  # type: ignore[no-any-return]  # get_args forgets the type
     raise ConfigError(
         f"capture.source = {without_credentials(source)!r}: no such kind of source",
-        fix="give a video file, rtsp://…, a V4L2 device such as /dev/video0, or synthetic:",
+        fix="give picamera:, rtsp://…, a V4L2 device such as /dev/video0, a video file, or synthetic:",
     )
 
 
 def open_source(
     settings: Capture,
     *,
+    camera: Camera | None = None,
     masks: tuple[Mask, ...] = (),
     pace: Pace = "real",
     clock: Clock | None = None,
     keep_packets: bool = True,
 ) -> Source:
-    """The source that `settings.source` names.
+    """The source that `settings.source` names; `camera` (by default its defaults) is for picamera: only.
 
     With a clock, `t` is on its line, and with pace "real" a file is held back to it. Without one it is a
     replay: `t` is video time from the first picture, and the same file gives the same items every time.
@@ -98,4 +107,8 @@ def open_source(
         return SyntheticSource(settings, masks, pace=pace, clock=clock, keep_packets=keep_packets)
     if kind == "file":
         return FileSource(settings, masks, pace=pace, clock=clock, keep_packets=keep_packets)
+    if kind == "picamera":
+        return PicameraSource(
+            settings, camera or Camera(), masks, clock=clock or SystemClock(), keep_packets=keep_packets
+        )
     return LiveSource(settings, masks, clock=clock or SystemClock(), keep_packets=keep_packets)

@@ -12,7 +12,8 @@ from rich.table import Table
 from agent.app.usable import complete
 from agent.capture.address import without_credentials
 from agent.cli.options import ConfigFile, config_path
-from agent.config import Settings, load
+from agent.config import Settings, load, settled
+from agent.config_layers import Layers
 
 app = typer.Typer(help="Look at and check the settings.", no_args_is_help=True)
 
@@ -22,21 +23,21 @@ def show(
     config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print the settings in force: defaults, the file over them, the environment over both.
+    """Print the settings in force, each with the layer that it is from: default, file or environment.
 
-    A value that differs from its default is marked with a star. A password in an address is not shown.
+    A password in an address is not shown.
     """
-    values = load(config_path(config)).model_dump(mode="json")
+    layers = Layers.read(Settings, config_path(config))
+    values = settled(layers).model_dump(mode="json")
     values["capture"]["source"] = without_credentials(values["capture"]["source"], "***@")
     if as_json:
         typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    defaults = Settings.model_construct().model_dump(mode="json")
-    table = Table("key", "value", "", box=None, pad_edge=False)
+    table = Table("key", "value", "from", box=None, pad_edge=False)
     for section, keys in values.items():
         for key, value in keys.items():
-            changed = value != defaults[section][key]
-            table.add_row(f"{section}.{key}", json.dumps(value, ensure_ascii=False), "*" if changed else "")
+            shown = json.dumps(value, ensure_ascii=False)
+            table.add_row(f"{section}.{key}", shown, layers.origin(section, key))
     Console().print(table)
 
 

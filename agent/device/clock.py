@@ -115,6 +115,14 @@ class VideoClock:
         return round(1000 * self.t)
 
 
+def slept_s() -> float:
+    """Seconds that this machine was suspended since its boot.
+
+    By so much CLOCK_BOOTTIME, the agent's line, is ahead of CLOCK_MONOTONIC, which cameras stamp with.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def _rfc3339(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -39,6 +39,71 @@ ALARMS: dict[str, AlarmKind] = {
             ),
         ),
         AlarmKind(
+            "camera.missing",
+            "critical",
+            Text("Камеру не знайдено", "No camera was found"),
+            Text(
+                "Вимкніть живлення й перевірте шлейф з обох боків; перевірте capture.source та config.txt",
+                "Power off and check both ends of the ribbon cable; check capture.source and config.txt",
+            ),
+        ),
+        AlarmKind(
+            "camera.busy",
+            "critical",
+            Text("Камеру зайняла інша програма", "Another program holds the camera"),
+            Text(
+                "Закрийте її: sudo fuser -v /dev/media* /dev/video* покаже, хто це",
+                "Stop it: sudo fuser -v /dev/media* /dev/video* shows which it is",
+            ),
+        ),
+        AlarmKind(
+            "camera.timeout",
+            "critical",
+            Text(
+                "Матриця камери замовкла: кадрів немає",
+                "The camera's sensor went silent: no frames arrive",
+            ),
+            Text(
+                "Вимкніть живлення, перепідключіть шлейф камери з обох боків або замініть його",
+                "Power off, then reseat both ends of the camera's ribbon cable, or replace it",
+            ),
+        ),
+        AlarmKind(
+            "camera.encoder",
+            "critical",
+            Text(
+                "Апаратний кодер замовк: камера знімає, але відео немає",
+                "The hardware encoder went silent: the camera films, but no video comes out",
+            ),
+            Text(
+                'Перезавантажте комплект; якщо повторюється, поставте camera.encoder = "software"',
+                'Restart the kit; if it comes back, set camera.encoder = "software"',
+            ),
+        ),
+        AlarmKind(
+            "camera.memory",
+            "critical",
+            Text("Камері бракує пам'яті (CMA)", "The camera gets no memory (CMA)"),
+            Text(
+                "Перезавантажте комплект; зменште camera.width і camera.height або додайте CMA у config.txt: "
+                "dtoverlay=vc4-kms-v3d,cma-128",
+                "Restart the kit; lower camera.width and camera.height, or give more in config.txt: "
+                "dtoverlay=vc4-kms-v3d,cma-128",
+            ),
+        ),
+        AlarmKind(
+            "camera.driver",
+            "critical",
+            Text(
+                "Програми камери (Picamera2, libcamera) не завантажуються",
+                "The camera's software (Picamera2, libcamera) does not load",
+            ),
+            Text(
+                "Виконайте scripts/setup --camera: він ставить python3-picamera2",
+                "Run scripts/setup --camera: it installs python3-picamera2",
+            ),
+        ),
+        AlarmKind(
             "camera.slow",
             "minor",
             Text(
@@ -235,3 +300,14 @@ ALARMS: dict[str, AlarmKind] = {
         ),
     )
 }
+
+NO_PICTURES = (
+    "camera.lost",
+    "camera.missing",
+    "camera.busy",
+    "camera.timeout",
+    "camera.encoder",
+    "camera.memory",
+    "camera.driver",
+)
+"""Why there are no pictures; at most one of them is active, and none while pictures come."""

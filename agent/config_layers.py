@@ -1,0 +1,189 @@
+"""Where each setting comes from: the file over the defaults, the environment over it, the city over all.
+
+A variable is `STAIRWELL_` + section + `__` + key, e.g. `STAIRWELL_BACKBONE__HOST=broker.local`.
+Lists and tables in a variable are JSON. A layer replaces whole keys of the one below: two lists of zones are
+not mixed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from pydantic import ValidationError
+
+ENV_PREFIX = "STAIRWELL_"
+NO_ZONE = "no_zone"
+"""The type of the error that a zone is named which is not there; its context has `loc`, `name`, `known`."""
+CITY = "cfg/des"
+"""The place that an error names when the city's configuration is to blame: the topic on which it came."""
+
+Values = dict[str, Any]
+"""Sections by name, each a table of keys; what a file holds may be anything."""
+
+
+class Origin(StrEnum):
+    """The layer that a value is from."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers over the defaults, unchecked. `path` is the file's, None when there is none."""
+
+    path: Path | None
+    file: Values
+    environment: Values
+    remote: Values = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, kind: type[BaseSettings], path: Path | None, overrides: Values | None = None) -> Layers:
+        """The file, with `overrides` over it, and the environment; `kind` says what a variable may set.
+
+        Raises:
+            ConfigError: the file cannot be read or is no TOML; a variable sets nothing or is no valid JSON.
+        """
+        below = _read(path) if path else {}
+        return cls(path, _over(below, overrides or {}), _environment(kind))
+
+    def with_remote(self, values: Values) -> Layers:
+        """The same under the city's `values`."""
+        return replace(self, remote=values)
+
+    @property
+    def merged(self) -> Values:
+        """What counts of all of them."""
+        return _over(_over(self.file, self.environment), self.remote)
+
+    def origin(self, section: str, key: str) -> Origin:
+        """Where the value of a key is from."""
+        for origin, layer in (
+            (Origin.REMOTE, self.remote),
+            (Origin.ENVIRONMENT, self.environment),
+            (Origin.FILE, self.file),
+        ):
+            table = layer.get(section)
+            if isinstance(table, dict) and key in table:
+                return origin
+        return Origin.DEFAULT
+
+    def explain(self, error: ValidationError, known: Mapping[str, Collection[str]]) -> ConfigError:
+        """What is wrong, one sentence per key, all at once; `known` are the sections with their keys."""
+        problems: list[str] = []
+        fixes: list[str] = []
+        keys: dict[str, str] = {}
+        for item in error.errors():
+            ctx = item.get("ctx", {})
+            loc = [str(part) for part in ctx.get("loc", item["loc"])]
+            key = ".".join(loc)
+            place = self._place(loc)
+            if item["type"] == "extra_forbidden":
+                problem = "unknown key"
+                problems.append(f"{place}: {problem}")
+                near = known.get(loc[0], ()) if len(loc) > 1 else known
+                fixes.append(_nearest(loc[-1], near) if len(loc) <= 2 else f"remove {loc[-1]}")  # noqa: PLR2004
+            elif item["type"] == NO_ZONE:
+                problem = f"{ctx['name']!r}: no such zone"
+                problems.append(f"{place} = {problem}")
+                zones = ctx["known"]
+                fixes.append(_nearest(ctx["name"], zones) if zones else "describe it under [[view.zones]]")
+            else:
+                text = item["msg"].removeprefix("Value error, ")
+                value = repr(item["input"])
+                if "AGE-SECRET-KEY" in value.upper():
+                    value = "(a secret)"
+                problem = f"{value[:80]}: {text[0].lower()}{text[1:]}"
+                problems.append(f"{place} = {problem}")
+                fixes.append("`stairwell config schema` tells what each key takes")
+            keys.setdefault(key, problem)
+        return ConfigError("; ".join(problems), fix="; ".join(dict.fromkeys(fixes)), keys=keys)
+
+    def _place(self, loc: list[str]) -> str:
+        """Where whoever set the key at `loc` finds it."""
+        key = ".".join(loc)
+        section, *rest = loc
+        for name, layer in ((CITY, self.remote), ("", self.environment)):
+            table = layer.get(section)
+            if section in layer and (not rest or not isinstance(table, dict) or rest[0] in table):
+                return f"{name}: {key}" if name else _variable(loc)
+        return f"{self.path or 'settings'}: {key}"
+
+
+def _over(below: Values, above: Values) -> Values:
+    """The keys of `above` over those of `below`. What is no table is an error, and is not hidden by one."""
+    merged = dict(below)
+    for section, table in above.items():
+        under = below.get(section, {})
+        if not isinstance(table, dict):
+            merged[section] = table
+        elif isinstance(under, dict):
+            merged[section] = {**under, **table}
+    return merged
+
+
+def _read(path: Path) -> Values:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file", fix="name the file with --config, or create it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error})", fix="check its permissions and content"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: no valid TOML ({error})", fix="correct the line that is named") from None
+
+
+def _environment(kind: type[BaseSettings]) -> Values:
+    _check_names(kind)
+    try:
+        return EnvSettingsSource(kind)()
+    except ValueError as error:  # a variable that should be JSON and is not
+        section = next(s for s in kind.model_fields if f'"{s}"' in str(error))
+        names = (n for n in sorted(os.environ) if n.upper().startswith(f"{ENV_PREFIX}{section}".upper()))
+        raise ConfigError(
+            f"environment variable {' or '.join(names)}: no valid JSON",
+            fix="write lists and tables in a variable as JSON",
+        ) from None
+
+
+def _check_names(kind: type[BaseSettings]) -> None:
+    """Refuse a variable that sets nothing: pydantic-settings passes over it in silence."""
+    known = {f"{ENV_PREFIX}{section}".upper() for section in kind.model_fields}
+    for section, field_info in kind.model_fields.items():
+        keys = getattr(field_info.annotation, "model_fields", {})
+        known |= {f"{ENV_PREFIX}{section}__{key}".upper() for key in keys}
+    for name in sorted(os.environ):
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
+            raise ConfigError(f"environment variable {name}: sets nothing", fix=_nearest(name.upper(), known))
+
+
+def _nearest(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def _variable(loc: list[str]) -> str:
+    """The environment variable that sets the key at `loc`, named as it is written."""
+    for length, what in ((2, ""), (1, f": {'.'.join(loc)}")):
+        wanted = ENV_PREFIX + "__".join(loc[:length]).upper()
+        for name in os.environ:
+            if name.upper() == wanted:
+                return f"environment variable {name}{what}"
+    raise LookupError(f"no variable sets {'.'.join(loc)}")

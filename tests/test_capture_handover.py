@@ -1,0 +1,64 @@
+"""The queue between the camera's threads and the reader's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agent.capture.handover import PACKETS_WAITING, PICTURES_WAITING, Encoded, Handover, Shot
+from agent.types import Picture
+
+
+def shot(index: int) -> Shot:
+    return Shot(index, index / 10, Picture(np.zeros((2, 2), np.uint8)), None)
+
+
+def packet(index: int, *, keyframe: bool = False) -> Encoded:
+    return Encoded(b"x", index / 10, keyframe)
+
+
+def drain(handover: Handover) -> list[Shot | Encoded]:
+    found = []
+    while (item := handover.take(0)) is not None:
+        found.append(item)
+    return found
+
+
+def test_pictures_that_find_no_room_are_dropped() -> None:
+    """The oldest are kept: they are next, and the encoder needs their order."""
+    handover = Handover()
+    for index in range(PICTURES_WAITING + 3):
+        handover.shot(shot(index))
+    assert 3 == handover.dropped
+    assert list(range(PICTURES_WAITING)) == [s.index for s in drain(handover)]
+
+
+def test_packets_are_dropped_up_to_the_next_key_frame() -> None:
+    """What follows a hole does not decode."""
+    handover = Handover()
+    for index in range(PACKETS_WAITING + 1):
+        handover.encoded(packet(index, keyframe=index == 0))
+    assert PACKETS_WAITING == len(drain(handover))
+    handover.encoded(packet(900))
+    handover.encoded(packet(901, keyframe=True))
+    handover.encoded(packet(902))
+    assert [90.1, 90.2] == [p.t for p in drain(handover)]
+    assert 2 == handover.dropped
+
+
+def test_a_failure_comes_in_its_turn() -> None:
+    """What came before it is still read."""
+    handover = Handover()
+    handover.shot(shot(1))
+    handover.fail(ZeroDivisionError("camera's thread"))
+    assert isinstance(handover.take(1), Shot)
+    with pytest.raises(ZeroDivisionError):
+        handover.take(1)
+
+
+def test_a_wait_can_be_ended() -> None:
+    """By the time, or by whoever closes the source."""
+    handover = Handover()
+    assert handover.take(0.01) is None
+    handover.wake()
+    assert handover.take(60) is None
