@@ -259,6 +259,7 @@ def _run_agent(directory: Path, port: int, recipients: list[str]) -> None:
     with (directory / "agent.log").open("w") as output, tempfile.TemporaryDirectory() as elsewhere:
         # From elsewhere: the agent must find everything inside its package.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STAIRWELL_")}
+        environment["PYTHONPATH"] = str(SAMPLES.parents[1])  # the Debian package lies off the path
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=elsewhere, env=environment)
         try:
             code = process.wait()

@@ -7,6 +7,7 @@ import sys
 import typer
 
 import crash
+import device
 import mux
 import pipeline
 import vision
@@ -14,6 +15,7 @@ from agent.errors import StairwellError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("crash")(crash.main)
+app.command("device")(device.main)
 app.command("mux")(mux.main)
 app.command("pipeline")(pipeline.main)
 app.command("vision")(vision.main)

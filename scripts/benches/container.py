@@ -1,0 +1,104 @@
+"""A Debian root with real systemd as PID 1, at native speed: mmdebstrap makes it, systemd-nspawn boots it.
+
+Each boot gets an overlay in memory, so the root stays as it was made. The container has a network of its own
+with nothing but a loopback. Needs root's rights.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import StairwellError
+
+PROJECT = Path(__file__).parent.parent.parent
+ROOTS = PROJECT / "build" / "roots"
+PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "dpkg-deb": "dpkg"}
+PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,mosquitto,mosquitto-clients"
+SHARE = "/run/bench"
+BOOT_S = 60.0  # of a container, beside what its program takes
+
+UNIT = f"""[Unit]
+After=multi-user.target
+[Service]
+Type=exec
+StandardOutput=append:{SHARE}/log
+StandardError=append:{SHARE}/log
+ExecStart=/usr/bin/python3 {SHARE}/program.py
+ExecStopPost=/bin/sh -c 'echo "$EXIT_STATUS" >{SHARE}/code; systemctl --no-block poweroff'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program in a container ended: its exit code (None: it never did), what it printed."""
+
+    code: int | None
+    output: str
+    console: str
+
+
+def debian(suite: str, architecture: str = "amd64", packages: str = PACKAGES) -> Path:
+    """The root of `suite`, made when it is not there yet (a minute or two; emulated, ten).
+
+    Raises:
+        StairwellError: a program is missing, the rights are, or mmdebstrap failed.
+    """
+    if os.geteuid() != 0:
+        raise StairwellError("a container needs root's rights", fix="run it as root")
+    for program, package in PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise StairwellError(f"{program} is not installed", fix=f"apt-get install {package}")
+    root = ROOTS / f"{suite}-{architecture}"
+    if not (root / "etc" / "os-release").exists():
+        ROOTS.mkdir(parents=True, exist_ok=True)
+        half = root.with_name(root.name + ".half")
+        shutil.rmtree(half, ignore_errors=True)
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}"]
+        command += [f"--architectures={architecture}", '--aptopt=APT::Install-Recommends "false"']
+        command += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale")]
+        done = subprocess.run([*command, suite, str(half)], check=False)
+        if done.returncode != 0:
+            raise StairwellError(f"{suite} {architecture}: mmdebstrap failed", fix="see what it says above")
+        half.rename(root)
+    return root
+
+
+def boot(root: Path, program: Path, files: dict[str, Path], timeout_s: float) -> Finished:
+    """Boot `root` and run `program` there as a unit, with `files` beside it in SHARE; then power off."""
+    with tempfile.TemporaryDirectory(prefix="stairwell-container-", dir=ROOTS) as directory:
+        share = Path(directory)
+        shutil.copy(program, share / "program.py")
+        for name, path in files.items():
+            shutil.copy(path, share / name)
+        unit = share / "bench.service"
+        unit.write_text(UNIT)
+        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={root}"]
+        command += ["--volatile=overlay", "--private-network", "--capability=all", "--boot"]
+        command += [f"--bind={share}:{SHARE}", f"--bind-ro={unit}:/etc/systemd/system/bench.service"]
+        command += ["--console=read-only", "--", "systemd.wants=bench.service", "systemd.show_status=0"]
+        # Where the machine itself mixes both kinds of cgroups, systemd >= 256 boots with the new one only.
+        environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+        with (share / "console").open("w") as console:
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=console
+            )
+            try:
+                process.wait(timeout_s + BOOT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        return Finished(_code(share / "code"), _text(share / "log"), _text(share / "console"))
+
+
+def _code(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

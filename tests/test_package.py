@@ -1,0 +1,150 @@
+"""The Debian package: the same bytes twice, nothing that a kit has no use for, and it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from test_scripts import BASE_PYTHON
+
+import agent
+
+ROOT = Path(__file__).parent.parent
+BUILD = ROOT / "scripts" / "build-deb"
+SUITES = {(3, 11): ("bookworm", "deb12"), (3, 13): ("trixie", "deb13")}
+LIBRARY = "./usr/lib/stairwell/"
+MB = 1e6
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("dpkg-deb") is None or sys.version_info[:2] not in SUITES,
+    reason="needs dpkg-deb, and the Python of a suite that is built",
+)
+
+
+def build(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "VENV": sys.prefix}
+    return subprocess.run(
+        [BUILD, "--out", out, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def built(out: Path) -> Path:
+    """A package for this Python and machine, squeezed little: the bytes are many, the time is short."""
+    done = build(out, "--suite", SUITES[sys.version_info[:2]][0], "--level", "1")
+    assert 0 == done.returncode, done.stderr
+    assert "build-deb: " in done.stdout
+    (deb,) = out.iterdir()
+    return deb
+
+
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="module")
+def tree(deb: Path) -> Path:
+    """The package's files."""
+    subprocess.run(["dpkg-deb", "--extract", deb, deb.parent / "tree"], check=True)
+    return deb.parent / "tree"
+
+
+def members(deb: Path) -> list[tarfile.TarInfo]:
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as archive,
+    ):
+        return list(archive)
+
+
+@pytest.mark.slow
+def test_the_same_bytes_twice(deb: Path, tmp_path: Path) -> None:
+    """Who builds a release again gets the package that the kits have, byte for byte."""
+    first, again = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (deb, built(tmp_path)))
+    assert first == again
+
+
+def test_what_is_inside(deb: Path) -> None:
+    """Files of root's, readable by all, of one date; no tests, caches or commands of other packages."""
+    found = members(deb)
+    assert {("root", "root")} == {(member.uname, member.gname) for member in found}
+    assert 1 == len({member.mtime for member in found})
+    modes = {(member.isdir(), member.mode) for member in found}
+    assert {(True, 0o755), (False, 0o755), (False, 0o644)} == modes
+    assert ["./usr/bin/stairwell"] == [m.name for m in found if m.isfile() and m.mode == 0o755]
+    wrong = re.compile(r"\.pyc$|/__pycache__|/tests(/|$)|\.pyi$|haarcascade|^\./usr/lib/stairwell/bin")
+    assert [] == [member.name for member in found if wrong.search(member.name)]
+    ours = [m.name for m in found if m.isfile() and not m.name.startswith(LIBRARY)]
+    places = {str(Path(name).parent) for name in ours}
+    assert {
+        *("etc/stairwell", "usr/bin", "usr/share/doc/stairwell-agent"),
+        *(f"usr/lib/{part}" for part in ("sysusers.d", "tmpfiles.d", "udev/rules.d")),
+        *(f"usr/lib/systemd/{part}" for part in ("system", "system.conf.d", "journald.conf.d")),
+    } == places
+    assert sum(member.size for member in found) < 450 * MB
+
+
+def test_what_it_declares(deb: Path) -> None:
+    """It goes onto one Python, one architecture, and upgrades from one Debian to the next."""
+    fields = ("Package", "Version", "Architecture", "Depends")
+    shown = subprocess.run(["dpkg-deb", "--field", deb, *fields], capture_output=True, text=True, check=True)
+    said = dict(line.split(": ", 1) for line in shown.stdout.splitlines())
+    debian = SUITES[sys.version_info[:2]][1]
+    assert ("stairwell-agent", f"{agent.__version__}+{debian}") == (said["Package"], said["Version"])
+    major, minor = sys.version_info[:2]
+    assert f"python3 (>= {major}.{minor}), python3 (<< {major}.{minor + 1})" in said["Depends"]
+    assert said["Architecture"] in deb.name
+    conffiles = subprocess.run(["dpkg-deb", "--info", deb, "conffiles"], capture_output=True, check=True)
+    assert b"/etc/stairwell/agent.toml\n" == conffiles.stdout
+
+
+def test_licences(tree: Path) -> None:
+    """Each package inside is named with its licence, and its text is inside as well."""
+    text = (tree / "usr/share/doc/stairwell-agent/copyright").read_text(encoding="utf-8")
+    library = tree / LIBRARY
+    for info in library.glob("*.dist-info"):
+        assert f"({info.name})" in text
+        assert re.search(rf"^ \S+ \S+: .+ \({re.escape(info.name)}\)$", text, re.MULTILINE)
+    assert (tree / "usr/share/doc/stairwell-agent/NOTICE").read_bytes() == (ROOT / "NOTICE").read_bytes()
+
+
+@pytest.mark.parametrize("words", [["--version"], ["models", "check"]], ids=" ".join)
+def test_it_runs_by_itself(tree: Path, words: list[str]) -> None:
+    """On a Python without any package its own are enough: the detector finds the person of its picture."""
+    library = tree / LIBRARY
+    code = (tree / "usr/bin/stairwell").read_text().replace('"/usr/lib/stairwell"', repr(str(library)))
+    done = subprocess.run(
+        [BASE_PYTHON, "-I", "-S", "-c", code, *words], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert 0 == done.returncode, done.stderr
+
+
+def test_maintainer_scripts() -> None:
+    """What dpkg runs as root has none of the mistakes that shellcheck knows."""
+    scripts = [ROOT / "packaging" / name for name in ("postinst", "prerm", "postrm")]
+    verdict = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
+    assert "" == verdict.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--arch", "armhf"], "--arch armhf: amd64 and arm64 are built"),
+        (["--suite", "buster"], "--suite buster: bookworm and trixie are built"),
+        (["--level", "23"], "--level 23: zstd has 1 to 22"),
+        (["--fast"], "unknown option --fast; known are --arch, --suite, --out and --level"),
+        (["--suite"], "--suite needs a value"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """A wrong argument ends with one line that names it, before anything is made."""
+    done = build(tmp_path / "out", *arguments)
+    assert (1, f"build-deb: {message}\n") == (done.returncode, done.stderr)
+    assert not (tmp_path / "out").exists()
