@@ -4,7 +4,8 @@ A signed message is a JSON object with, beside its own fields,
 
 - `target`: the very topic that it is published on. So it is one kind of message for one kit, or for all of
   one district, and never counts elsewhere.
-- `exp`: UTC as in `ts`; after it the message means nothing.
+- `exp`: UTC as in `ts`; after it the message means nothing. A configuration may go without: it is a state,
+  which must reach a kit that was dark for months, and its revision keeps old ones from being played back.
 - `nonce`: 22 characters (base64url) of 16 random bytes; the receiver takes each once.
 - `key`: which of the platform's keys signed: the first 16 hex digits of the SHA-256 of its 32 bytes.
 - `sig`: Ed25519 (RFC 8032), base64, over the line `stairwell <kind> v1` with its line feed, and the canonical

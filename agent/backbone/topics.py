@@ -64,6 +64,16 @@ class Topics:
         return f"{self.base}/gap"
 
     @property
+    def cfg_rep(self) -> str:
+        """What became of the city's configuration, and what is in force; retained."""
+        return f"{self.base}/cfg/rep"
+
+    @property
+    def cfg_des(self) -> str:
+        """The configuration that the city wants (down); retained."""
+        return f"{self.base}/cfg/des"
+
+    @property
     def ack(self) -> str:
         """The platform's watermark (down)."""
         return f"{self.base}/ack"

@@ -217,6 +217,43 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "status": "progress",
         "progress": 0.42,
     },
+    "cfg.rep": {
+        **_stamped(86520.25, _NOW),
+        "rev": 6,
+        "seen": 7,
+        "state": "refused",
+        "why": "wrong-keys",
+        "detail": "nothing of revision 7 was applied",
+        "errors": [
+            {"key": "clips.retention_h", "why": "200: input should be less than or equal to 168"},
+            {"key": "clips.seal", "why": "may be set on the kit only"},
+        ],
+        "values": {
+            "clips": {"retention_h": 72.0, "pre_roll_s": 10.0},
+            "loitering": {"enabled": False, "dwell_s": 120.0, "zones": []},
+        },
+    },
+    "cfg.des": {
+        "v": 1,
+        "rev": 7,
+        "values": {
+            "clips": {"retention_h": 48.0, "pre_roll_s": 5.0},
+            "loitering": {"enabled": True, "dwell_s": 300.0, "zones": ["landing"]},
+            "view": {
+                "zones": [
+                    {
+                        "name": "landing",
+                        "polygon": [[0.1, 0.5], [0.9, 0.5], [1.0, 1.0], [0.0, 1.0]],
+                        "persons": "include",
+                    }
+                ]
+            },
+        },
+        "target": "bm/v1/51/odesa/kyivskyi/k7f3k2qx4m/cfg/des",
+        "nonce": "3q2-7wAAAAAAAAAAAAAAAA",
+        "key": "34750f98bd59fcfc",
+        "sig": "dC63uv4Gu9h97Mvn8XeDw5UjoOTW0tFa8hNXFRMSinjCUUuWLPm78QpIefea1KmRfz6s6io4IHN8ihPJiRq5Ag==",
+    },
     "ack": {"stream": "9f2c1a7e", "seq": 48211},
 }
 """One valid example of every message."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
+from agent.backbone.configuration import Desired, Reported
 from agent.backbone.messages import (
     Ack,
     Alarm,
@@ -91,6 +92,8 @@ MESSAGES: dict[str, Row] = {
     "cmd": Row(Order, "cmd/{name}", sender="platform", expiry=_ORDER_EXPIRY),
     "cmd.group": Row(Order, "cmd/{name}", sender="platform", of="_all", expiry=_ORDER_EXPIRY),
     "res": Row(Response, "res/{requester}", expiry=Expiry(1, 600, "nobody waits longer for an answer")),
+    "cfg.rep": Row(Reported, "cfg/rep", retained=True),
+    "cfg.des": Row(Desired, "cfg/des", sender="platform", retained=True),
     "ack": Row(Ack, "ack", sender="platform"),
 }
 """Every message by its name in the contract."""
