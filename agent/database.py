@@ -18,6 +18,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent.durable import free_name
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Database:
             return self._connect()
 
     def _put_aside(self) -> None:
-        self.set_aside = _free_name(self.path)
+        self.set_aside = free_name(self.path)
         wal = self.path.with_name(self.path.name + "-wal")
         if wal.exists():  # first: found beside a new database it would be read into that
             wal.rename(self.set_aside.with_name(self.set_aside.name + "-wal"))
@@ -226,10 +227,3 @@ def _of_the_disk(error: Exception) -> bool:
     """Whether the whole transaction is lost with it: not a broken constraint or a wrong statement."""
     about_the_unit = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, about_the_unit)
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (name := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    return name

@@ -50,3 +50,11 @@ def sync_directory(directory: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def free_name(path: Path) -> Path:
+    """A name beside `path` under which it can be kept for inquiry, damaged as it is."""
+    number = 1
+    while (name := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    return name

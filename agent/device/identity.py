@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from agent.durable import write_whole
+from agent.durable import free_name, write_whole
 from agent.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Identity:
             key = _secret(path.read_bytes())
             if key is not None:
                 return cls(key)
-            set_aside = _free_name(path)
+            set_aside = free_name(path)
             path.rename(set_aside)
         key = Ed25519PrivateKey.generate()
         write_whole(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), SECRET_MODE)
@@ -175,10 +175,3 @@ def _secret(pem: bytes) -> Ed25519PrivateKey | None:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, Ed25519PrivateKey) else None
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (name := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    return name
