@@ -1,0 +1,271 @@
+"""The doctor's checks that need the rooms of the agent: a real broker, a real store, a real hatch."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from app_parts import KIT, PEOPLE, Hands, settings
+from broker import Authority, Broker, free_port, tls_listener
+from kits import Kit
+
+from agent.app import examination, hatch
+from agent.app.hatch import Hatch
+from agent.app.status import (
+    CameraStatus,
+    ClipsStatus,
+    ClockStatus,
+    DetectorStatus,
+    LinkStatus,
+    MachineStatus,
+    OutboxStatus,
+    Status,
+)
+from agent.device.clock import SystemClock
+from agent.doctor import runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.config import Settings
+    from agent.doctor.check import Check, Verdict
+
+WELL = Status(
+    kit=KIT,
+    sw="0.1.0",
+    pid=1,
+    up=60.0,
+    clock=ClockStatus(ts=None, clk="none", mono=1.0, boot="aaaaaaaa"),
+    camera=CameraStatus(source="rtsp", age=0.1, frames=600, skipped=3, fps=10.0),
+    detector=DetectorStatus(model="ssdlite", ms=[20.0, 30.0]),
+    events_24h=4,
+    link=LinkStatus(host="broker", connected=True, rtt_ms=20.0, taken=9, unheard=0, refused=0),
+    outbox=OutboxStatus(waiting=0, bytes=100, max_bytes=1000, dropped=0, stream="9f2c1a7e", seq_next=10),
+    clips=ClipsStatus(kept=3, mb=12.0),
+    machine=MachineStatus(model="Pi", mem_mb=150.0),
+    alarms=[],
+)
+
+
+def check(code: str, chosen: Settings, root: Path = examination.ROOT) -> Check:
+    return next(one for one in examination.examination(chosen, SystemClock(), root) if one.code == code)
+
+
+def ask(code: str, chosen: Settings) -> Verdict:
+    return check(code, chosen).ask()
+
+
+def changed(part: str, **values: Any) -> Status:  # noqa: ANN401 - fields of any type
+    return WELL.model_copy(update={part: getattr(WELL, part).model_copy(update=values)})
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[list[Status]]:
+    """What the agent of `tmp_path` answers: the first of the list."""
+    said = [WELL]
+    server = Hatch(tmp_path / hatch.NAME, {"status": lambda: said[0].model_dump_json().encode()})
+    server.start()
+    yield said
+    server.close(5)
+
+
+LOST = {"down": "no such device", "age": None}
+STATUSES = [
+    ("cam.frames", WELL, "ok"),
+    ("cam.frames", changed("camera", age=4.0), "warn"),
+    ("cam.frames", changed("camera", age=40.0), "fail"),
+    ("cam.frames", changed("camera", age=None), "fail"),
+    ("cam.frames", changed("camera", **LOST), "fail"),
+    ("cam.speed", WELL, "ok"),
+    ("cam.speed", WELL.model_copy(update={"alarms": ["camera.slow"]}), "fail"),
+    ("ai.latency", WELL, "ok"),
+    ("ai.latency", changed("detector", ms=[400.0, 500.0]), "warn"),
+    ("ai.latency", changed("detector", ms=None), "skip"),
+    ("net.mqtt", WELL, "ok"),
+    ("net.mqtt", changed("link", refused=3), "warn"),
+    ("net.mqtt", changed("link", connected=False, cause="dns"), "fail"),
+    ("net.mqtt", changed("link", connected=False), "fail"),
+    ("net.rtt", WELL, "ok"),
+    ("net.rtt", changed("link", rtt_ms=400.0), "warn"),
+    ("net.rtt", changed("link", rtt_ms=2000.0), "fail"),
+    ("net.rtt", changed("link", rtt_ms=None), "skip"),
+    ("store.outbox", WELL, "ok"),
+    ("store.outbox", changed("outbox", waiting=5, age=400.0), "warn"),
+    ("store.outbox", changed("outbox", waiting=5, age=4000.0), "fail"),
+    ("store.outbox", changed("outbox", bytes=750), "warn"),
+    ("store.outbox", changed("outbox", bytes=950), "fail"),
+    ("store.outbox", WELL.model_copy(update={"outbox": None}), "skip"),
+    ("clips.recording", WELL, "ok"),
+    ("clips.recording", changed("clips", refused="no space"), "fail"),
+    ("svc.memory", WELL, "ok"),
+    ("svc.memory", changed("machine", mem_mb=300.0), "warn"),
+    ("svc.alarms", WELL, "ok"),
+    ("svc.alarms", WELL.model_copy(update={"alarms": ["scene.dark"]}), "warn"),
+    ("svc.alarms", WELL.model_copy(update={"alarms": ["scene.dark", "camera.lost"]}), "fail"),
+    ("svc.running", WELL, "ok"),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "expected"), STATUSES)
+def test_what_the_agent_tells(
+    code: str, status: Status, expected: str, told: list[Status], tmp_path: Path
+) -> None:
+    """Each judgement, from what a running agent answers."""
+    told[0] = status
+    assert expected == ask(code, settings(tmp_path)).status
+
+
+def test_alarms_are_told_with_their_fixes(told: list[Status], tmp_path: Path) -> None:
+    """In the words of the registry."""
+    told[0] = WELL.model_copy(update={"alarms": ["camera.lost"]})
+    verdict = ask("svc.alarms", settings(tmp_path))
+    assert "camera.lost" in verdict.text.uk
+    assert verdict.fix is not None
+    assert "cable" in verdict.fix.en
+
+
+def test_no_agent(tmp_path: Path) -> None:
+    """A failure, with the way to start it; what only it knows follows from that."""
+    chosen = settings(tmp_path)
+    assert ask("svc.running", chosen).status == "fail"
+    wanted = [one for one in examination.examination(chosen, SystemClock()) if one.code.startswith("svc.")]
+    assert {"svc.running": "fail", "svc.alarms": "skip", "svc.memory": "skip"} == {
+        result.check.code: result.verdict.status.value for result in runner.run(wanted)
+    }
+
+
+def test_an_agent_that_may_not_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no right to ask cannot say that it is down."""
+
+    def denied(_state: Path, _question: str) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(hatch, "reach", denied)
+    assert ask("svc.running", settings(tmp_path)).status == "skip"
+
+
+def broker_at(port: int, **tls: Any) -> dict[str, Any]:  # noqa: ANN401 - keys of [backbone]
+    return {"host": "127.0.0.1", "port": port, **tls}
+
+
+def test_names(tmp_path: Path) -> None:
+    """The name service's own words, without a network: names under .invalid never are (RFC 6761)."""
+    assert ask("net.dns", settings(tmp_path)).status == "ok"
+    verdict = ask("net.dns", settings(tmp_path, backbone={"host": "broker.invalid"}))
+    assert verdict.status == "fail"
+    assert "broker.invalid" in verdict.text.en
+
+
+def test_ports(tmp_path: Path) -> None:
+    """Somebody listens there, or nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert ask("net.tcp", settings(tmp_path, backbone=broker_at(port))).status == "ok"
+    verdict = ask("net.tcp", settings(tmp_path, backbone=broker_at(free_port())))
+    assert verdict.status == "fail"
+    assert "refused" in verdict.text.en
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("san", "dates", "foreign", "expected", "word"),
+    [
+        ("IP:127.0.0.1", None, False, "ok", "TLS"),
+        ("DNS:other.city", None, False, "fail", "tls-hostname"),
+        ("IP:127.0.0.1", ("200101000000Z", "200201000000Z"), False, "fail", "tls-expired"),
+        ("IP:127.0.0.1", ("400101000000Z", "410101000000Z"), False, "fail", "tls-not-yet-valid"),
+        ("IP:127.0.0.1", None, True, "fail", "tls-untrusted"),
+    ],
+)
+def test_handshakes(
+    san: str, dates: tuple[str, str] | None, foreign: bool, expected: str, word: str, tmp_path: Path
+) -> None:
+    """Against a real broker: each fault of a certificate has its name and its fix."""
+    city = Authority(tmp_path / "city")
+    server = city.issue("broker", san, dates)
+    kit = city.issue(KIT)
+    trusted = Authority(tmp_path / "other").ca if foreign else city.ca
+    broker = Broker(tmp_path, listener=tls_listener(city, server, mutual=True))
+    broker.start()
+    tls = {"tls": True, "ca_file": trusted, "cert_file": kit[0], "key_file": kit[1]}
+    verdict = ask("net.tls", settings(tmp_path, backbone=broker_at(broker.port, **tls)))
+    broker.stop()
+    assert expected == verdict.status
+    assert word in verdict.text.en
+    assert (verdict.fix is not None) == (expected == "fail")
+
+
+def test_without_tls_there_is_no_handshake(tmp_path: Path) -> None:
+    """Said elsewhere; nothing to ask here."""
+    assert ask("net.tls", settings(tmp_path)).status == "skip"
+
+
+def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
+    """The configuration's own error, with its fix."""
+    backbone = {"tls": True, "ca_file": tmp_path / "missing.pem"}
+    verdict = ask("net.tls", settings(tmp_path, backbone=backbone))
+    assert verdict.status == "fail"
+    assert "missing.pem" in verdict.text.en
+
+
+def test_a_broker_on_this_machine_needs_no_way_out(tmp_path: Path) -> None:
+    """Without a network card the loopback is asked all the same."""
+    assert check("net.dns", settings(tmp_path)).depends_on == ()
+    far = settings(tmp_path, backbone={"host": "broker.city"})
+    assert set(check("net.dns", far).depends_on) == {"net.route", "net.servers"}
+
+
+def test_database(tmp_path: Path) -> None:
+    """None yet, sound, and damaged."""
+    chosen = settings(tmp_path)
+    assert ask("store.database", chosen).status == "skip"
+    assert ask("store.clips", chosen).status == "skip"
+    kit = Kit(tmp_path)
+    kit.end()
+    assert ask("store.database", chosen).status == "ok"
+    with closing(sqlite3.connect(tmp_path / "agent.db")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damaged = bytearray((tmp_path / "agent.db").read_bytes())
+    damaged[4096:8192] = bytes(4096)
+    (tmp_path / "agent.db").write_bytes(damaged)
+    assert ask("store.database", chosen).status == "fail"
+
+
+def test_clips(tmp_path: Path) -> None:
+    """All there; then one is taken away."""
+    kit = Kit(tmp_path, Hands())
+    record = kit.clip(1)
+    kit.end()
+    assert ask("store.clips", settings(tmp_path)).status == "ok"
+    (kit.directory / record.path).unlink()
+    verdict = ask("store.clips", settings(tmp_path))
+    assert verdict.status == "fail"
+    assert "1 of 1" in verdict.text.en
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (str(PEOPLE), "ok"),
+        ("/dev/video99", "fail"),
+        ("/nowhere/clip.mp4", "fail"),
+        ("rtsp://127.0.0.1/x", "ok"),
+        ("gopher://x", "fail"),
+    ],
+)
+def test_source(source: str, expected: str, tmp_path: Path) -> None:
+    """What is named is there, as far as it can be seen from here."""
+    assert expected == ask("cam.source", settings(tmp_path, capture={"source": source})).status
+
+
+def test_model(tmp_path: Path) -> None:
+    """The shipped one is there and sees; one that is missing is named."""
+    assert ask("ai.model", settings(tmp_path)).status == "ok"
+    assert ask("ai.selftest", settings(tmp_path)).status == "ok"
+    wrong = settings(tmp_path, detector={"model": "/nowhere/card.toml"})
+    assert ask("ai.model", wrong).status == "fail"
+    assert ask("ai.selftest", wrong).status == "fail"

@@ -1,0 +1,112 @@
+"""Checks of the disks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from app_parts import settings
+from test_device_storage import block, mmc
+
+from agent.device import health, storage
+from agent.device.storage import Space
+from agent.doctor import disk
+
+if TYPE_CHECKING:
+    from agent.doctor.check import Verdict
+
+
+def ask(code: str, state: Path, root: Path = Path("/")) -> Verdict:
+    return next(check for check in disk.checks(settings(state), root) if check.code == code).ask()
+
+
+def test_state(tmp_path: Path) -> None:
+    """There, or not."""
+    assert ask("disk.state", tmp_path).status == "ok"
+    assert ask("disk.state", tmp_path / "missing").status == "fail"
+
+
+def test_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that turned read-only is told in the words of its alarm."""
+    assert ask("disk.writable", tmp_path).status == "ok"
+    monkeypatch.setattr(health, "read_only", lambda _path: True)
+    verdict = ask("disk.writable", tmp_path)
+    assert verdict.status == "fail"
+    assert "read-only" in verdict.text.en
+
+
+@pytest.mark.parametrize(("uid", "expected"), [(0, "fail"), (4711, "skip")])
+def test_no_right_to_write(uid: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not the agent's user cannot tell; who is, found a fault."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + uid)
+    assert expected == ask("disk.writable", tmp_path).status
+
+
+@pytest.mark.parametrize(("free", "expected"), [(40, "ok"), (14, "warn"), (7, "fail"), (None, "skip")])
+def test_free(free: int | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares of the file system."""
+    space = None if free is None else Space(100_000_000_000, free * 1_000_000_000)
+    monkeypatch.setattr(storage, "space", lambda _path: space)
+    assert expected == ask("disk.free", tmp_path).status
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.01, "ok"), (0.3, "warn"), (1.2, "fail")])
+def test_write_time(seconds: float, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slowest sync counts, and nothing is left behind."""
+    now = [0.0]
+
+    def slow_sync(_descriptor: int) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(os, "fsync", slow_sync)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    assert expected == ask("disk.write_ms", tmp_path).status
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full or broken disk is a failure in its own words."""
+
+    def broken(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    verdict = ask("disk.write_ms", tmp_path)
+    assert verdict.status == "fail"
+    assert "Input/output error" in verdict.text.en
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("count", "expected"), [("0", "ok"), ("3", "fail"), (None, "skip")])
+def test_errors(count: str | None, expected: str, tmp_path: Path) -> None:
+    """What ext4 counted."""
+    root = tmp_path / "root"
+    block(root, tmp_path, "mmcblk0", "mmcblk0p2")
+    if count is not None:
+        path = root / "sys/fs/ext4/mmcblk0p2/errors_count"
+        path.parent.mkdir(parents=True)
+        path.write_text(count)
+    assert expected == ask("disk.errors", tmp_path, root).status
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"life_time": "0x01 0x02"}, "ok"),
+        ({"life_time": "0x08 0x02"}, "warn"),
+        ({"life_time": "0x0a 0x02"}, "fail"),
+        ({"pre_eol_info": "0x03"}, "fail"),
+        ({}, "skip"),
+        (None, "skip"),
+    ],
+)
+def test_wear(files: dict[str, str] | None, expected: str, tmp_path: Path) -> None:
+    """What the chip says of itself; SD cards say nothing, and other disks are none."""
+    root = tmp_path / "root"
+    block(root, tmp_path, "mmcblk0", "mmcblk0p2")
+    if files is not None:
+        mmc(root, name="X", cid="15", **files)
+    assert expected == ask("sd.life", tmp_path, root).status

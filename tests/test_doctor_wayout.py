@@ -1,0 +1,60 @@
+"""Checks of the network that send nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from test_device_network import MODEM, WIRELESS, put
+
+from agent.doctor import wayout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.doctor.check import Verdict
+
+
+def ask(code: str, root: Path) -> Verdict:
+    return next(check for check in wayout.checks(root) if check.code == code).ask()
+
+
+@pytest.mark.parametrize(("carrier", "expected"), [("1", "ok"), ("0", "fail"), (None, "fail")])
+def test_link(carrier: str | None, expected: str, tmp_path: Path) -> None:
+    """A cable that is out and a machine without a network card both fail, each in its own words."""
+    if carrier is not None:
+        put(tmp_path, "sys/class/net/eth0/device/vendor", "")
+        put(tmp_path, "sys/class/net/eth0/carrier", carrier)
+    verdict = ask("net.link", tmp_path)
+    assert expected == verdict.status
+    assert ("eth0" in verdict.text.en) == (carrier is not None)
+
+
+def test_route(tmp_path: Path) -> None:
+    """A way out, or none."""
+    assert ask("net.route", tmp_path).status == "fail"
+    put(tmp_path, "proc/net/route", MODEM)
+    assert ask("net.route", tmp_path).status == "ok"
+
+
+def test_servers(tmp_path: Path) -> None:
+    """Somebody to ask for names, or nobody."""
+    assert ask("net.servers", tmp_path).status == "fail"
+    put(tmp_path, "etc/resolv.conf", "nameserver 10.0.0.1\n")
+    verdict = ask("net.servers", tmp_path)
+    assert verdict.status == "ok"
+    assert "10.0.0.1" in verdict.text.uk
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [("-55", "ok"), ("-72", "warn"), ("-85", "fail"), (None, "skip")]
+)
+def test_wifi(level: str | None, expected: str, tmp_path: Path) -> None:
+    """Where it is in use, by its level."""
+    assert ask("net.wifi", tmp_path).status == "skip"
+    put(tmp_path, "sys/class/net/wlan0/device/vendor", "")
+    put(tmp_path, "sys/class/net/wlan0/wireless/status", "")
+    put(tmp_path, "sys/class/net/wlan0/carrier", "1")
+    if level is not None:
+        put(tmp_path, "proc/net/wireless", WIRELESS.replace("-68", level))
+    assert expected == ask("net.wifi", tmp_path).status
