@@ -291,6 +291,33 @@ def test_altered_row_is_not_sent_but_told(tx: sqlite3.Connection) -> None:
     assert counters_hold(tx)
 
 
+def test_altered_gap_still_excuses_what_it_named(tx: sqlite3.Connection) -> None:
+    """Nobody can read its ranges any more: a platform would wait for them for ever."""
+    box = outbox()
+    for number in range(1, 8):
+        box.append(tx, event(number), NOW)
+    box.drop(tx, [2, 5], "too-large", NOW)
+    tx.execute("UPDATE outbox SET payload = X'00' WHERE seq = 8")
+
+    assert [1, 3, 4, 6, 7] == seqs(candidates(tx))
+    assert [9, 1, 3, 4, 6, 7] == seqs(candidates(tx))
+    assert {2, 5, 8} == covered(candidates(tx))
+    assert counters_hold(tx)
+
+
+def test_gap_that_was_taken_up_is_not_sent(tx: sqlite3.Connection) -> None:
+    """What goes out has a row: a gap that went into a new one in the same look has none."""
+    box = outbox()
+    for number in (1, 2, 3):
+        box.append(tx, event(number), NOW)
+    box.drop(tx, [1], "corrupt", NOW)
+    tx.execute("UPDATE outbox SET payload = X'00' WHERE seq = 2")
+
+    assert [3] == seqs(candidates(tx))
+    assert [5, 3] == seqs(candidates(tx))
+    assert {1, 2, 4} == covered(candidates(tx))
+
+
 def test_dropping_what_is_gone_says_nothing(tx: sqlite3.Connection) -> None:
     """No gap without a loss."""
     outbox().append(tx, event(1), NOW)

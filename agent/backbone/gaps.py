@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from agent.backbone.messages import GapBody, origin
 from agent.backbone.runs import Runs
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Why = Literal["full", "corrupt", "too-large", "restart"]
 
+REASONS: tuple[Why, ...] = get_args(Why)
 RANGES_MAX = 500  # per gap, about 8 KB: beyond what brokers are set to accept lies 64 KB
 
 

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 
 from agent.backbone import gaps
 from agent.backbone.drafts import DropOrder, Priority, draft
+from agent.backbone.eviction import victims
 from agent.backbone.messages import Gap
+from agent.backbone.runs import Runs
 from agent.backbone.stored import checksum, pack, unpack
 
 if TYPE_CHECKING:
@@ -203,10 +205,11 @@ class Outbox:
         if gone:
             _LOG.warning("outbox: pictures %s were covered by an earlier run; dropped", sorted(gone))
             self.drop(tx, gone, "restart", now)
+        left = self._left(tx, [row[0] for row in rows]) if corrupt or gone else {row[0] for row in rows}
         return [
             Row(seq, publication, urgent=priority == Priority.URGENT)
             for seq, priority, publication in found
-            if publication is not None
+            if publication is not None and seq in left
         ]
 
     def delivered(self, tx: sqlite3.Connection, seqs: Iterable[int], now: Stamp) -> None:
@@ -234,15 +237,21 @@ class Outbox:
         return True
 
     def drop(self, tx: sqlite3.Connection, seqs: Collection[int], why: Why, now: Stamp) -> None:
-        """Give these rows up, and say so in a gap."""
-        known = "seq IN (SELECT value FROM json_each(?))"
-        found = tx.execute(f"SELECT seq FROM outbox WHERE {known}", (json.dumps(sorted(seqs)),))  # noqa: S608
-        dropped = sorted(row[0] for row in found.fetchall())
-        if not dropped:
+        """Give these rows up, and say so in a gap.
+
+        What a corrupt gap named cannot be read any more. The new one names every number that has no row: a
+        platform that has some of them stored loses nothing by it.
+        """
+        known, listed = "seq IN (SELECT value FROM json_each(?))", json.dumps(sorted(seqs))
+        found = tx.execute(f"SELECT seq, subject FROM outbox WHERE {known}", (listed,)).fetchall()  # noqa: S608
+        if not found:
             return
-        self._delete(tx, known, (json.dumps(dropped),))
-        tx.execute("UPDATE outbox_state SET dropped = dropped + ?", (len(dropped),))
-        self._tell_gap(tx, dropped, why, now)
+        self._delete(tx, known, (listed,))
+        tx.execute("UPDATE outbox_state SET dropped = dropped + ?", (len(found),))
+        ranges = [(seq, seq) for seq, _ in found]
+        if why == "corrupt" and any(subject in gaps.REASONS for _, subject in found):
+            ranges = list(self._missing(tx))
+        self._tell_gap(tx, ranges, why, now)
 
     def purge(self, tx: sqlite3.Connection, now: Stamp) -> int:
         """Delete delivered rows that were kept long enough; returns how many.
@@ -336,32 +345,29 @@ class Outbox:
             return
         rows = total - int(self._max_rows * (1 - ROOM))
         excess = size - int(self._max_bytes * (1 - ROOM))
-        kept = _first(tx, "done_boot IS NOT NULL", (), rows, excess)
-        self._delete(tx, "seq IN (SELECT value FROM json_each(?))", (json.dumps([s for s, _ in kept]),))
-        victims = list(kept)
-        dropped: list[int] = []
-        for order in DropOrder:
-            if order is DropOrder.NEVER:
-                break
-            more = _first(
-                tx,
-                "done_boot IS NULL AND drop_order = ?",
-                (order,),
-                rows - len(victims),
-                excess - sum(freed for _, freed in victims),
-            )
-            victims += more
-            dropped += [seq for seq, _ in more]
+        delivered, dropped = victims(tx, rows, excess)
+        self._delete(tx, "seq IN (SELECT value FROM json_each(?))", (json.dumps(delivered),))
         if dropped:
             _LOG.warning("outbox is full: %d messages dropped with a gap", len(dropped))
             self.drop(tx, dropped, "full", now)
 
-    def _tell_gap(self, tx: sqlite3.Connection, dropped: list[int], why: Why, now: Stamp) -> None:
-        """Write gaps for these numbers. A waiting gap that has space is taken up into the new one.
+    def _left(self, tx: sqlite3.Connection, seqs: list[int]) -> set[int]:
+        """Those that have a row still; a waiting gap may have been taken up into another meanwhile."""
+        known = "SELECT seq FROM outbox WHERE seq IN (SELECT value FROM json_each(?))"
+        return {seq for (seq,) in tx.execute(known, (json.dumps(seqs),))}
+
+    def _missing(self, tx: sqlite3.Connection) -> Runs:
+        """All numbers that were given and have no row."""
+        kept = Runs((seq, seq) for (seq,) in tx.execute("SELECT seq FROM outbox ORDER BY seq"))
+        (next_seq,) = tx.execute("SELECT next_seq FROM outbox_state").fetchone()
+        return Runs(kept.missing(1, next_seq - 1))
+
+    def _tell_gap(self, tx: sqlite3.Connection, dropped: list[tuple[int, int]], why: Why, now: Stamp) -> None:
+        """Write gaps for these ranges. A waiting gap that has space is taken up into the new one.
 
         So a kit that drops for a week keeps few gaps, and they fill no outbox by themselves.
         """
-        ranges = gaps.runs([(seq, seq) for seq in dropped])
+        ranges = gaps.runs(dropped)
         waiting = tx.execute(
             "SELECT seq, crc, head, payload FROM outbox WHERE subject = ? AND done_boot IS NULL "
             "ORDER BY seq DESC LIMIT 1",
@@ -375,19 +381,6 @@ class Outbox:
                 ranges = merged
         for body in gaps.bodies(self._topics.kit, ranges, why, now):
             self._insert(tx, draft(self._topics, body), now)
-
-
-def _first(
-    tx: sqlite3.Connection, where: str, values: tuple[object, ...], rows: int, size: int
-) -> list[tuple[int, int]]:
-    """The oldest rows as (seq, bytes), until `rows` of them and `size` bytes are reached."""
-    found: list[tuple[int, int]] = []
-    for seq, freed in tx.execute(f"SELECT seq, size FROM outbox WHERE {where} ORDER BY seq", values):  # noqa: S608
-        if len(found) >= rows and size <= 0:
-            break
-        found.append((seq, freed))
-        size -= freed
-    return found
 
 
 def _wall(stamp: Stamp) -> float | None:
