@@ -170,11 +170,12 @@ def test_expiry_of_heartbeats(period_s: float) -> None:
 def test_published_files_are_those_of_the_models() -> None:
     """What lies in the package is what the code says: nothing missing, stale or left over.
 
-    Made anew by `for what in schema examples; do stairwell contract $what -o agent/backbone/contract; done`.
+    Made anew by `stairwell contract asyncapi`, `schema` and `examples` with `-o agent/backbone/contract`.
     """
     found = {
         path.relative_to(COMMITTED).as_posix(): path.read_text(encoding="utf-8")
-        for path in COMMITTED.rglob("*.json")
+        for path in COMMITTED.rglob("*.*")
+        if path.suffix in {".json", ".yaml"}
     }
     assert published.files() == found
 

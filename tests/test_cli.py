@@ -72,6 +72,7 @@ COMMANDS = [
     ("config", "check"),
     ("config", "schema"),
     ("contract",),
+    ("contract", "asyncapi"),
     ("contract", "schema"),
     ("contract", "examples"),
 ]
@@ -177,6 +178,12 @@ def test_config_schema(stairwell: Stairwell) -> None:
     assert schema["$defs"]["Capture"]["properties"]["fps"]["description"]
 
 
+def test_contract_asyncapi(stairwell: Stairwell) -> None:
+    """The document as it is published."""
+    assert 0 == stairwell("contract", "asyncapi")
+    assert published.files()["asyncapi.yaml"] == stairwell.out
+
+
 def test_contract_schema(stairwell: Stairwell) -> None:
     """The JSON Schema of all messages, as the contract gives it."""
     assert 0 == stairwell("contract", "schema")
@@ -200,7 +207,7 @@ def test_contract_files(stairwell: Stairwell, tmp_path: Path) -> None:
     """With a directory the very files that the package carries are written there, and named."""
     target = tmp_path / "new" / "contract"
     named = []
-    for command in ("schema", "examples"):
+    for command in ("asyncapi", "schema", "examples"):
         assert 0 == stairwell("contract", command, "--output", target)
         named += stairwell.out.splitlines()
 

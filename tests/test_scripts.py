@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SCRIPTS = [*sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file()), ROOT / ".ci" / "run"]
 SHELL = [path for path in SCRIPTS if path.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash")]
+OUTSIDE = ("tests/outside/package.json", "tests/outside/package-lock.json")
 NOBODY = 65534
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -34,8 +35,9 @@ def copy() -> Iterator[Path]:
         root = Path(directory)
         root.chmod(0o755)
         shutil.copytree(ROOT / "scripts", root / "scripts")
-        for name in ("pyproject.toml", "uv.lock"):
-            shutil.copy(ROOT / name, root)
+        for name in ("pyproject.toml", "uv.lock", *OUTSIDE):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
         yield root
 
 
@@ -159,7 +161,8 @@ def finish(root: Path, mode: str) -> None:
     """Write the stamp that a finished set-up leaves."""
     make_environment(root / ".venv")
     version = sys.version.split(maxsplit=1)[0]
-    content = b"".join((root / name).read_bytes() for name in ("pyproject.toml", "uv.lock"))
+    names = ("pyproject.toml", "uv.lock", *(OUTSIDE if mode == "dev" else ()))
+    content = b"".join((root / name).read_bytes() for name in names)
     digest = hashlib.sha256(content).hexdigest()
     stamp = f"{mode} python {version} {sys.base_prefix} in {root.resolve()}, {digest}\n"
     (root / ".venv" / ".stairwell-setup").write_text(stamp)
@@ -175,11 +178,12 @@ def test_the_second_time_nothing_is_done(copy: Path, made: str, asked: str, env:
     assert "nothing to do" in done.stdout
 
 
-def test_a_changed_lock_is_noticed(copy: Path) -> None:
-    """With another uv.lock the environment is brought up to date: kept, but no longer called finished."""
+@pytest.mark.parametrize("lock", ["uv.lock", OUTSIDE[1]])
+def test_a_changed_lock_is_noticed(copy: Path, lock: str) -> None:
+    """With another lock the environment is brought up to date: kept, but no longer called finished."""
     finish(copy, "dev")
-    with (copy / "uv.lock").open("a") as lock:
-        lock.write("# changed\n")
+    with (copy / lock).open("a") as file:
+        file.write("# changed\n")
     done = run([copy / "scripts" / "setup"])
     assert 0 != done.returncode
     assert "anew" not in done.stdout
@@ -212,7 +216,7 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
         **options,
     )
     assert 1 == done.returncode
-    packages = "mosquitto-clients ffmpeg age openssl shellcheck systemd"
+    packages = "mosquitto-clients ffmpeg age openssl shellcheck systemd nodejs npm"
     line = f"apt-get install --yes --no-install-recommends {packages}"
     assert f"somebody with root's rights must run: {line}" in done.stderr
 

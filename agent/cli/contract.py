@@ -27,6 +27,15 @@ One = Annotated[str | None, typer.Argument(metavar="[MESSAGE]", help=f"One of {'
 
 
 @app.command()
+def asyncapi(output: Output = None) -> None:
+    """Print the contract whole, as an AsyncAPI 3.0 document: topics, messages, and the rules for a platform.
+
+    Everything that it takes to build a platform is in it. `send` in it is what the kit publishes.
+    """
+    _give(published.asyncapi_files(), output)
+
+
+@app.command()
 def schema(output: Output = None, strict: Strict = False) -> None:
     """Print the JSON Schema (2020-12) of every message, by name under `$defs`.
 
