@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.backbone.drafts import Draft
+    from agent.backbone.link import Received
 
 pytestmark = pytest.mark.broker
 
@@ -51,11 +52,22 @@ class Kit:
     def __init__(self, path: Path, port: int, **changes: Any) -> None:  # noqa: ANN401
         replay_per_s = changes.pop("replay_per_s", 1000.0)
         presence, ears = changes.pop("presence", Here()), changes.pop("ears", None)
+        self.greeted: list[bool] = []
+        fresh = changes.pop("fresh", False)
         settings = Backbone(host="localhost", port=port, tls=False, will_delay_s=0, **changes)
         self.database = Database(path, [SCHEMA])
         self.outbox = Outbox(OutboxSettings(), TOPICS)
         self.courier = Courier(
-            settings, TOPICS, self.database, self.outbox, CLOCK, presence, ears, replay_per_s=replay_per_s
+            settings,
+            TOPICS,
+            self.database,
+            self.outbox,
+            CLOCK,
+            presence,
+            ears,
+            greet=self.greeted.append,
+            fresh=fresh,
+            replay_per_s=replay_per_s,
         )
         self.database.submit(self.outbox.open_stream).result()
         self.closed = False
@@ -686,6 +698,65 @@ def test_last_answers_leave_before_the_farewell(kit: Kit, listener: Listener) ->
     ]
 
 
+def test_each_connection_is_greeted(kits: list[Kit], kit: Kit, broker: Broker, tmp_path: Path) -> None:
+    """After the birth; and told whether the broker still knew us: one that lost its store does not."""
+    wait_for(lambda: kit.greeted == [False])  # before the first connection there was nothing to forget
+    kit.close()
+    again = Kit(tmp_path / "agent.db", broker.port)
+    kits.append(again)
+    again.courier.start()
+    wait_for(lambda: again.greeted == [False])
+
+    broker.kill()
+    broker.start()
+    wait_for(lambda: again.greeted == [False, True], 30)
+
+
+def test_a_fresh_start_leaves_the_old_session_behind(
+    kits: list[Kit], broker: Broker, listener: Listener, tmp_path: Path
+) -> None:
+    """Its subscriptions are gone: nothing comes any more on topics that the kit has left. Once only."""
+    heard: list[str] = []
+
+    class Left:
+        filters = (TOPICS.cmd("#"),)
+
+        def put(self, received: Received) -> None:
+            heard.append(received.topic)
+
+    before = Kit(tmp_path / "agent.db", broker.port, ears=Left())
+    kits.append(before)
+    before.courier.start()
+    wait_for(lambda: before.greeted)
+    wait_for(lambda: listener.publish(TOPICS.cmd("echo"), b"1") or heard)
+    before.close()
+
+    moved = Kit(tmp_path / "agent.db", broker.port, fresh=True)
+    kits.append(moved)
+    moved.courier.start()
+    wait_for(lambda: moved.greeted == [True])
+    heard.clear()
+    listener.publish(TOPICS.cmd("echo"), b"2")
+    moved.append(event(1))
+    wait_for(lambda: numbers(listener))
+    moved.courier._link.reset(Cause.STALLED, 2)
+    wait_for(lambda: moved.greeted == [True, False])
+
+    assert [] == heard
+
+
+def test_it_is_told_once_the_broker_has_an_answer(kit: Kit, listener: Listener) -> None:
+    """For what has to be said until it is: not when it is refused, nor before it is acknowledged."""
+    taken: list[bool] = []
+    kit.courier.answer(Publication(TOPICS.cfg_rep, b"{}", retain=True), taken=lambda: taken.append(True))
+    wait_for(lambda: listener.of("cfg/rep") and taken)
+
+    answers = answers_module.Answers()
+    answers.sent(1, answers_module.Answer(Publication("a", b""), 0.0, 9.0, lambda: taken.append(False)))
+    answers.acked(1, refused=True)
+    assert [True] == taken
+
+
 def test_unsent_answers_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a broker the oldest go first; one that nobody waits for any more is not sent."""
     monkeypatch.setattr(answers_module, "ANSWERS_MAX", 3)
@@ -704,7 +775,7 @@ def test_unacknowledged_answers_go_again() -> None:
         answers.put(answers_module.Answer(answer(number), due=0.0, until=10.0))
     for token, taken in enumerate(answers.take(1.0, 3)):
         answers.sent(token, taken)
-    answers.acked(1)
-    answers.acked(77)
+    answers.acked(1, refused=False)
+    answers.acked(77, refused=False)
     answers.disconnected()
     assert [0, 2, 3] == [int(a.publication.payload.split()[0]) for a in answers.take(1.0, 10)]

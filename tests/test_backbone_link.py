@@ -352,7 +352,7 @@ def test_receive_maximum_and_packet_size_are_handed_on(rig: Rig) -> None:
     wait_for(lambda: rig.of(Connected))
     peer.close()
 
-    assert [Connected(1, 5, 4096)] == rig.of(Connected)
+    assert [Connected(1, 5, 4096, resumed=False)] == rig.of(Connected)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Answers on their way to whoever gave an order: in memory only, for who misses one asks again.
+"""Answers on their way to whoever gave an order, and what else is said beside the rows of the outbox.
+
+In memory only: who misses an answer asks again, and what is retained is said anew on each connection.
 
 Not thread safe: the courier's thread owns it. Times are seconds of any monotonic clock.
 """
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.backbone.publication import Publication
 
 ANSWERS_MAX = 100  # waiting at once; a few kilobytes each, the longest is a picture of 20 kB
@@ -20,11 +24,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A publication that may go out from `due` on, and is worth nothing after `until`."""
+    """A publication that may go out from `due` on, and is worth nothing after `until`.
+
+    `taken` is called once the broker has it.
+    """
 
     publication: Publication
     due: float
     until: float
+    taken: Callable[[], object] | None = None
 
 
 class Answers:
@@ -68,9 +76,11 @@ class Answers:
         """An answer went out, and waits for its PUBACK."""
         self._flights[token] = answer
 
-    def acked(self, token: int) -> None:
-        """The broker has it, whatever it made of it: an answer that nobody waits for is not repeated."""
-        self._flights.pop(token, None)
+    def acked(self, token: int, *, refused: bool) -> None:
+        """The broker answered. What it refused, or nobody waits for, is not repeated."""
+        answer = self._flights.pop(token, None)
+        if answer is not None and answer.taken is not None and not refused:
+            answer.taken()
 
     def disconnected(self) -> None:
         """What was in flight waits again, before the rest."""

@@ -29,6 +29,8 @@ from agent.backbone.wire import FIRST_REFUSAL, NOBODY_LISTENS, Wire
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.backbone.delivery import Ears, Presence
     from agent.backbone.outbox import Numbers, Outbox
     from agent.backbone.publication import Publication
@@ -59,7 +61,9 @@ class _Closing:
 class Courier:
     """The pump between the outbox and the broker; its methods never wait, but for `close`.
 
-    `ears` get what comes on their topics; the watermark is the courier's own.
+    `ears` get what comes on their topics; the watermark is the courier's own. `greet` is called for each new
+    connection, in the courier's thread, once the birth is on its way, and must not block: with True when the
+    broker has forgotten what was said on earlier ones. `fresh`: see Link.
 
     Raises:
         ConfigError: a TLS or password file cannot be used.
@@ -75,6 +79,8 @@ class Courier:
         presence: Presence,
         ears: Ears | None = None,
         *,
+        greet: Callable[[bool], object] | None = None,
+        fresh: bool = False,
         replay_per_s: float = REPLAY_PER_S,
     ) -> None:
         self._watermark = settings.delivery == "watermark"
@@ -86,7 +92,8 @@ class Courier:
         self._clerk = Clerk(database, outbox, clock, self._wire, watermark=self._watermark)
         self._answers = Answers()
         self._events: queue.SimpleQueue[LinkEvent | Answer | None] = queue.SimpleQueue()
-        self._link = Link(settings, topics.kit, presence.will, self._hear)
+        self._greet = greet
+        self._link = Link(settings, topics.kit, presence.will, self._hear, fresh=fresh)
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._woken = threading.Event()
         self._announce = threading.Event()
@@ -127,10 +134,18 @@ class Courier:
         """Send a message that is worth nothing later (a heartbeat) at once; False if it went nowhere."""
         return self._link.publish(publication) is not None
 
-    def answer(self, publication: Publication, after_s: float = 0.0) -> None:
-        """Send an answer, `after_s` from now; it is lost with the process, or when nobody can take it."""
+    def answer(
+        self,
+        publication: Publication,
+        after_s: float = 0.0,
+        taken: Callable[[], object] | None = None,
+    ) -> None:
+        """Send an answer, `after_s` from now; it is lost with the process, or when nobody can take it.
+
+        `taken` is called in the courier's thread once the broker has it.
+        """
         due = time.monotonic() + after_s
-        self._events.put(Answer(publication, due, due + ANSWER_S))
+        self._events.put(Answer(publication, due, due + ANSWER_S, taken))
 
     def close(self, why: str, timeout_s: float) -> bool:
         """Deliver what can be delivered, say `stopped`, disconnect; whether the thread ended in time.
@@ -219,8 +234,8 @@ class Courier:
 
     def _handle(self, event: LinkEvent) -> None:
         match event:
-            case Connected(session, window, max_packet):
-                self._begin(session, window, max_packet)
+            case Connected():
+                self._begin(event)
             case Disconnected(cause, detail, retry_s):
                 level = logging.WARNING if cause is not self.delivery.cause else logging.DEBUG
                 _LOG.log(level, "broker: %s (%s); next try in %.0f s", cause, detail, retry_s)
@@ -239,19 +254,24 @@ class Courier:
             case Received(_, payload):
                 self._clerk.heard(payload)
 
-    def _begin(self, session: int, window: int, max_packet: int | None) -> None:
+    def _begin(self, connection: Connected) -> None:
         """A connection: say that we are there, listen, and start on the backlog."""
+        session = connection.session
         _LOG.info("connected to the broker (session %d)", session)
-        self._session, self._max_packet = session, max_packet
+        self._session, self._max_packet = session, connection.max_packet
         self.delivery = replace(self.delivery, connected=True, cause=None, detail="")
         try:
             self._clerk.begin(session)
         except StorageError as error:  # a birth with older numbers is better than none
             _LOG.warning("outbox: %s", error)
-        self._wire.connected(window, self._clerk.known.seq_next, time.monotonic())
+        self._wire.connected(connection.window, self._clerk.known.seq_next, time.monotonic())
         self._be_born(session)
         if self._filters:
             self._link.subscribe(*self._filters)
+        if self._greet is not None:
+            self._greet(
+                not connection.resumed and session > 1
+            )  # before the first there was nothing to forget
         self._more = True
 
     def _be_born(self, session: int) -> None:
@@ -260,7 +280,7 @@ class Courier:
             self._wire.sent(token, None, time.monotonic())
 
     def _acked(self, token: int, reason: int) -> None:
-        self._answers.acked(token)
+        self._answers.acked(token, refused=reason >= FIRST_REFUSAL)
         answer = self._wire.acked(token, reason, time.monotonic())
         if answer is None:
             return

@@ -25,20 +25,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import (
+    MQTT_CLEAN_START_FIRST_ONLY,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+)
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.backbone.causes import Cause, of_error, of_reason
-from agent.backbone.publication import JSON, Publication
+from agent.backbone.properties import properties_of
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from agent.backbone.publication import Publication
     from agent.config import Backbone
 
 WINDOW = 20  # unacknowledged messages at most: what Mosquitto allows by default
@@ -58,11 +65,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker accepted us. `session` is the number that the will carries."""
+    """The broker accepted us. `session` is the number that the will carries.
+
+    `resumed`: it still knew us; else our subscriptions are gone, and maybe what it retained of us.
+    """
 
     session: int
     window: int
     max_packet: int | None
+    resumed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,7 @@ class Link:
     """The connection. `sink` gets every event, in the network thread; it must not block or raise.
 
     `will` gives the will for a session number; a number is used again until a connection succeeds with it.
+    With `fresh` the first connection makes the broker forget what it knows of our session.
 
     Raises:
         ConfigError: a TLS or password file cannot be used.
@@ -118,8 +130,11 @@ class Link:
         kit: str,
         will: Callable[[int], Publication],
         sink: Callable[[LinkEvent], None],
+        *,
+        fresh: bool = False,
     ) -> None:
         self._settings = settings
+        self._fresh = fresh
         self._will = will
         self._sink = sink
         self._session = 1
@@ -161,7 +176,7 @@ class Link:
                 publication.payload,
                 publication.qos,
                 publication.retain,
-                _properties(publication, PacketTypes.PUBLISH),
+                properties_of(publication, PacketTypes.PUBLISH),
             )
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
@@ -212,7 +227,7 @@ class Link:
             self._settings.host,
             self._settings.port,
             self._settings.keepalive_s,
-            clean_start=False,
+            clean_start=MQTT_CLEAN_START_FIRST_ONLY if self._fresh else False,
             properties=properties,
         )
         return client
@@ -244,7 +259,7 @@ class Link:
         self._reason = self._reset = None
         self._client.drop_out_messages()
         will = self._will(self._session)
-        properties = _properties(will, PacketTypes.WILLMESSAGE)
+        properties = properties_of(will, PacketTypes.WILLMESSAGE)
         properties.WillDelayInterval = self._settings.will_delay_s
         self._client.will_set(will.topic, will.payload, will.qos, will.retain, properties)
         try:
@@ -297,7 +312,7 @@ class Link:
         self,
         _client: Client,
         _data: object,
-        _flags: ConnectFlags,
+        flags: ConnectFlags,
         reason: ReasonCode,
         found: Properties | None,
     ) -> None:
@@ -306,7 +321,8 @@ class Link:
             return
         self._online = True
         window = min(WINDOW, getattr(found, "ReceiveMaximum", WINDOW))
-        self._sink(Connected(self._session, window, getattr(found, "MaximumPacketSize", None)))
+        largest = getattr(found, "MaximumPacketSize", None)
+        self._sink(Connected(self._session, window, largest, flags.session_present))
 
     def _on_disconnect(
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _found: object
@@ -382,17 +398,3 @@ def password(path: Path | None) -> str | None:
 
 def _leave_writing_to_the_loop(_client: Client, _data: object, _sock: object) -> None:
     """That this callback exists is what keeps publish() from writing in its caller's thread."""
-
-
-def _properties(publication: Publication, packet: int) -> Any:  # noqa: ANN401 - paho's Properties set by name
-    properties: Any = Properties(packet)  # type: ignore[no-untyped-call]
-    if publication.expiry_s is not None:
-        properties.MessageExpiryInterval = publication.expiry_s
-    if publication.content_type is not None:
-        properties.ContentType = publication.content_type
-        properties.PayloadFormatIndicator = int(publication.content_type == JSON)
-    if publication.user:
-        properties.UserProperty = list(publication.user)
-    if publication.correlation is not None:
-        properties.CorrelationData = publication.correlation
-    return properties
