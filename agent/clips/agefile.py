@@ -52,7 +52,7 @@ class ChunkSealer:
         self._payload = ChaCha20Poly1305(_derive(file_key, nonce, b"payload"))
         self._ended = -1
 
-    def chunk(self, number: int, plaintext: bytes) -> bytes:
+    def chunk(self, number: int, plaintext: bytes | memoryview) -> bytes:
         """Chunk `number` (from 0), of CHUNK bytes, that others follow. Once for each number."""
         if len(plaintext) != CHUNK:
             raise ValueError(f"a chunk that others follow has {CHUNK} bytes, not {len(plaintext)}")

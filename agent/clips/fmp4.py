@@ -33,6 +33,7 @@ _MOVFLAGS = "frag_keyframe+default_base_moof+delay_moov+skip_trailer"
 FRAGMENT_S = 1.0
 """Longest fragment: cameras of others send a key frame every ten seconds or less often, and what is not yet
 a whole fragment is lost with the power."""
+_BUFFER = 1 << 20  # bytes: a second of 8 Mbit/s comes out of libav in one piece, not in pieces of 32 KiB
 # An SPS behind a start code: NAL unit type 7 with any nal_ref_idc (ITU-T H.264, 7.3.1).
 _SPS = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67]")
 _BOX_HEAD = 8  # bytes: size and type
@@ -66,6 +67,7 @@ class FragmentMuxer:
             "w",
             format="mp4",
             options={"movflags": _MOVFLAGS, "frag_duration": str(round(FRAGMENT_S * 1e6))},
+            buffer_size=_BUFFER,
             container_options={"flush_packets": "1"},  # else up to 32 KiB of a whole fragment wait in libav
         )
         self._stream = self._container.add_mux_stream(
@@ -125,23 +127,24 @@ class FragmentMuxer:
 
     def _hand_on(self) -> None:
         """Pass on what is whole: everything up to the end of the last mdat."""
-        buffer = self._pipe.buffer
+        if not self._pipe.pieces:
+            return
+        data = self._pipe.take()
         at = whole = 0
-        while len(buffer) - at >= _BOX_HEAD:
-            size, kind = struct.unpack_from(">I4s", buffer, at)
-            if size < _BOX_HEAD or len(buffer) - at < size:
+        while len(data) - at >= _BOX_HEAD:
+            size, kind = struct.unpack_from(">I4s", data, at)
+            if size < _BOX_HEAD or len(data) - at < size:
                 break
             if kind == b"moov" and self._matrix:
-                tkhd = buffer.index(b"tkhd", at) - 4
-                offset = tkhd + _TKHD_MATRIX[buffer[tkhd + 8]]
-                buffer[offset : offset + len(self._matrix)] = self._matrix
+                data = _turned(data, at, self._matrix)
             at += size
             if kind == b"mdat":
                 whole = at
-        if whole:
-            done = bytes(buffer[:whole])
-            del buffer[:whole]
-            self._write(done)
+        if whole < len(data):
+            self._pipe.write(data[whole:])
+            data = data[:whole]
+        if data:
+            self._write(data)
 
 
 def filling(size: int) -> bytes:
@@ -154,11 +157,17 @@ class _Pipe:
     """A file that can only be appended to: without `seek`, libav cannot go back to patch a size."""
 
     def __init__(self) -> None:
-        self.buffer = bytearray()
+        self.pieces: list[bytes] = []
 
     def write(self, data: bytes) -> int:
-        self.buffer += data
+        self.pieces.append(data)
         return len(data)
+
+    def take(self) -> bytes:
+        """All that came, for the last time."""
+        data = b"".join(self.pieces)  # no copy when it is one piece
+        self.pieces.clear()
+        return data
 
 
 def _matrix(info: StreamInfo) -> bytes:
@@ -175,6 +184,13 @@ def _matrix(info: StreamInfo) -> bytes:
         )
     a, b, c, d, x, y = (v << 16 for v in turns[angle])
     return struct.pack(">9i", a, b, 0, c, d, 0, x, y, 1 << 30)
+
+
+def _turned(data: bytes, moov: int, matrix: bytes) -> bytes:
+    """The data with `matrix` in the track header of the moov box at `moov`."""
+    tkhd = data.index(b"tkhd", moov) - 4
+    begin = tkhd + _TKHD_MATRIX[data[tkhd + 8]]
+    return data[:begin] + matrix + data[begin + len(matrix) :]
 
 
 def _parameter_sets(extradata: bytes) -> tuple[int | None, bytes]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from agent.clips.fragment import Progress
 
+BATCH = 8  # chunks sealed and written at a time: a second of 4 Mbit/s, and no more memory than that
+
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
@@ -69,16 +71,24 @@ class SealingSink:
 
     def write(self, data: bytes) -> None:
         """See Sink."""
+        if not data:
+            return
+        self._tail = b""
         rest = memoryview(data)
-        while rest:
-            if len(self._chunk) == CHUNK:
-                self._put(self._sealer.chunk(self._number, bytes(self._chunk)))
-                self._chunk.clear()
-                self._number += 1
+        sealed: list[bytes] = []
+        while len(self._chunk) + len(rest) > CHUNK:
             room = CHUNK - len(self._chunk)
-            self._chunk += rest[:room]
-            rest = rest[room:]
-            self._tail = b""
+            chunk, rest = rest[:room], rest[room:]
+            if self._chunk:
+                chunk = memoryview(bytes(self._chunk) + chunk)
+                self._chunk.clear()
+            sealed.append(self._sealer.chunk(self._number, chunk))
+            self._number += 1
+            if len(sealed) == BATCH:
+                self._put(*sealed)
+                sealed.clear()
+        self._chunk += rest
+        self._put(*sealed)
 
     def missing(self) -> int:
         """See Sink: what fills this chunk and begins the next, when this one was an end before."""
@@ -111,10 +121,11 @@ class SealingSink:
             self._tail = self._sealer.last(self._number, bytes(self._chunk))
         return self._tail
 
-    def _put(self, data: bytes) -> None:
-        self._sha256.update(data)
-        self._sound += len(data)
-        self._file.write(data)
+    def _put(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self._sha256.update(piece)
+            self._sound += len(piece)
+        self._file.write(*pieces)
 
     def _keep(self, progress: Progress, tail: bytes) -> None:
         """Put on disk what makes the file whole from here. The file itself must be there before."""

@@ -76,12 +76,16 @@ class FileSink:
         except OSError as error:
             raise refused(path, "created", error) from None
 
-    def write(self, data: bytes) -> None:
-        """See Sink."""
-        rest = memoryview(data)
+    def write(self, *pieces: bytes) -> None:
+        """See Sink: append all of the pieces, with one call of the kernel unless it takes less."""
+        rest = [memoryview(piece) for piece in pieces]
         try:
             while rest:
-                rest = rest[os.write(self._fd, rest) :]
+                done = os.writev(self._fd, rest)
+                while rest and done >= len(rest[0]):
+                    done -= len(rest.pop(0))
+                if rest:
+                    rest[0] = rest[0][done:]
         except OSError as error:
             raise refused(self._path, "written", error) from None
 
