@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
+from agent.clips.fragment import Fragment, Plaintext
 from agent.types import Packet, StreamInfo
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ class Footage:
         frames += decoder.decode(None)
         zero = self.packets[0].pts
         return [((f.pts - zero) * self.info.time_base, luma_hash(f)) for f in frames]
+
+
+def hashed(data: bytes, told: Plaintext) -> Plaintext:
+    """What a clip should tell of its plaintext, with the stretches as `told` has them."""
+    pieces, at = [], 0
+    for piece in told.fragments:
+        end = at + piece.bytes
+        pieces.append(Fragment(piece.t, piece.bytes, hashlib.sha256(data[at:end]).hexdigest()))
+        at = end
+    return Plaintext(at if at == len(data) else -1, tuple(pieces))
 
 
 def luma_hash(frame: av.VideoFrame) -> str:

@@ -47,7 +47,7 @@ CLIP = OpenClip(
     sealed="none",
 )
 RECORD = ClipRecord(**dataclasses.asdict(CLIP), duration=12.0, bytes=1000, sha256="0" * 64)
-PLAIN = Plaintext(1000, "0" * 64, (Fragment(0.0, 1000, "0" * 64),))
+PLAIN = Plaintext(1000, (Fragment(0.0, 1000, "0" * 64),))
 
 
 class Run:

@@ -10,9 +10,7 @@ import pytest
 from agent.clips.fragment import Fragment, Progress
 from agent.clips.part import MAGIC, Note, encode, notes, part_path
 
-PROGRESS = Progress(
-    "h264", 64, 48, 300, "ab" * 32, 2.5, (Fragment(0.0, 100, "cd" * 32), Fragment(1.0, 200, "ef" * 32))
-)
+PROGRESS = Progress("h264", 64, 48, 300, 2.5, (Fragment(0.0, 100, "cd" * 32), Fragment(1.0, 200, "ef" * 32)))
 NOTE = Note(
     sound=1234,
     sealed="01" * 32,
@@ -21,7 +19,6 @@ NOTE = Note(
     width=64,
     height=48,
     bytes=300,
-    sha256="ab" * 32,
     end=2.5,
     fragments=PROGRESS.fragments,
     recipients=("0b7e53d09c0fb75f",),

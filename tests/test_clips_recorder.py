@@ -71,7 +71,7 @@ class MemoryWriter:
     def close(self) -> Written:
         """Describe."""
         ts = [p.t for p in self.packets]
-        plain = Plaintext(len(ts), "", ())
+        plain = Plaintext(len(ts), ())
         return Written(Stored(len(ts), ""), plain, max(ts) - min(ts), min(ts), max(ts))
 
     def abandon(self) -> None:
@@ -528,7 +528,9 @@ def test_any_story(  # noqa: C901, PLR0912, PLR0915 - the story's steps, then ea
         # An event that joins a clip takes its beginning as it finds it.
         bench.recorder.event_opened(event, t)
         joined = bench.recorder._part > 1 or bench.recorder._tail != event
-        under_way[event] = max(t - 2.0, reach[0].t) if reach and not joined else bench.now
+        # Nor does one go back behind the clip before it, found late though it may be.
+        before = bench.journal.records[-1].started if bench.journal.records else 0.0
+        under_way[event] = max(t - 2.0, reach[0].t, before) if reach and not joined else bench.now
 
     def finish(back: float) -> None:
         event = next(iter(under_way))

@@ -6,10 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
-from clips_footage import Footage, decoded, encoded, ffmpeg_plays, long_footage, small_disk
+from clips_footage import Footage, decoded, encoded, ffmpeg_plays, hashed, long_footage, small_disk
 
 from agent.clips.boxes import whole_fragments
-from agent.clips.fragment import Plaintext
 from agent.clips.sink import FileSink, Stored
 from agent.clips.writer import ClipWriter, Written
 from agent.errors import StorageError
@@ -48,11 +47,7 @@ def test_tells_what_it_wrote(tmp_path: Path) -> None:
     sha256 = hashlib.sha256(data).hexdigest()
     pieces = written.plain.fragments
     assert [float(second) for second in range(10)] == [piece.t for piece in pieces]
-    at = 0
-    for piece in pieces:
-        assert hashlib.sha256(data[at : at + piece.bytes]).hexdigest() == piece.sha256
-        at += piece.bytes
-    plain = Plaintext(len(data), sha256, pieces)
+    plain = hashed(data, written.plain)
     assert Written(Stored(len(data), sha256), plain, pytest.approx(10.0), 0.0, 9.9) == written
     assert footage.pictures() == decoded(path)
     ffmpeg_plays(path)

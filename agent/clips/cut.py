@@ -62,9 +62,15 @@ def cut_plain(clip: Path) -> Cut | None:
             _hash(file, end - at, whole, own)
             fragments.append(Fragment(round(t, 3), end - at, own.hexdigest()))
             at = end
-    sha256 = whole.hexdigest()
-    plain = Plaintext(extent.bytes, sha256, tuple(fragments))
-    return Cut(extent.bytes, sha256, plain, extent.duration, extent.codec, extent.width, extent.height)
+    return Cut(
+        bytes=extent.bytes,
+        sha256=whole.hexdigest(),
+        plain=Plaintext(extent.bytes, tuple(fragments)),
+        duration=extent.duration,
+        codec=extent.codec,
+        width=extent.width,
+        height=extent.height,
+    )
 
 
 def cut_sealed(clip: Path) -> Cut | None:
@@ -96,7 +102,7 @@ def cut_sealed(clip: Path) -> Cut | None:
     return Cut(
         bytes=sound.sound + len(sound.tail),
         sha256=sealed.hexdigest(),
-        plain=Plaintext(sound.bytes, sound.sha256, tuple(fragments)),
+        plain=Plaintext(sound.bytes, tuple(fragments)),
         duration=sound.end,
         codec=sound.codec,
         width=sound.width,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from agent.clips import manifest
 from agent.clips.journal import SUFFIX
+from agent.clips.plaintext import PlaintextCheck
 from agent.clips.sink import refused
 from agent.clips.unseal import unseal
 from agent.durable import SUFFIX_NEW, sync_directory, write_whole
@@ -65,7 +66,8 @@ def export(
     opened = bool(keys) and clip.sealed != "none"
     try:
         with source.open("rb") as file, _created(new) as out:
-            reader, writer = _Reader(file, progress), _Writer(out)
+            check = PlaintextCheck(signed)
+            reader, writer = _Reader(file, progress), _Writer(out, check if opened else None)
             if opened:
                 _unseal(source, reader, writer, keys, clip)
             else:
@@ -73,7 +75,7 @@ def export(
                     writer.write(block)
             if reader.sha256() != clip.sha256:
                 raise _altered(source, "the file is not the one that was signed")
-            if opened and writer.sha256() != signed.plain.sha256:
+            if opened and check.altered(writer.bytes):
                 raise _altered(source, "what is in it is not what was signed")
             out.flush()
             os.fsync(out.fileno())
@@ -154,11 +156,12 @@ class _Reader:
 
 
 class _Writer:
-    """Hashes what is written of the target."""
+    """Hashes what is written of the target, and shows it to the `check` of an opened clip."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, check: PlaintextCheck | None) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
+        self._check = check
         self.bytes = 0
 
     def write(self, data: bytes) -> int:
@@ -166,6 +169,8 @@ class _Writer:
         self._file.write(data)
         self._sha256.update(data)
         self.bytes += len(data)
+        if self._check is not None:
+            self._check.write(data)
         return len(data)
 
     def flush(self) -> None:

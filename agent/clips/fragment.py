@@ -19,7 +19,7 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A clip up to a sync: `bytes` of plaintext with SHA-256 `sha256` that play for `end` seconds.
+    """A clip up to a sync: `bytes` of plaintext that play for `end` seconds.
 
     `fragments` are those since the sync before.
     """
@@ -28,15 +28,17 @@ class Progress:
     width: int
     height: int
     bytes: int
-    sha256: str
     end: float
     fragments: tuple[Fragment, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plaintext:
-    """The whole plaintext of a clip: what decrypting its file gives, or the file itself if it is unsealed."""
+    """The whole plaintext of a clip: what decrypting its file gives, or the file itself if it is unsealed.
+
+    Its hashes are those of its fragments. One of the whole would say nothing that they don't, and cost as
+    much as sealing it.
+    """
 
     bytes: int
-    sha256: str
     fragments: tuple[Fragment, ...]

@@ -82,10 +82,9 @@ class Stretch(_Part):
 
 
 class Plain(_Part):
-    """What decrypting the file gives."""
+    """What decrypting the file gives: the fragments, one behind the other."""
 
     bytes: Count
-    sha256: Sha256
     fragments: list[Stretch]
 
 
@@ -203,7 +202,6 @@ class Notary:
             video=Video(codec=clip.codec, width=clip.width, height=clip.height, dur=round(clip.duration, 3)),
             plain=Plain(
                 bytes=plain.bytes,
-                sha256=plain.sha256,
                 fragments=[Stretch(t=f.t, bytes=f.bytes, sha256=f.sha256) for f in plain.fragments],
             ),
             file=File(

@@ -47,7 +47,6 @@ class Note:
     width: int
     height: int
     bytes: int
-    sha256: str
     end: float
     fragments: tuple[Fragment, ...]
     recipients: tuple[str, ...]
@@ -67,7 +66,6 @@ def encode(progress: Progress, sound: int, sealed: str, tail: bytes, recipients:
         "width": progress.width,
         "height": progress.height,
         "bytes": progress.bytes,
-        "sha256": progress.sha256,
         "end": progress.end,
         "fragments": [[f.t, f.bytes, f.sha256] for f in progress.fragments],
         "recipients": recipients,

@@ -3,7 +3,8 @@
 Invariants:
 - A clip begins with a key frame and ends before one (or where the stream ends): whole GOPs.
 - From the pre-roll of its first event to the post-roll of its last, each packet is in exactly one clip.
-- Parts of one recording join without a gap; a recording that follows another repeats nothing of it.
+- Parts of one recording join without a gap; a recording that follows another repeats nothing of it, and
+  does not go back behind its beginning.
 - The journal knows of a file before it exists, and of a clip only once it is on disk.
 - After a refusal of the disk a new clip begins as soon as it takes writes again, with what the ring still
   has: only then may a packet be in two clips, for nobody knows yet what the refused one kept.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from agent.agekey import key_id, recipient_key
 from agent.clips import part
 from agent.clips.agefile import CHUNK, ChunkSealer
-from agent.clips.sink import FileSink, Stored
+from agent.clips.sink import NewFile, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,8 +65,8 @@ class SealingSink:
         self._number = 0  # of the chunk that is being filled
         self._chunk = bytearray()  # its plaintext: full ones wait for the byte that makes them not the last
         self._tail = b""  # this chunk as the last one, as of the last sync
-        self._note = FileSink(part.part_path(path))
-        self._file = FileSink(path)
+        self._note = NewFile(part.part_path(path))
+        self._file = NewFile(path)
         self._put(self._sealer.head)
 
     def write(self, data: bytes) -> None:
@@ -125,10 +125,10 @@ class SealingSink:
         for piece in pieces:
             self._sha256.update(piece)
             self._sound += len(piece)
-        self._file.write(*pieces)
+        self._file.append(*pieces)
 
     def _keep(self, progress: Progress, tail: bytes) -> None:
         """Put on disk what makes the file whole from here. The file itself must be there before."""
         record = part.encode(progress, self._sound, self._sha256.hexdigest(), tail, self._recipients.ids)
-        self._note.write(record)
+        self._note.append(record)
         self._note.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -61,8 +62,8 @@ class Sink(Protocol):
         ...
 
 
-class FileSink:
-    """A plain file, created anew.
+class NewFile:
+    """A file, created anew.
 
     Raises:
         StorageError: the file exists, or cannot be created.
@@ -76,8 +77,12 @@ class FileSink:
         except OSError as error:
             raise refused(path, "created", error) from None
 
-    def write(self, *pieces: bytes) -> None:
-        """See Sink: append all of the pieces, with one call of the kernel unless it takes less."""
+    def append(self, *pieces: bytes) -> None:
+        """Append all of the pieces, with one call of the kernel unless it takes less.
+
+        Raises:
+            StorageError: the disk refused.
+        """
         rest = [memoryview(piece) for piece in pieces]
         try:
             while rest:
@@ -89,24 +94,13 @@ class FileSink:
         except OSError as error:
             raise refused(self._path, "written", error) from None
 
-    def missing(self) -> int:
-        """See Sink: none."""
-        return 0
-
-    def sync(self, progress: Progress) -> None:
-        """See Sink. What is in the file says it all: `progress` is not kept."""
-        del progress
-        self.flush()
-
-    def finish(self, progress: Progress) -> Stored:
-        """See Sink."""
-        self.flush()
-        return Stored(progress.bytes, progress.sha256)
-
     def flush(self) -> None:
         """Put on disk what was written.
 
         A sync that failed must not be tried again: the kernel has dropped the pages.
+
+        Raises:
+            StorageError: the disk refused.
         """
         try:
             os.fsync(self._fd)
@@ -117,11 +111,42 @@ class FileSink:
             raise refused(self._path, "synced", error) from None
 
     def close(self) -> None:
-        """See Sink."""
+        """Let go of the file as it stands.
+
+        Raises:
+            StorageError: it was closed before.
+        """
         try:
             os.close(self._fd)
         except OSError as error:
             raise refused(self._path, "closed", error) from None
+
+
+class FileSink(NewFile):
+    """A plain file as a Sink: what is in it says it all, so of `progress` nothing is kept."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """See Sink."""
+        self._sha256.update(data)
+        self.append(data)
+
+    def missing(self) -> int:
+        """See Sink: none."""
+        return 0
+
+    def sync(self, progress: Progress) -> None:
+        """See Sink."""
+        del progress
+        self.flush()
+
+    def finish(self, progress: Progress) -> Stored:
+        """See Sink."""
+        self.flush()
+        return Stored(progress.bytes, self._sha256.hexdigest())
 
 
 def refused(path: Path, what: str, error: OSError) -> StorageError:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.clips import manifest
 from agent.clips.agefile import CHUNK, TAG
 from agent.clips.journal import SEALED_SUFFIX, SUFFIX
+from agent.clips.plaintext import PlaintextCheck
 from agent.clips.unseal import unseal
 
 if TYPE_CHECKING:
@@ -139,29 +140,28 @@ def _file(
     clip: Path, told: Manifest, keys: Sequence[x25519.Identity], progress: Callable[[int], None]
 ) -> Verdict:
     """The file against its manifest."""
-    digest = hashlib.sha256()
-    size = 0
+    opened_copy = clip.name != told.file.name
+    is_open = opened_copy or told.file.sealed == "none"
+    wanted: Plain | File = told.plain if opened_copy else told.file
+    digest, size = hashlib.sha256(), 0
+    plain, opened = PlaintextCheck(told), None
     with clip.open("rb") as file:
         while block := file.read(_BLOCK):
-            digest.update(block)
+            if not opened_copy:
+                digest.update(block)
+            if is_open:
+                plain.write(block)
             size += len(block)
             progress(len(block))
-        open_copy = clip.name != told.file.name or told.file.sealed == "none"
-        wanted: Plain | File = told.plain if open_copy else told.file
-        sound = (size, digest.hexdigest()) == (wanted.bytes, wanted.sha256)
-        plain = _Plain(told)
-        opened = None
-        if open_copy:
+        if is_open:
             opened = "whole"
-            file.seek(0)
-            while block := file.read(_BLOCK):
-                plain.write(block)
         elif keys:
             file.seek(0)
             opened = unseal(file, plain, keys)
     full = opened in {"whole", "broken"}
     ends = plain.bytes if full else _plain_bytes(told, size)
     seconds = plain.altered(ends) if full else ()
+    sound = not seconds if opened_copy else (size, digest.hexdigest()) == (told.file.bytes, told.file.sha256)
     note = "no key given opens it" if opened == "foreign" else ""
     if sound and not seconds:
         return Verdict(told.clip, clip, "authentic", note, full=full)
@@ -180,68 +180,6 @@ def _plain_bytes(told: Manifest, size: int) -> int:
     chunks = max(1, -(-told.plain.bytes // CHUNK))
     head = told.file.bytes - told.plain.bytes - chunks * TAG
     return max(0, size - head) // (CHUNK + TAG) * CHUNK
-
-
-class _Plain:
-    """Takes plaintext and compares it with the stretches of a manifest."""
-
-    def __init__(self, told: Manifest) -> None:
-        self._stretches = told.plain.fragments
-        self._dur = told.video.dur
-        self._whole = hashlib.sha256()
-        self._told = told.plain
-        self.bytes = 0
-        self._wrong: list[int] = []
-        self._index = 0
-        self._left = self._stretches[0].bytes if self._stretches else 0
-        self._own = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        """Take the next bytes."""
-        self._whole.update(data)
-        self.bytes += len(data)
-        rest = memoryview(data)
-        while rest and self._index < len(self._stretches):
-            part, rest = rest[: self._left], rest[self._left :]
-            self._own.update(part)
-            self._left -= len(part)
-            if not self._left:
-                self._next()
-        return len(data)
-
-    def flush(self) -> None:
-        """See Out: nothing waits."""
-
-    def at(self, offset: int) -> float:
-        """The second to which a byte of the plaintext belongs."""
-        for stretch in self._stretches:
-            if offset < stretch.bytes:
-                return stretch.t
-            offset -= stretch.bytes
-        return self._dur
-
-    def altered(self, ends: int) -> tuple[tuple[float, float], ...]:
-        """The seconds that differ; what lies behind byte `ends` counts as such."""
-        wrong = sorted({*self._wrong, *range(self._index, len(self._stretches))})
-        begins = [stretch.t for stretch in self._stretches] + [self._dur]
-        spans: list[tuple[float, float]] = []
-        for index in wrong:
-            begin, end = begins[index], max(begins[index : index + 2])
-            if spans and spans[-1][1] >= begin:
-                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
-            else:
-                spans.append((begin, end))
-        if not spans and (ends, self._whole.hexdigest()) != (self._told.bytes, self._told.sha256):
-            spans.append((0.0, self._dur))
-        return tuple(spans)
-
-    def _next(self) -> None:
-        if self._own.hexdigest() != self._stretches[self._index].sha256:
-            self._wrong.append(self._index)
-        self._index += 1
-        self._own = hashlib.sha256()
-        if self._index < len(self._stretches):
-            self._left = self._stretches[self._index].bytes
 
 
 def _breaks(chain: list[tuple[Signed, int]]) -> Iterator[tuple[int, str]]:

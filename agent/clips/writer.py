@@ -52,7 +52,6 @@ class ClipWriter:
         self._tick = float(info.time_base)  # as a Fraction each picture would cost a tenth more
         self._muxer = FragmentMuxer(info, self._write)
         self._sync_s = sync_s
-        self._sha256 = hashlib.sha256()
         self._bytes = 0
         self._fragments: list[Fragment] = []
         self._noted = 0  # of the fragments: those that a sync told the sink of
@@ -97,12 +96,11 @@ class ClipWriter:
             raise ValueError("a clip without pictures")
         self._muxer.close()
         self._fill()
-        progress = self._progress(self._end)
-        file = self._sink.finish(progress)
+        file = self._sink.finish(self._progress(self._end))
         self._sink.close()
         return Written(
             file=file,
-            plain=Plaintext(self._bytes, progress.sha256, tuple(self._fragments)),
+            plain=Plaintext(self._bytes, tuple(self._fragments)),
             duration=self._end,
             first_t=self._first.t,
             last_t=self._last_t,
@@ -114,7 +112,6 @@ class ClipWriter:
             self._sink.close()
 
     def _write(self, data: bytes) -> None:
-        self._sha256.update(data)
         self._bytes += len(data)
         digest = hashlib.sha256(data).hexdigest()
         self._fragments.append(Fragment(round(self._whole, 3), len(data), digest))
@@ -133,7 +130,6 @@ class ClipWriter:
             width=self._info.width,
             height=self._info.height,
             bytes=self._bytes,
-            sha256=self._sha256.hexdigest(),
             end=round(end, 3),
             fragments=fresh,
         )
