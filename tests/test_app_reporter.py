@@ -13,6 +13,7 @@ from agent import __version__
 from agent.app.ledger import Ledger
 from agent.app.reporter import Reporter, Stock, topics
 from agent.app.wear import Wear
+from agent.backbone.orders import ORDERS
 from agent.backbone.outbox import Numbers
 from agent.capture.snapshot import jpeg
 from agent.device.clock import Stamp
@@ -215,6 +216,12 @@ def test_a_clip_says_how_it_is_sealed_and_proved(tmp_path: Path) -> None:
     assert {"fmt": "none", "keys": []} == unsealed["sealed"]
 
 
+def abilities(message: dict[str, Any]) -> list[str]:
+    """What the kit can do, without the commands that it knows."""
+    assert [f"cmd/{name}" for name in ORDERS] == [cap for cap in message["caps"] if cap.startswith("cmd/")]
+    return [cap for cap in message["caps"] if not cap.startswith("cmd/")]
+
+
 def test_birth_gives_the_key_that_signs(tmp_path: Path) -> None:
     """Whoever keeps the births can check every clip of the kit."""
     chosen = settings(tmp_path, clips={"seal": "age", "recipients": RECIPIENTS})
@@ -223,7 +230,7 @@ def test_birth_gives_the_key_that_signs(tmp_path: Path) -> None:
     message = said(kit.birth(1, NUMBERS))
 
     assert ("age", KIT_KEY.public.text) == (message["seal"], message["key"])
-    assert ["person", "snapshot", "clip"] == message["caps"]
+    assert ["person", "snapshot", "clip"] == abilities(message)
 
 
 def test_an_adopted_clip_of_an_unknown_boot_still_fits_the_contract(tmp_path: Path) -> None:
@@ -266,7 +273,7 @@ def test_birth(tmp_path: Path) -> None:
         *(message[key] for key in ("dev", "stream", "state", "session", "sw", "cam", "seq_next")),
         *(message["seq_oldest"], message["seal"], message["site"]["floor"]),
     )
-    assert ["person", "snapshot", "clip"] == message["caps"]
+    assert ["person", "snapshot", "clip"] == abilities(message)
 
 
 def test_birth_of_a_kit_that_does_not_record(tmp_path: Path) -> None:
@@ -281,7 +288,7 @@ def test_birth_of_a_kit_that_does_not_record(tmp_path: Path) -> None:
 
     message = said(kit.birth(1, NUMBERS))
 
-    assert (["person", "snapshot"], "refused") == (message["caps"], message["seal"])
+    assert (["person", "snapshot"], "refused") == (abilities(message), message["seal"])
 
 
 def test_stopped_and_will(tmp_path: Path) -> None:

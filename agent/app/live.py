@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.app import hatch, journal
 from agent.app.analysis import Analyser
 from agent.app.announcer import Announcer
+from agent.app.control import Control
+from agent.app.diagnosis import diagnosis
 from agent.app.hatch import Hatch
 from agent.app.housekeeping import Housekeeping
 from agent.app.ledger import Ledger
@@ -31,6 +34,7 @@ from agent.app.walltime import WallTime
 from agent.app.wear import WearMeter
 from agent.backbone import outbox
 from agent.backbone.courier import Courier
+from agent.backbone.inbox import Inbox
 from agent.backbone.stored import Cover
 from agent.capture.ring import PacketRing
 from agent.capture.source import RECORDED, open_source, source_kind
@@ -47,10 +51,10 @@ from agent.ulid import ENTROPY_BYTES, ulid
 from agent.vision.detector import PersonDetector
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from agent.app.ledger import Progress
+    from agent.backbone.link import Received
     from agent.config import Settings
     from agent.device.clock import Clock
 
@@ -61,6 +65,7 @@ STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two
 RECORDING_STALL_S = 2 * journal.COMMIT_TIMEOUT_S  # a card may be slow for as long as a write may take, twice
 SILENCE_MARGIN_S = 10.0  # to open a source and decode its first picture on a busy kit
 DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
+ORDERS_END_S = 2.0  # a message is judged within milliseconds, unless the disk hangs
 DECISION_S = 1.0  # from a picture to the event that begins with it, at most, on a kit that keeps up
 SKIPPED_SHARE = 0.2  # of frames: below it a visit is still seen several times a second
 JUDGED_FRAMES = 50  # the first frames wait for the detector to warm up: too few say nothing
@@ -95,7 +100,10 @@ class Agent:
         identity = Identity.open(settings.state.dir / KEYS)
         notary = Notary(settings.clips_dir, identity, settings.kit.id, stream, label)
         self._reporter = Reporter(settings, addresses, clock, stream, label, identity.public.text)
-        self._courier = Courier(settings.backbone, addresses, self._database, messages, clock, self._reporter)
+        self._inbox = Inbox(dict.fromkeys((addresses.cmd("#"), addresses.group_cmd("#")), self._obey))
+        self._courier = Courier(
+            settings.backbone, addresses, self._database, messages, clock, self._reporter, self._inbox
+        )
         self._journal = journal.Journal(
             self._database, messages, self._reporter, clock, self._courier.wake, notary
         )
@@ -126,8 +134,21 @@ class Agent:
         self._housekeeping = Housekeeping(
             settings, self._journal, self._reporter, announcer, clock, self._premises
         )
-        self._hatch = Hatch(
-            runtime_dir(settings.state.dir) / hatch.NAME, {"status": self._desk(label).report}
+        desk = self._desk(label)
+        self._hatch = Hatch(runtime_dir(settings.state.dir) / hatch.NAME, {"status": desk.report})
+        self._leaving = threading.Event()
+        self._control = Control(
+            settings,
+            clock,
+            addresses,
+            self._database,
+            self._journal,
+            self._reporter,
+            self._premises,
+            self._courier,
+            latest=lambda: camera.latest,
+            diagnose=partial(diagnosis, settings, clock, desk),
+            leave=self._leaving.set,
         )
 
     def _desk(self, label: str | None) -> StatusDesk:
@@ -146,9 +167,11 @@ class Agent:
         )
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, or until the source has ended and what it gave is finished."""
+        """Work until `stop` is set, a command says to start anew, or the source has ended and is finished."""
         self._journal.recover()
         self._housekeeping.recover()
+        self._control.start()
+        self._inbox.start()
         self._courier.start()
         self._hatch.start()
         for stage in (self._readback, *reversed(self._stages)):
@@ -161,7 +184,7 @@ class Agent:
             ):  # told; what came first is raised
                 self._shut_down("failed")
             raise
-        self._shut_down("shutdown" if stop.is_set() else "ended")
+        self._shut_down("shutdown" if stop.is_set() else "restart" if self._leaving.is_set() else "ended")
         self._raise_failure()
 
     def _open_recorder(self, ring: PacketRing) -> Recorder | None:
@@ -198,7 +221,7 @@ class Agent:
         ready = False
         watchdog = systemd.watchdog_s() is not None
         heartbeat_due = housekeeping_due = self._clock.mono()
-        while self._recording.running and not stop.wait(TICK_S):
+        while self._recording.running and not self._leaving.is_set() and not stop.wait(TICK_S):
             now = self._clock.mono()
             self._raise_failure()
             self._check_progress(now)
@@ -217,6 +240,9 @@ class Agent:
                 self._keep_house()
                 housekeeping_due = now + (TROUBLED_S if self._trouble.codes else HOUSEKEEPING_S)
         self._raise_failure()  # the stages end for it too
+
+    def _obey(self, received: Received) -> None:
+        self._control.handle(received)
 
     def _clip_closed(self) -> None:
         self._readback.wake()
@@ -305,14 +331,16 @@ class Agent:
                 f"journal: a write failed ({self._journal.failure!r})",
                 fix="report it with the journal's last lines",
             ) from self._journal.failure
-        if self._hatch.failure is not None:
-            raise StallError(
-                f"hatch: died ({self._hatch.failure!r})", fix="report it with the journal's last lines"
-            ) from self._hatch.failure
-        if self._courier.error is not None:
-            raise StallError(
-                f"courier: died ({self._courier.error!r})", fix="report it with the journal's last lines"
-            ) from self._courier.error
+        for name, fault in (
+            ("hatch", self._hatch.failure),
+            ("courier", self._courier.error),
+            ("inbox", self._inbox.error),
+            ("orders", self._control.error),
+        ):
+            if fault is not None:
+                raise StallError(
+                    f"{name}: died ({fault!r})", fix="report it with the journal's last lines"
+                ) from fault
 
     def _shut_down(self, why: str) -> None:
         """End everything in order; a step that fails keeps none of the later ones from being taken.
@@ -323,6 +351,8 @@ class Agent:
         steps: tuple[Callable[[], object], ...] = (
             lambda: systemd.notify("STOPPING=1"),
             partial(self._hatch.close, DRAIN_S),
+            partial(self._inbox.close, ORDERS_END_S),
+            self._control.close,
             self._camera.close,
             *(partial(stage.join, DRAIN_S) for stage in self._stages),
             self._readback.end,

@@ -11,6 +11,7 @@ import numpy as np
 
 import agent
 from agent.backbone import drafts, messages, presence
+from agent.backbone.orders import ORDERS
 from agent.backbone.topics import Topics
 from agent.capture.source import RECORDED, source_kind
 from agent.device import health
@@ -125,6 +126,18 @@ class Reporter:
         )
         return drafts.draft(self._topics, body)
 
+    def clip_uploaded(self, clip: ClipRecord, req: str, host: str) -> Draft:
+        """A clip that was put where an order said."""
+        body = messages.ClipUploadedBody(
+            **self._origin(self._clock.stamp()),
+            clip=clip.id,
+            req=req,
+            host=host,
+            bytes=clip.bytes,
+            sha256=clip.sha256,
+        )
+        return drafts.draft(self._topics, body)
+
     def clip_erased(self, clip: ClipRecord, why: str) -> Draft:
         """A clip that is gone."""
         body = messages.ClipErasedBody(**self._origin(self._clock.stamp()), clip=clip.id, why=why)
@@ -171,7 +184,6 @@ class Reporter:
 
     def birth(self, session: int, numbers: Numbers) -> Publication:
         """The kit is there."""
-        clips = self._settings.clips
         message = presence.Birth(
             **self._origin(self._clock.stamp()),
             stream=self._stream,
@@ -179,7 +191,7 @@ class Reporter:
             sw=agent.__version__,
             model=health.model(),
             cam=self._source,
-            caps=CAPABILITIES + self._rules() + (["clip"] if clips.enabled and not clips.refused else []),
+            caps=self._capabilities(),
             cfg_rev=0,
             seal=self._seal,
             key=self._key,
@@ -286,6 +298,12 @@ class Reporter:
             "after-hours": bool(settings.after_hours.closed),
         }
         return [kind for kind, on in rules.items() if on]
+
+    def _capabilities(self) -> list[str]:
+        """What the kit can do, and which commands it knows."""
+        clips = self._settings.clips
+        recording = ["clip"] if clips.enabled and not clips.refused else []
+        return CAPABILITIES + self._rules() + recording + [f"cmd/{name}" for name in ORDERS]
 
     def _rates(self, now: float, progress: Progress) -> tuple[float, float] | None:
         """Analysed frames and encoded packets per second since the last question."""

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from agent.app import journal, wear
-from agent.backbone import outbox
+from agent.backbone import docket, outbox
 from agent.clips import premises, readback, store
 
 DATABASE = "agent.db"
-SCHEMAS = (outbox.SCHEMA, store.SCHEMA, premises.SCHEMA, readback.SCHEMA, journal.SCHEMA, wear.SCHEMA)
+SCHEMAS = (
+    outbox.SCHEMA,
+    docket.SCHEMA,
+    store.SCHEMA,
+    premises.SCHEMA,
+    readback.SCHEMA,
+    journal.SCHEMA,
+    wear.SCHEMA,
+)

@@ -274,6 +274,8 @@ class CameraStage(Stage):
         self._announcer = announcer
         self._ledger = ledger
         self._clock = clock
+        self.latest: Frame | None = None
+        """The newest picture, masked; it may be old."""
         self.down: str | None = None
         self.silent_since: float | None = None
         """When the last frame came; None while none is owed: the source is said to be down, or at its end."""
@@ -295,6 +297,7 @@ class CameraStage(Stage):
         match item:
             case Frame():
                 self.silent_since = self._clock.mono()
+                self.latest = item
                 self._ledger.frame(self.silent_since)
                 self._no_pictures(None)
                 self._analysis.put(item)

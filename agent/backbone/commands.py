@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.backbone import docket
 from agent.backbone.allowance import Allowance
@@ -25,7 +25,7 @@ from agent.backbone.envelope import encode
 from agent.backbone.examination import Envelope, Given, Refused, examine
 from agent.backbone.lane import Lane
 from agent.backbone.messages import origin
-from agent.backbone.orders import LIFE_MAX_S, ORDERS, Refusal, Response
+from agent.backbone.orders import LIFE_MAX_S, ORDERS, Args, Refusal, Response
 from agent.backbone.publication import Publication
 from agent.backbone.signed import Flaw, Keyring, lapsed
 from agent.errors import StairwellError, StorageError
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from agent.backbone.link import Received
-    from agent.backbone.orders import Args
     from agent.backbone.topics import Topics
     from agent.database import Database
     from agent.device.clock import Clock, Stamp
+
+A = TypeVar("A", bound=Args)
 
 GROUP_S = 60.0  # the answers of a district's kits spread over this: a thousand at once stall a broker
 EXPIRY_S = 600  # of an answer at the broker; nobody waits longer
@@ -69,6 +70,12 @@ class Job:
     args: Args
     progress: Callable[[float], None]
     stopping: threading.Event
+
+    def said(self, kind: type[A]) -> A:
+        """The arguments, which are of this kind."""
+        if not isinstance(self.args, kind):
+            raise TypeError(f"arguments of {type(self.args).__name__}, not of {kind.__name__}")
+        return self.args
 
 
 Executor = "Callable[[Job], Outcome | None]"

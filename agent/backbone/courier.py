@@ -52,6 +52,12 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class _Resend:
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Closing:
     why: str
     half: float
@@ -91,7 +97,7 @@ class Courier:
         self._wire = Wire(watermark=self._watermark, replay_per_s=replay_per_s)
         self._clerk = Clerk(database, outbox, clock, self._wire, watermark=self._watermark)
         self._answers = Answers()
-        self._events: queue.SimpleQueue[LinkEvent | Answer | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[LinkEvent | Answer | _Resend | None] = queue.SimpleQueue()
         self._greet = greet
         self._link = Link(settings, topics.kit, presence.will, self._hear, fresh=fresh)
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
@@ -146,6 +152,10 @@ class Courier:
         """
         due = time.monotonic() + after_s
         self._events.put(Answer(publication, due, due + ANSWER_S, taken))
+
+    def resend(self, first: int, last: int) -> None:
+        """Send what the broker took of these numbers again; those of the outbox must be due again already."""
+        self._events.put(_Resend(first, last))
 
     def close(self, why: str, timeout_s: float) -> bool:
         """Deliver what can be delivered, say `stopped`, disconnect; whether the thread ended in time.
@@ -219,9 +229,7 @@ class Courier:
             while True:
                 event = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
                 timeout = None
-                if isinstance(event, Answer):
-                    self._answers.put(event)
-                elif event is not None:
+                if event is not None:
                     self._handle(event)
         except queue.Empty:
             pass
@@ -232,8 +240,13 @@ class Courier:
             self._announce.clear()
             self._be_born(self._session)
 
-    def _handle(self, event: LinkEvent) -> None:
+    def _handle(self, event: LinkEvent | Answer | _Resend) -> None:
         match event:
+            case Answer():
+                self._answers.put(event)
+            case _Resend(first, last):
+                self._wire.free(first, last)
+                self._more = True
             case Connected():
                 self._begin(event)
             case Disconnected(cause, detail, retry_s):

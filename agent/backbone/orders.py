@@ -150,7 +150,7 @@ ORDERS: dict[str, OrderKind] = {
     "identify": OrderKind(IdentifyArgs, signed=False, slow=True),
     "restart": OrderKind(Args, signed=True),
     "reboot": OrderKind(Args, signed=True),
-    "diagnose": OrderKind(Args, signed=True),
+    "diagnose": OrderKind(Args, signed=True, slow=True),
     "config/get": OrderKind(Args, signed=True),
 }
 """Every order by its name."""

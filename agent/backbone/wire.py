@@ -137,6 +137,12 @@ class Wire:
         self._progress = now
         self._resend_s = RESEND_MIN_S
 
+    def free(self, first: int, last: int) -> None:
+        """Send the rows from `first` to `last` again that the broker took; at the pace of the backlog."""
+        for seq in [seq for seq in self._settled if first <= seq <= last]:
+            del self._settled[seq]
+            self._mark = max(self._mark, seq + 1)
+
     def settled_for(self, now: float) -> float:
         """Seconds since the oldest answer in `settled`; 0 when there is none."""
         return now - next(iter(self._settled.values())) if self._settled else 0.0

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from agent.app.redaction import redacted
 from agent.app.usable import complete
-from agent.capture.address import without_credentials
 from agent.cli.options import ConfigFile, config_path
 from agent.config import Settings, load, settled
 from agent.config_layers import Layers
@@ -28,8 +28,7 @@ def show(
     A password in an address is not shown.
     """
     layers = Layers.read(Settings, config_path(config))
-    values = settled(layers).model_dump(mode="json")
-    values["capture"]["source"] = without_credentials(values["capture"]["source"], "***@")
+    values = redacted(settled(layers))
     if as_json:
         typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
