@@ -1,4 +1,4 @@
-"""A real Mosquitto on loopback, certificates for it, and a subscriber that is not our own code."""
+"""A real Mosquitto on loopback, and a subscriber that is not our own code."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from pki import Authority
 
 
 def wait_for(what: Callable[[], object], timeout_s: float = 10.0) -> None:
@@ -134,42 +136,6 @@ class Listener:
         self.client.loop_stop()
 
 
-class Authority:
-    """A certificate authority in a directory, by the openssl program."""
-
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self.directory = directory
-        self.ca = directory / "ca.pem"
-        _openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=TestCA "
-                 "-addext keyUsage=critical,keyCertSign,cRLSign "
-                 f"-keyout {directory}/ca.key -out {self.ca}")  # fmt: skip
-
-    def issue(self, name: str, san: str = "", dates: tuple[str, str] | None = None) -> tuple[Path, Path]:
-        """A certificate and its key. `san` as openssl writes it; `dates` are start and end, YYMMDDHHMMSSZ."""
-        base = self.directory / name
-        key, request, certificate = (base.with_suffix(s) for s in (".key", ".csr", ".pem"))
-        _openssl(f"req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} "
-                 f"-keyout {key} -out {request}")  # fmt: skip
-        database = base.with_suffix(".db")
-        database.write_text("")
-        config = base.with_suffix(".cnf")
-        config.write_text(
-            f"[ca]\ndefault_ca=d\n[d]\ndatabase={database}\nnew_certs_dir={self.directory}\ndefault_md=sha256\n"
-            "rand_serial=yes\npolicy=p\ndefault_days=365\nunique_subject=no\n[p]\ncommonName=supplied\n"
-            "[x]\nbasicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
-            + (f"subjectAltName={san}\n" if san else "")
-        )
-        window = f"-startdate {dates[0]} -enddate {dates[1]}" if dates else ""
-        _openssl(f"ca -batch -notext -config {config} -extensions x -cert {self.ca} {window} "
-                 f"-keyfile {self.directory}/ca.key -in {request} -out {certificate}")  # fmt: skip
-        return certificate, key
-
-
-def _openssl(arguments: str) -> None:
-    subprocess.run(["openssl", *arguments.split()], check=True, capture_output=True)
-
-
 def tls_listener(authority: Authority, certificate: tuple[Path, Path], *, mutual: bool) -> tuple[str, ...]:
     """The lines of a TLS listener."""
     return (
@@ -198,12 +164,18 @@ class Peer:
         self._thread.start()
 
     def close(self) -> None:
-        """Hang up on everybody."""
-        for connection in (self._server, *self._open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        """Hang up on everybody, also on who is just being let in."""
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        until = time.monotonic() + 5
+        while self._thread.is_alive() and time.monotonic() < until:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._thread.join(0.05)
+        for connection in self._open:
             connection.close()
-        self._thread.join(5)
 
     def _serve(self, scripts: tuple[Callable[[socket.socket], None], ...]) -> None:
         with suppress(OSError):
