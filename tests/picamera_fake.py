@@ -7,6 +7,7 @@ is raised for which mistake. `Board` says what is connected, and what fails.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import mmap
 import os
@@ -192,6 +193,7 @@ class FakePicamera2:
             except RuntimeError as error:
                 raise RuntimeError("Camera __init__ sequence did not complete.") from error
         board.opened.append(self)
+        atexit.register(self.close)
 
     @property
     def camera_controls(self) -> dict[str, tuple[Any, ...]]:
@@ -256,6 +258,7 @@ class FakePicamera2:
             self._thread = None
 
     def close(self) -> None:
+        atexit.unregister(self.close)
         self.stop()
         for memory in (m for stream in self.memory.values() for m in stream):
             memory.close()  # a BufferError while somebody holds on to it

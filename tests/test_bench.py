@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 
-MAIN = Path(__file__).parent.parent / "scripts" / "benches" / "main.py"
+from agent.errors import StairwellError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parent.parent
+MAIN = ROOT / "scripts" / "benches" / "main.py"
 
 
 def bench(*arguments: str) -> dict[str, Any]:
@@ -47,3 +55,104 @@ def test_recording_costs_little() -> None:
     found = bench("mux", "--seconds", "60", "--repeat", "1")
     assert found["beyond_ring_mb"] <= 16
     assert 0 < found["ratio"] < found["ratio_with_demux"]
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The bench of the device as a module."""
+    monkeypatch.syspath_prepend(str(MAIN.parent))
+    return importlib.import_module("device")
+
+
+def filmed(**changes: object) -> dict[str, Any]:
+    """What a good minute of filming leaves."""
+    good = {
+        "python": "3.14.0",
+        "seconds": 60.0,
+        "packets": 900,
+        "frames": 600,
+        "decoded": 900,
+        "rising": True,
+        "gap_median_ms": 66.7,
+        "gap_p95_ms": 90.0,
+        "gap_worst_ms": 200.0,
+        "key_gap_worst_s": 1.07,
+        "alike": 0.99,
+        "main": [[1280, 720]],
+        "lores": [[320, 180]],
+        "recorded": [[1280, 720]],
+        "unmasked": 0,
+        "outages": {},
+        "unstamped": 0,
+        "rss_begin_mb": 150.0,
+        "rss_end_mb": 152.0,
+        "cpu_percent": 20.0,
+        "numbers": True,
+        "held": ["camera.busy"],
+        "silent": ["camera.timeout", "pictures", "camera.timeout", "end"],
+    }
+    return good | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({}, []),
+        ({"packets": 880, "decoded": 880}, ["pictures"]),
+        ({"decoded": 899}, ["pictures"]),
+        ({"rising": False}, ["times"]),
+        ({"gap_p95_ms": 110.0}, ["times"]),
+        ({"lores": [[320, 180], [640, 360]]}, ["sizes"]),
+        ({"unmasked": 1}, ["masks"]),
+        ({"outages": {"camera.timeout": 1}}, ["pictures"]),
+        ({"rss_end_mb": 160.0}, ["memory"]),
+        ({"silent": ["camera.timeout", "end"]}, ["silence"]),
+    ],
+)
+def test_the_camera_is_judged(device: ModuleType, changes: dict[str, object], failed: list[str]) -> None:
+    """Each bound is one: what does not hold is named, and nothing else."""
+    findings = device.device_camera.judge("forky", filmed(**changes), 60, 75)
+    assert failed == [finding.check for finding in findings if not finding.ok]
+
+
+def test_a_camera_that_hung_ends_by_itself(device: ModuleType) -> None:
+    """With the agent's own exit code; to be killed is a failure."""
+    judge = device.device_camera.judge_hang
+    assert [True, False] == [judge("forky", code, "camera.timeout end", 9).ok for code in (8, 137)]
+
+
+def test_a_broken_promise_fails_the_bench(
+    device: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All are told all the same, of the suites that were asked for."""
+    finding = device.device_camera.Finding
+
+    def run(suite: str, minutes: float) -> list[object]:
+        return [finding("lift", suite, "moves", "it moves", ok=minutes > 1, s=0.1)]
+
+    monkeypatch.setitem(device.PARTS, "lift", device.Part(("bookworm", "trixie"), run))
+    device.main(part=["lift"], suite=["trixie"], minutes=2)
+    assert "1 promises, 0 broken" in capsys.readouterr().out
+    with pytest.raises(typer.Exit) as caught:
+        device.main(part=["lift"], minutes=1, as_json=True)
+    assert 1 == caught.value.exit_code
+    told = json.loads(capsys.readouterr().out)
+    assert 2 == told["broken"]
+    assert ["bookworm", "trixie"] == [finding["where"] for finding in told["findings"]]
+
+
+@pytest.mark.parametrize("option", ["part", "suite"])
+def test_what_the_device_bench_does_not_know(device: ModuleType, option: str) -> None:
+    """It is refused with what is known, before anything is made."""
+    with pytest.raises(StairwellError, match=rf"--{option} lift: unknown\. Fix: known are .*(camera|forky)"):
+        device.main(**{option: ["lift"]})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_our_source_on_a_real_picamera2() -> None:
+    """Where the bench's root was made once: every bound holds for a quarter of a minute."""
+    if os.geteuid() != 0 or not list(ROOT.glob("build/roots/forky-camera-*")):
+        pytest.skip("`scripts/bench device --part camera` was not run here as root: it makes what this needs")
+    told = bench("device", "--part", "camera", "--minutes", "0.25")
+    assert (9, 0) == (len(told["findings"]), told["broken"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import logging
 import threading
@@ -425,13 +426,19 @@ def test_an_encoder_that_drops_everything(
     assert 2 == board.attempts
 
 
-def test_a_driver_that_hangs(board: Board, source: Callable[..., PicameraSource]) -> None:
-    """What does not come back is left behind, and ends the process although a reopening was due."""
+def test_a_driver_that_hangs(
+    board: Board, source: Callable[..., PicameraSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not come back is left behind, also as Python exits, and ends the process at once."""
+    forgotten: list[object] = []
+    forget = atexit.unregister
+    monkeypatch.setattr(atexit, "unregister", lambda function: (forgotten.append(function), forget(function)))
     board.frames = 5
     board.hangs_on_close = True
     items = run_to_stall(source(stall_s=STALL_S))
     assert ["camera.timeout"] == [down.alarm for down in of(items, SourceDown)]
     assert 1 == board.attempts
+    assert [board.opened[0].close] == forgotten
 
 
 def test_an_opening_that_hangs(

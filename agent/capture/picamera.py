@@ -214,6 +214,7 @@ class PicameraSource:
         try:
             BoundedCall("closing the camera", session.close).wait(CLOSE_S)
         except StallError as error:
+            session.abandon()
             if not self._closed.is_set():
                 raise
             log.warning("%s", error)

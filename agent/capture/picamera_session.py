@@ -7,6 +7,7 @@ goes on.
 
 from __future__ import annotations
 
+import atexit
 import logging
 from typing import TYPE_CHECKING, Literal
 
@@ -107,6 +108,10 @@ class CameraSession:
                 step()
             except (OSError, RuntimeError, BufferError) as error:
                 log.warning("%s: did not close cleanly (%s)", self.name, error)
+
+    def abandon(self) -> None:
+        """Leave a camera alone that does not close: Picamera2 would try again, and hang, as Python exits."""
+        atexit.unregister(self._camera.close)
 
     def _stop_encoder(self) -> None:
         if self._encoder is not None:

@@ -12,8 +12,12 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import StairwellError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROJECT = Path(__file__).parent.parent.parent
 ROOTS = PROJECT / "build" / "roots"
@@ -55,17 +59,36 @@ def debian(suite: str, architecture: str = "amd64", packages: str = PACKAGES) ->
             raise StairwellError(f"{program} is not installed", fix=f"apt-get install {package}")
     root = ROOTS / f"{suite}-{architecture}"
     if not (root / "etc" / "os-release").exists():
-        ROOTS.mkdir(parents=True, exist_ok=True)
-        half = root.with_name(root.name + ".half")
-        shutil.rmtree(half, ignore_errors=True)
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}"]
-        command += [f"--architectures={architecture}", '--aptopt=APT::Install-Recommends "false"']
-        command += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale")]
-        done = subprocess.run([*command, suite, str(half)], check=False)
-        if done.returncode != 0:
-            raise StairwellError(f"{suite} {architecture}: mmdebstrap failed", fix="see what it says above")
-        half.rename(root)
+        bootstrap(root, suite, architecture, packages)
     return root
+
+
+def bootstrap(
+    root: Path, suite: str, architecture: str, packages: str, *prepare: Callable[[Path], None]
+) -> None:
+    """Make a small Debian at `root` and let each of `prepare` finish it: there whole, or not at all.
+
+    Raises:
+        StairwellError: mmdebstrap is missing, or failed.
+    """
+    if shutil.which("mmdebstrap") is None:
+        raise StairwellError("mmdebstrap is not installed", fix="apt-get install mmdebstrap")
+    ROOTS.mkdir(parents=True, exist_ok=True)
+    half = root.with_name(root.name + ".half")
+    shutil.rmtree(half, ignore_errors=True)
+    command = ["nice", "mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}"]
+    command += [f"--architectures={architecture}", '--aptopt=APT::Install-Recommends "false"']
+    # A mirror may stand still, and a machine's clock be wrong; signatures are checked all the same.
+    command += ['--aptopt=Acquire::Check-Valid-Until "false"']
+    command += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale")]
+    done = subprocess.run([*command, suite, str(half)], check=False)
+    if done.returncode != 0:
+        raise StairwellError(
+            f"{suite} {architecture}: mmdebstrap made no root with {packages}", fix="see what it says above"
+        )
+    for step in prepare:
+        step(half)
+    half.rename(root)
 
 
 def boot(root: Path, program: Path, files: dict[str, Path], timeout_s: float) -> Finished:

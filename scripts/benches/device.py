@@ -1,12 +1,14 @@
-"""The device without a device: real systemd, a real package, in a container. See each part's module."""
+"""The device without a device: real systemd, a real package, a real Picamera2. See each part's module."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import device_camera
 import device_package
 import findings
 from agent.errors import StairwellError
@@ -18,26 +20,44 @@ if TYPE_CHECKING:
 
 SUITES = ("bookworm", "trixie")
 
-PARTS: dict[str, Callable[[str], Iterator[Finding]]] = {
-    "package": device_package.findings_of,
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that is exercised: in which suites of Debian, and how, given the suite and minutes."""
+
+    suites: tuple[str, ...]
+    run: Callable[[str, float], Iterator[Finding]]
+
+
+PARTS = {
+    "package": Part(SUITES, lambda suite, _: device_package.findings_of(suite)),
+    "camera": Part(device_camera.SUITES, device_camera.findings_of),
 }
-"""What each takes is the suite of Debian."""
+
+
+KNOWN = sorted({suite for part in PARTS.values() for suite in part.suites})
 
 
 def main(
     part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; more than once.")] = None,
-    suite: Annotated[list[str] | None, typer.Option(help=f"{', '.join(SUITES)}; more than once.")] = None,
+    suite: Annotated[list[str] | None, typer.Option(help=f"{', '.join(KNOWN)}; more than once.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.2, help="How long the camera films.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Exercise what a kit needs of its system; needs root's rights. Without --part: everything."""
-    parts, suites = _known("part", part, tuple(PARTS)), _known("suite", suite, SUITES)
-    runs = (PARTS[name](debian) for name in parts for debian in suites)
+    parts, suites = _known("part", part, list(PARTS)), _known("suite", suite, KNOWN)
+    runs = (
+        PARTS[name].run(debian, minutes)
+        for name in parts
+        for debian in PARTS[name].suites
+        if debian in suites
+    )
     if not findings.show(chain.from_iterable(runs), as_json=as_json):
         raise typer.Exit(1)
 
 
-def _known(option: str, chosen: list[str] | None, known: tuple[str, ...]) -> list[str]:
+def _known(option: str, chosen: list[str] | None, known: list[str]) -> list[str]:
     for name in chosen or ():
         if name not in known:
             raise StairwellError(f"--{option} {name}: unknown", fix=f"known are {', '.join(known)}")
-    return chosen or list(known)
+    return chosen or known
