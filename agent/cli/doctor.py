@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from agent.app.examination import examination
+from agent.cli.language import Lang, Language, spoken
+from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
 from agent.config import load
 from agent.device.clock import SystemClock
@@ -20,9 +21,6 @@ from agent.errors import StairwellError
 
 if TYPE_CHECKING:
     from agent.doctor.check import Result
-    from agent.doctor.registry import Text
-
-Language = Literal["uk", "en"]
 
 _MARKS = {
     Status.OK: "[green]✓[/]",
@@ -46,12 +44,7 @@ def doctor(
     ] = None,
     leave: Annotated[list[str] | None, typer.Option("--skip", metavar="CODE", help="All but these.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Send nothing to other machines.")] = False,
-    lang: Annotated[
-        str | None,
-        typer.Option(
-            "--lang", metavar="uk|en", help="Language; by default the terminal's, on a kit Ukrainian."
-        ),
-    ] = None,
+    lang: Lang = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     lines: Annotated[
         bool, typer.Option("--jsonl", help="A JSON line for each check, as it is answered.")
@@ -64,7 +57,7 @@ def doctor(
     is said. Each line that is not well has its fix. Exit code 0 all is well, 1 warnings, 2 failures, 3 the
     doctor could not run.
     """
-    language = _language(lang)
+    language = spoken_in(lang)
     try:
         checks = runner.chosen(
             examination(load(config_path(config)), SystemClock()),
@@ -97,27 +90,14 @@ def doctor(
     raise typer.Exit(runner.exit_code(results))
 
 
-def _language(given: str | None) -> Language:
-    named = (
-        given or os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or "uk"
-    )
-    if given not in {None, "uk", "en"}:
-        raise typer.BadParameter(f"{given}: there are uk and en", param_hint="--lang")
-    return "en" if named.startswith("en") else "uk"
-
-
-def _in(text: Text, language: Language) -> str:
-    return text.uk if language == "uk" else text.en
-
-
 def _as_dict(result: Result, language: Language) -> dict[str, Any]:
     verdict = result.verdict
     return {
         "code": result.check.code,
         "status": verdict.status.value,
-        "title": _in(result.check.title, language),
-        "text": _in(verdict.text, language),
-        "fix": None if verdict.fix is None else _in(verdict.fix, language),
+        "title": spoken(result.check.title, language),
+        "text": spoken(verdict.text, language),
+        "fix": None if verdict.fix is None else spoken(verdict.fix, language),
         "seconds": round(result.seconds, 3),
     }
 
@@ -128,12 +108,12 @@ def _print(console: Console, results: list[Result], language: Language, *, verbo
         verdict = result.verdict
         if verdict.status in {Status.OK, Status.SKIP} and not verbose:
             continue
-        title, text = _in(result.check.title, language), _in(verdict.text, language)
+        title, text = spoken(result.check.title, language), spoken(verdict.text, language)
         console.print(
             f"{_MARKS[verdict.status]} {escape(title)}: {escape(text)} [dim]({result.check.code})[/]"
         )
         if verdict.fix is not None:
-            console.print(f"  → {escape(_in(verdict.fix, language))}")
+            console.print(f"  → {escape(spoken(verdict.fix, language))}")
     well, summary = _WORDS[language]
     if counts[Status.FAIL] or counts[Status.WARN] or verbose:
         console.print(

@@ -1,0 +1,128 @@
+"""`stairwell status` as a technician runs it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from app_parts import settings, toml
+from test_app_examination import WELL, changed
+from typer.testing import CliRunner
+
+from agent.app import hatch
+from agent.app.hatch import Hatch
+from agent.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from agent.app.status import Status
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    path = tmp_path / "agent.toml"
+    path.write_text(toml(settings(tmp_path)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[list[Status]]:
+    """What the agent of `tmp_path` answers: the first of the list."""
+    said = [WELL]
+    server = Hatch(tmp_path / hatch.NAME, {"status": lambda: said[0].model_dump_json().encode()})
+    server.start()
+    yield said
+    server.close(5)
+
+
+def run(configuration: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["status", "-c", str(configuration), "--lang", "en", *arguments])
+
+
+def test_one_screen(told: list[Status], configuration: Path) -> None:
+    """Everything in few lines that fit a small terminal."""
+    result = run(configuration, "--once")
+    lines = result.output.splitlines()
+    assert result.exit_code == 0
+    assert len(lines) <= 24
+    assert all(len(line) <= 80 for line in lines)
+    for word in (told[0].kit, "a picture 0.1 s ago", "20 ms (95 %: 30)", "4 in 24 h", "broker", "none"):
+        assert word in result.output
+
+
+def test_json(told: list[Status], configuration: Path) -> None:
+    """The same as a document."""
+    assert json.loads(told[0].model_dump_json()) == json.loads(run(configuration, "--json").output)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "word"),
+    [
+        ("camera", {"down": "no [such] device"}, "no [such] device"),
+        ("detector", {"model": None}, "does not work"),
+        ("detector", {"ms": None}, "has not looked yet"),
+        ("link", {"connected": False, "cause": "dns"}, "none (dns)"),
+        ("clips", {"refused": "the disk is full"}, "the disk is full"),
+        ("clips", {"recording": "01M810CZZ29AREEN156GMCV6RD"}, "recording 01M810CZZ29AREEN156GMCV6RD"),
+        ("clips", {"kept": None}, "Clips"),
+        ("outbox", {"waiting": 7, "age": 7300.0}, "7 wait (the oldest for 2 h)"),
+        (
+            "machine",
+            {"t": 61.3, "cpu": 40.0, "disk_free_gib": 11.0},
+            "61 °C, CPU 40 %, 150 MB, 11.0 GiB free",
+        ),
+    ],
+)
+def test_what_is_not_as_always(
+    part: str, values: dict[str, Any], word: str, told: list[Status], configuration: Path
+) -> None:
+    """Each trouble is on the screen, in words."""
+    told[0] = changed(part, **values)
+    assert word in run(configuration, "--once").output
+
+
+def test_alarms_and_the_last_event(told: list[Status], configuration: Path) -> None:
+    """Alarms by their code and text, one a line."""
+    told[0] = WELL.model_copy(
+        update={"alarms": ["camera.lost", "scene.dark"], "last_event": 90.0, "outbox": None}
+    )
+    output = run(configuration, "--once").output
+    assert "camera.lost The camera gives no pictures" in output
+    assert "scene.dark" in output
+    assert "the last 1 min ago" in output
+
+
+def test_ukrainian(told: list[Status], configuration: Path) -> None:
+    """The kit's own language."""
+    told[0] = changed("link", connected=False)
+    result = CliRunner().invoke(app, ["status", "-c", str(configuration), "--lang", "uk", "--once"])
+    assert "Комплект" in result.output
+    assert "немає" in result.output
+
+
+def test_nobody_answers(configuration: Path) -> None:
+    """One line, with what to do."""
+    result = run(configuration, "--once")
+    assert "no agent runs here" in str(result.exception)
+    assert "stairwell doctor" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [(PermissionError(13, "Permission denied"), "usermod"), (TimeoutError("timed out"), "journalctl")],
+)
+def test_who_may_not_ask(
+    error: OSError, word: str, configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each refusal has its own fix."""
+
+    def refuse(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(hatch, "reach", refuse)
+    assert word in str(run(configuration, "--once").exception)
