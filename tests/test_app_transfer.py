@@ -9,11 +9,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from broker import Authority, free_port
+from broker import free_port
 from uploads import Step, Uploads
 
 from agent.app import transfer as transfer_module
 from agent.app.transfer import Transfer
+from pki import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,9 +207,9 @@ def test_its_time_is_bounded(serve: Callable[..., Uploads], monkeypatch: pytest.
 def test_the_servers_certificate_is_checked(serve: Callable[..., Uploads], tmp_path: Path) -> None:
     """One that we know and that is of this name; else nothing is sent."""
     authority, other = Authority(tmp_path / "ca"), Authority(tmp_path / "other")
-    right = serve(certificate=authority.issue("store", "IP:127.0.0.1"))
-    named = serve(certificate=authority.issue("elsewhere", "DNS:elsewhere.example"))
-    stranger = serve(certificate=other.issue("stranger", "IP:127.0.0.1"))
+    right = serve(certificate=authority.issue("store", "127.0.0.1"))
+    named = serve(certificate=authority.issue("elsewhere", "elsewhere.example"))
+    stranger = serve(certificate=other.issue("stranger", "127.0.0.1"))
     context = ssl.create_default_context(cafile=authority.ca)
 
     assert Sent(right, context=context).failure is None
