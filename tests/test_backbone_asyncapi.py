@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FEW_KEYWORDS = {
-    "$ref", "additionalProperties", "anyOf", "const", "description", "enum", "examples", "format", "items",
-    "maximum", "maxItems", "maxLength", "minimum", "minItems", "minLength", "pattern", "properties",
-    "propertyNames", "required", "type", "uniqueItems",
+    "$ref", "additionalProperties", "allOf", "anyOf", "const", "default", "description", "enum", "examples",
+    "format", "if", "items", "maximum", "maxItems", "maxLength", "maxProperties", "minimum", "minItems",
+    "minLength", "pattern", "patternProperties", "properties", "propertyNames", "required", "then", "type",
+    "uniqueItems",
 }  # fmt: skip
 """Of schemas that mean the same in draft-07, which AsyncAPI reads, and in 2020-12."""
 
@@ -102,8 +103,9 @@ def keywords(schemas: dict[str, Any]) -> set[str]:
     for one in schemas.values():
         found |= one.keys()
         found |= keywords(one.get("properties", {}))
-        nested = (one.get(word) for word in ("items", "additionalProperties", "propertyNames"))
-        below = [*one.get("anyOf", ()), *nested]
+        found |= keywords(one.get("patternProperties", {}))
+        nested = (one.get(word) for word in ("items", "additionalProperties", "propertyNames", "if", "then"))
+        below = [*one.get("allOf", ()), *one.get("anyOf", ()), *nested]
         found |= keywords({str(i): option for i, option in enumerate(below) if isinstance(option, dict)})
     return found
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from backbone_samples import TOPICS
+from jsonschema import Draft202012Validator, ValidationError
 from orders import (
     CLIP,
     PLATFORM_KEY,
@@ -17,6 +20,7 @@ from orders import (
 )
 
 from agent.backbone import examination
+from agent.backbone.contract import schema as published
 from agent.backbone.examination import Given, Refused, examine
 from agent.backbone.orders import ORDER_MAX, ORDERS, Refusal, ResendArgs
 from agent.backbone.signed import Flaw, Keyring
@@ -25,6 +29,7 @@ from agent.backbone.topics import Topics
 if TYPE_CHECKING:
     from agent.backbone.link import Received
 
+RULES = Path(published.__file__).with_name("rules.md")
 RING = Keyring([PLATFORM_KEY])
 
 
@@ -310,3 +315,27 @@ def test_explanations_are_short_and_printable() -> None:
     assert isinstance(found, Refused)
     assert found.text.isprintable()
     assert len(found.text) <= examination.TEXT_MAX
+
+
+@pytest.mark.parametrize("name", sorted(ORDERS))
+def test_the_contract_knows_what_each_order_takes(name: str) -> None:
+    """The published schema lets through what the kit takes, and refuses arguments of another order."""
+    schema = {**published.schema(), "$ref": "#/$defs/Order"}
+    Draft202012Validator(schema).validate(order(name))
+    foreign = {"event": 5, "from": 1, "headers": [], "seconds": 0, "text": 1}
+    assert Refusal.BAD_ARGUMENTS == reason(message(order(name, args=foreign)))
+    with pytest.raises(ValidationError):
+        Draft202012Validator(schema).validate(order(name, args=foreign))
+
+
+def test_the_rules_of_the_contract_name_what_is_signed() -> None:
+    """Whoever builds the platform reads them there."""
+    rules = RULES.read_text(encoding="utf-8").split("## Commands\n")[1].split("\n## ")[0]
+    signed, unsigned = rules.split("MUST be signed:")[1].split("need no signature")[0].split(". `echo`")
+    assert {name for name, kind in ORDERS.items() if kind.signed} == set(re.findall(r"`([a-z/]+)`", signed))
+    assert {name for name, kind in ORDERS.items() if not kind.signed} == {
+        "echo",
+        *re.findall(r"`([a-z/]+)`", unsigned),
+    }
+    answers = rules.split("| `out` |")[1]
+    assert set(ORDERS) <= set(re.findall(r"`([a-z/]+)`", answers))

@@ -51,7 +51,7 @@ HERE = Topics("51", "odesa", "kyivskyi", A)
 THERE = Topics("51", "odesa", "kyivskyi", B)
 GROUP = "bm/v1/51/odesa/kyivskyi/_all/cmd/echo"
 UP = ("st", "hb", "evt/person", "snap/e", "clip", "stat", "alm/a.b", "gap", "cfg/rep", "res/desk")
-DOWN = ("cmd/echo", "cfg/des", "ack")
+DOWN = ("cmd/echo", "cmd/clip/list", "cfg/des", "ack")
 NOT_AUTHORISED, FIRST_REFUSAL = 0x87, 0x80
 END = "bm/v1/51/odesa/kyivskyi/{}/evt/sentinel"
 
@@ -189,7 +189,7 @@ def test_kit_hears_what_is_meant_for_it(members: Any, platform: Member) -> None:
     """Commands to it and to its district, its configuration, the platform's watermark."""
     kit = members(A)
     topics = [*(f"{HERE.base}/{leaf}" for leaf in DOWN), GROUP]
-    kit.listen(f"{HERE.base}/cmd/+", HERE.base + "/cfg/des", HERE.ack, GROUP.replace("echo", "+"))
+    kit.listen(HERE.cmd("#"), HERE.base + "/cfg/des", HERE.ack, HERE.group_cmd("#"))
     codes = [platform.say(topic) for topic in topics]
     wait_for(lambda: len(kit.heard) == len(topics))
 
@@ -201,7 +201,7 @@ def test_kit_cannot_listen_to_another(members: Any, platform: Member) -> None:  
     """Whatever it subscribes to, retained or fresh: it hears its own and nothing else, not even `$SYS`."""
     other, kit = members(B), members(A)
     other.say(f"{THERE.base}/st", b"born", retain=True)
-    granted = kit.listen("#", "bm/#", f"{THERE.base}/#", f"{THERE.base}/cmd/+", THERE.ack, "$SYS/#")
+    granted = kit.listen("#", "bm/#", f"{THERE.base}/#", THERE.cmd("#"), THERE.ack, "$SYS/#")
     for leaf in UP:
         other.say(f"{THERE.base}/{leaf}")
     for leaf in DOWN:
@@ -223,9 +223,9 @@ def test_kit_cannot_leave_a_will_for_another(members: Any, platform: Member) -> 
 def test_kit_cannot_take_over_another(members: Any, platform: Member) -> None:  # noqa: ANN401
     """Under another's client id it is connected as itself: the other neither falls nor loses messages."""
     other = members(B, clean=False)
-    other.listen(f"{THERE.base}/cmd/+")
+    other.listen(THERE.cmd("#"))
     thief = members(A, client_id=B, clean=False)
-    thief.listen(f"{THERE.base}/cmd/+", f"{HERE.base}/cmd/+")
+    thief.listen(THERE.cmd("#"), HERE.cmd("#"))
     platform.say(f"{THERE.base}/cmd/echo")
     platform.say(f"{HERE.base}/cmd/last")
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from agent.device.led import blinking
 from agent.errors import StairwellError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def board(leds: Path, name: str, trigger: str, brightness: str = "0") -> Path:
@@ -46,6 +43,22 @@ def test_it_is_restored_after_an_error(tmp_path: Path) -> None:
     led = board(tmp_path, "ACT", "none [mmc0]\n")
     with pytest.raises(ZeroDivisionError), blinking(tmp_path):
         raise ZeroDivisionError
+    assert "mmc0" == (led / "trigger").read_text()
+
+
+def test_its_pace_may_be_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of the timer appear with it and are root's: then it blinks at the kernel's own pace."""
+    write = Path.write_text
+
+    def refuse(path: Path, text: str, encoding: str | None = None) -> int:
+        if path.name.startswith("delay"):
+            raise PermissionError
+        return write(path, text, encoding)
+
+    led = board(tmp_path, "ACT", "[mmc0]\n")
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with blinking(tmp_path):
+        assert "timer" == (led / "trigger").read_text()
     assert "mmc0" == (led / "trigger").read_text()
 
 

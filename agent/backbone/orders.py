@@ -156,10 +156,37 @@ ORDERS: dict[str, OrderKind] = {
 """Every order by its name."""
 
 
-class Order(Message):
-    """On `cmd/{name}` (down): do something. See `signed` for the last five fields."""
+def _tell_arguments(schema: dict[str, Any]) -> None:
+    """Say in the schema of Order what `args` hold, by `cmd`."""
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"cmd": {"const": name}}, "required": ["cmd"]},
+            "then": {"properties": {"args": _arguments(kind.args)}},
+        }
+        for name, kind in ORDERS.items()
+    ]
 
-    model_config = ConfigDict(extra="ignore")
+
+def _arguments(args: type[Args]) -> dict[str, Any]:
+    """The schema of arguments as they travel: what is optional is absent, never null."""
+    schema = args.model_json_schema()
+    fields: dict[str, dict[str, Any]] = schema.get("properties", {})
+    for field in (schema, *fields.values()):
+        field.pop("title", None)
+    for field in fields.values():
+        if field.get("default", field) is None:
+            del field["default"]
+            field.update(next(option for option in field.pop("anyOf") if option != {"type": "null"}))
+    return schema
+
+
+class Order(Message):
+    """On `cmd/{name}` (down): do something.
+
+    What changes the kit or reveals something is signed: `exp`, `nonce`, `target`, `key` and `sig` are there.
+    """
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra=_tell_arguments)
 
     v: Literal[1] = 1
     cmd: OrderName = Field(description="the same as in the topic")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ LEDS = Path("/sys/class/leds")
 NAMES = ("ACT", "led0", "PWR", "led1")
 """As Raspberry Pi kernels call them, newer and older; the activity LED before the one that shows power."""
 BLINK_MS = 150  # on and off: a hurry that no activity shows for long
-TRIGGER = "timer"  # Documentation/leds/ledtrig-timer: blinks by itself, whatever the agent does
+TRIGGER = "timer"  # of the kernel's own: it blinks by itself, whatever the agent does
 
 
 @contextmanager
@@ -34,8 +34,11 @@ def blinking(leds: Path = LEDS) -> Iterator[str]:
         brightness = (led / "brightness").read_text(encoding="ascii")
         (led / "trigger").write_text(TRIGGER, encoding="ascii")
         try:
-            for name in ("delay_on", "delay_off"):  # they appear with the trigger
-                (led / name).write_text(str(BLINK_MS), encoding="ascii")
+            with suppress(
+                PermissionError
+            ):  # they appear with the trigger, and belong to root; it blinks anyway
+                for name in ("delay_on", "delay_off"):
+                    (led / name).write_text(str(BLINK_MS), encoding="ascii")
             yield led.name
         finally:
             (led / "trigger").write_text(before[1] if before else "none", encoding="ascii")
