@@ -272,6 +272,15 @@ class BestMoment:
 
 
 @dataclass(frozen=True, slots=True)
+class Still:
+    """A small picture, to be sent as it is; its size is that of the JPEG in pixels."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClipRecord:
     """A clip in the store: a file that is complete, synced and playable."""
 

@@ -11,7 +11,7 @@ from app_parts import Hands, analysis, body, change, check, frame, picture, sett
 
 from agent.app.announcer import SCENE_ALARMS, Announcer
 from agent.app.reporter import Reporter, topics
-from agent.capture.snapshot import jpeg
+from agent.capture.snapshot import still
 from agent.types import BestMoment, Box, Phase, Scene
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_the_first_picture_goes_out_at_once_and_the_best_with_the_end(tmp_path: 
     assert [(FIRST, change(Phase.NEW))] == said
     assert [("new 1", FIRST), ("snapshot", FIRST), ("end 2", FIRST), ("snapshot", FIRST)] == ear.take()
     last = body(ear.drafts[-1].render(STREAM, 1))
-    assert (1002.0, 96, hashlib.sha256(jpeg(best)).hexdigest()) == tuple(
+    assert (1002.0, 96, hashlib.sha256(still(best).jpeg).hexdigest()) == tuple(
         last[key] for key in ("mono", "width", "sha256")
     )
 

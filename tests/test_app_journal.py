@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from app_parts import Hands, change, kept, query, settings
 from clips_footage import small_disk
@@ -17,6 +18,7 @@ from agent.app import journal
 from agent.app.journal import REFUSED_MAX, Journal
 from agent.app.reporter import Reporter, topics
 from agent.backbone import outbox
+from agent.capture.snapshot import still
 from agent.clips import store
 from agent.clips.fragment import Fragment, Plaintext
 from agent.clips.journal import OpenClip
@@ -25,7 +27,7 @@ from agent.clips.part import part_path
 from agent.database import Database
 from agent.doctor.registry import ALARMS
 from agent.errors import StorageError
-from agent.types import ClipRecord, Phase
+from agent.types import BestMoment, Box, ClipRecord, Phase, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -355,9 +357,27 @@ def test_two_retries_write_once(run: Run) -> None:
     assert run.journal.failure is None
 
 
+def test_what_waits_in_memory_is_bounded_in_bytes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few but large messages are given up as well; what was written makes room again."""
+    size = len(run.reporter.event(EVENT, change(Phase.NEW)).body.model_dump_json())
+    monkeypatch.setattr("agent.app.journal.REFUSED_BYTES", 3 * size + size // 2)
+    for _ in range(2):
+        run.refuse(on=True)
+        for rev in range(2, 7):
+            run.tell(Phase.UPDATE, rev)
+        run.settle()
+        run.refuse(on=False)
+        run.journal.retry()
+        run.settle()
+
+    assert [2, 3, 4] * 2 == [rev for _, _, rev in run.steps()]
+    assert (4, 0) == (run.journal.lost, run.journal._refused_bytes)
+
+
 def test_pictures_do_not_wait_in_memory(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     """While the disk refuses they are given up, counted, and told of once."""
-    draft = run.reporter.event(EVENT, change(Phase.NEW))
+    image = still(Picture(np.zeros((36, 64), np.uint8)))
+    draft = run.reporter.snapshot(EVENT, BestMoment(1, 900.0, Box(0, 0, 1, 1), 0.5), image)
     run.refuse(on=True)
     for _ in range(3):
         run.journal.snapshot(draft)

@@ -11,11 +11,11 @@ from clips_keys import KIT_KEY, RECIPIENTS
 
 from agent import __version__
 from agent.app.ledger import Ledger
-from agent.app.reporter import Reporter, Stock, topics
+from agent.app.reporter import Dropped, Reporter, Stock, topics
 from agent.app.wear import Wear
 from agent.backbone.orders import ORDERS
 from agent.backbone.outbox import Numbers
-from agent.capture.snapshot import jpeg
+from agent.capture.snapshot import still
 from agent.device.clock import Stamp
 from agent.doctor.registry import ALARMS
 from agent.types import BestMoment, Box, ClipRecord, Phase
@@ -88,7 +88,7 @@ def progress(**fields: Any) -> Progress:  # noqa: ANN401 - any counter
 def beat(
     kit: Reporter, seen: Progress, stock: Stock | None = None, rtt: float | None = None
 ) -> dict[str, Any]:
-    return said(kit.heartbeat(seen, NUMBERS, rtt, stock, None, 4, ("clips.unsealed",)))
+    return said(kit.heartbeat(seen, NUMBERS, rtt, stock, None, Dropped(0, 0), 4, ("clips.unsealed",)))
 
 
 def test_a_new_event(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_without_a_detector_no_model_is_named(tmp_path: Path) -> None:
 )
 def test_a_box_is_clipped_to_the_picture(tmp_path: Path, box: Box, expected: list[float]) -> None:
     """A track may reach past the border; a message may not."""
-    image = jpeg(picture())
+    image = still(picture())
     kit = reporter(tmp_path, Hands())
 
     assert expected == sent(kit.snapshot(EVENT, BestMoment(1, 999.0, box, 0.5), image))["box"]
@@ -181,13 +181,13 @@ def test_an_event_that_a_killed_run_left(tmp_path: Path) -> None:
 
 def test_a_snapshot_describes_its_picture(tmp_path: Path) -> None:
     """Bytes, hash and size are those of the JPEG, the time is that of the moment."""
-    image = jpeg(picture(96, 72))
+    image = still(picture(96, 72))
     draft = reporter(tmp_path, Hands()).snapshot(EVENT, BestMoment(1, 998.5, Box(0, 0, 1, 1), 0.5), image)
 
     message = sent(draft)
 
-    assert (f"{BASE}snap/{EVENT}", image) == (draft.topic, draft.picture)
-    assert (len(image), hashlib.sha256(image).hexdigest(), 96, 72, 998.5) == tuple(
+    assert (f"{BASE}snap/{EVENT}", image.jpeg) == (draft.topic, draft.picture)
+    assert (len(image.jpeg), hashlib.sha256(image.jpeg).hexdigest(), 96, 72, 998.5) == tuple(
         message[key] for key in ("bytes", "sha256", "width", "height", "mono")
     )
 
@@ -356,16 +356,26 @@ def test_what_was_written_is_in_the_heartbeat(tmp_path: Path) -> None:
     """In MiB and hours, as it was counted; absent where the kernel does not count."""
     kit = reporter(tmp_path, Hands())
     wear = Wear(bytes=3 << 19, seconds=5400.0)
-    message = body(kit.heartbeat(progress(), NUMBERS, None, None, wear, 0, ()))
+    message = body(kit.heartbeat(progress(), NUMBERS, None, None, wear, Dropped(0, 0), 0, ()))
     assert "Heartbeat" == check(message)
     assert {"mb": 1.5, "h": 1.5} == message["wear"]
     assert "wear" not in beat(kit, progress())
+
+
+def test_what_was_dropped_is_in_the_heartbeat(tmp_path: Path) -> None:
+    """Pictures not analysed, not recorded, not kept for the pre-roll; messages given up."""
+    seen = progress(skipped=1, packets_dropped=2)
+    message = body(
+        reporter(tmp_path, Hands()).heartbeat(seen, NUMBERS, None, None, None, Dropped(3, 4), 0, ())
+    )
+    assert "Heartbeat" == check(message)
+    assert {"frames": 1, "packets": 2, "gops": 3, "writes": 4} == message["drop"]
 
 
 def test_a_heartbeat_is_forgotten_when_stale(tmp_path: Path) -> None:
     """QoS 0, and the broker drops it after three periods."""
     kit = reporter(tmp_path, Hands(), backbone={"heartbeat_s": 10})
 
-    publication = kit.heartbeat(progress(), NUMBERS, None, None, None, 0, ())
+    publication = kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, ())
 
     assert (f"{BASE}hb", 0, 30) == (publication.topic, publication.qos, publication.expiry_s)

@@ -10,7 +10,7 @@ import pytest
 from capture_videos import ffmpeg
 from clips_footage import SAMPLE, encoded
 
-from agent.capture.snapshot import jpeg
+from agent.capture.snapshot import still
 from agent.clips.fmp4 import FragmentMuxer
 from agent.clips.scan import CHUNK, HEAD_MAX, Footage, scan_file
 from agent.errors import StorageError
@@ -34,7 +34,7 @@ def written(tmp_path: Path, form: str) -> bytes:
 
 
 def snapshot() -> bytes:
-    return jpeg(Picture(np.random.default_rng(1).integers(0, 256, (90, 160)).astype(np.uint8)), 8000)
+    return still(Picture(np.random.default_rng(1).integers(0, 256, (90, 160)).astype(np.uint8)), 8000).jpeg
 
 
 PLACES = [0, 1, HEAD_MAX - 3, CHUNK - 5, CHUNK, 2 * CHUNK - HEAD_MAX - 1, 2 * CHUNK + 100]

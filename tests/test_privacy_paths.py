@@ -19,7 +19,7 @@ from clips_keys import CITY, RECIPIENTS
 
 from agent.app.analysis import Analyser
 from agent.capture.ring import PacketRing
-from agent.capture.snapshot import jpeg
+from agent.capture.snapshot import still
 from agent.capture.source import open_source
 from agent.clips.recorder import Recorder
 from agent.types import Frame, Packet, StreamInfo
@@ -114,7 +114,7 @@ def through_the_kit(video: Path, directory: Path, *, masked: bool) -> Left:
     (sealed,) = directory.glob("*.mp4.age")
     return Left(
         pyrage.decrypt(sealed.read_bytes(), [CITY]),
-        [jpeg(frame.picture) for frame in frames],
+        [still(frame.picture).jpeg for frame in frames],
         [frame.luma.tobytes() for frame in frames],
         watcher.crops,
     )

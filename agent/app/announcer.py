@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from agent.capture.snapshot import jpeg
+from agent.capture.snapshot import still
 from agent.doctor.registry import ALARMS
 from agent.types import Phase
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.app.reporter import Reporter
     from agent.backbone.drafts import Draft
     from agent.events.usefulness import Figures
-    from agent.types import BestMoment, EventChange
+    from agent.types import BestMoment, EventChange, Still
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Sink(Protocol):
 @dataclass(slots=True)
 class _OpenEvent:
     id: str
-    best: tuple[BestMoment, bytes] | None = None
+    best: tuple[BestMoment, Still] | None = None
     sent: BestMoment | None = None
 
 
@@ -75,7 +75,7 @@ class Announcer:
         best = () if analysis.best is None else (analysis.best,)
         moments = [moment for moment in (*best, *analysis.others) if moment.event in self._open]
         if moments:
-            image = jpeg(analysis.frame.picture)
+            image = still(analysis.frame.picture)
             for moment in moments:
                 self._moment(self._open[moment.event], moment, image)
         self.figures(analysis.figures)
@@ -120,7 +120,7 @@ class Announcer:
         with self._lock:
             return tuple(sorted(self._alarms))
 
-    def _moment(self, event: _OpenEvent, best: BestMoment, image: bytes) -> None:
+    def _moment(self, event: _OpenEvent, best: BestMoment, image: Still) -> None:
         event.best = (best, image)
         if event.sent is None:
             self._snapshot(event)

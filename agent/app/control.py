@@ -6,16 +6,13 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
 from agent.app.clip_orders import ClipOrders
 from agent.app.redaction import redacted
 from agent.backbone.commands import Commands
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import EchoArgs, IdentifyArgs, ResendArgs
 from agent.backbone.resend import make_due
-from agent.capture.snapshot import jpeg
+from agent.capture.snapshot import still
 from agent.device import led, reboot
 
 if TYPE_CHECKING:
@@ -124,16 +121,15 @@ class Control:
         age = None if frame is None else self._clock.mono() - frame.t
         if frame is None or age is None or age > FRESH_S:
             return Outcome(ok=False, code="no-picture", text="the camera gives none; `alm` and `hb` tell why")
-        image = jpeg(frame.picture, PICTURE_MAX)
-        height, width = np.asarray(cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE)).shape
+        image = still(frame.picture, PICTURE_MAX)
         out = {
             "content_type": "image/jpeg",
             "age": round(max(0.0, age), 2),
-            "width": width,
-            "height": height,
-            "bytes": len(image),
-            "sha256": hashlib.sha256(image).hexdigest(),
-            "jpeg": base64.b64encode(image).decode(),
+            "width": image.width,
+            "height": image.height,
+            "bytes": len(image.jpeg),
+            "sha256": hashlib.sha256(image.jpeg).hexdigest(),
+            "jpeg": base64.b64encode(image.jpeg).decode(),
         }
         return Outcome(ok=True, out=out, secret=True)
 

@@ -46,7 +46,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-REFUSED_MAX = 500  # writes kept in memory while the disk refuses: half an hour of a busy stairwell, < 1 MB
+REFUSED_MAX = 500  # writes kept in memory while the disk refuses: half an hour of a busy stairwell
+REFUSED_BYTES = 1_000_000  # of their messages; what else a write holds is no more than its message
 COMMIT_TIMEOUT_S = 60.0  # a card that syncs a few kilobytes for longer than this has failed
 DAY_S = 86_400.0
 
@@ -101,7 +102,8 @@ class Journal:
         self._chain = threading.Lock()  # each manifest names the one before it: one at a time
         self._lock = threading.Lock()
         self._begun: deque[float] = deque()
-        self._refused: deque[Work] = deque()
+        self._refused: deque[tuple[Work, int]] = deque()  # with the bytes of its message
+        self._refused_bytes = 0
         self._again = False  # a retry is under way: two at once would write everything twice
         self.lost = 0
         """Writes given up because the disk refused them for too long."""
@@ -125,15 +127,15 @@ class Journal:
                 row = (event, ts0, json.dumps(asdict(last)), json.dumps(asdict(change)))
                 tx.execute("INSERT OR REPLACE INTO open_events VALUES (?, ?, ?, ?)", row)
 
-        self._submit(work)
+        self._submit(work, draft)
 
     def snapshot(self, draft: Draft) -> None:
         """See Sink. While the disk refuses it is given up: pictures would fill the memory."""
-        self._submit(lambda tx: self.append(tx, draft), heavy=True)
+        self._submit(lambda tx: self.append(tx, draft), draft)
 
     def stat(self, draft: Draft) -> None:
         """See Sink."""
-        self._submit(lambda tx: self.append(tx, draft))
+        self._submit(lambda tx: self.append(tx, draft), draft)
 
     def alarm(self, code: str, draft: Draft, *, active: bool) -> None:
         """See Sink: message and active-alarm row together."""
@@ -147,7 +149,7 @@ class Journal:
             tx.execute(statement, (code,))
             self.append(tx, draft)
 
-        self._submit(work)
+        self._submit(work, draft)
 
     def left_alarms(self) -> set[str]:
         """The alarms that an earlier process left raised."""
@@ -217,7 +219,7 @@ class Journal:
         def again(tx: sqlite3.Connection) -> int:
             with self._lock:
                 waiting = tuple(self._refused)
-            for work in waiting:
+            for work, _ in waiting:
                 work(tx)
             return len(waiting)
 
@@ -231,7 +233,7 @@ class Journal:
                     self.failure = error
                 else:
                     for _ in range(done.result()):  # what came meanwhile stands behind them
-                        self._refused.popleft()
+                        self._refused_bytes -= self._refused.popleft()[1]
             if error is None:
                 self._wake()
                 self.retry()
@@ -264,7 +266,9 @@ class Journal:
             owed.append((event, end, draft))
         return owed
 
-    def _submit(self, work: Work, *, heavy: bool = False) -> None:
+    def _submit(self, work: Work, draft: Draft) -> None:
+        """Have `work` done, which says what `draft` says."""
+
         def in_turn(tx: sqlite3.Connection) -> None:
             with self._lock:
                 refusal = self.refusal if self._refused else None
@@ -275,7 +279,7 @@ class Journal:
         def check(done: Future[None]) -> None:
             error = done.exception()
             if isinstance(error, StorageError):
-                self._refuse(work, error, heavy=heavy)
+                self._refuse(work, draft, error)
             elif error is not None:
                 self.failure = error
             else:
@@ -283,11 +287,14 @@ class Journal:
 
         self._database.submit(in_turn).add_done_callback(check)
 
-    def _refuse(self, work: Work, error: StorageError, *, heavy: bool) -> None:
+    def _refuse(self, work: Work, draft: Draft, error: StorageError) -> None:
+        size = len(draft.body.model_dump_json())
         with self._lock:
             self.refusal = error
-            if not heavy and len(self._refused) < REFUSED_MAX:
-                self._refused.append(work)
+            room = len(self._refused) < REFUSED_MAX and self._refused_bytes + size <= REFUSED_BYTES
+            if room and draft.picture is None:
+                self._refused.append((work, size))
+                self._refused_bytes += size
                 return
             self.lost += 1
             first = self.lost == 1

@@ -23,7 +23,7 @@ from agent.app.housekeeping import Housekeeping
 from agent.app.ledger import Ledger
 from agent.app.premises import Premises
 from agent.app.readback import ReadBackStage
-from agent.app.reporter import Reporter, topics
+from agent.app.reporter import Dropped, Reporter, topics
 from agent.app.schemas import DATABASE, SCHEMAS
 from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
 from agent.app.statelock import StateLock
@@ -283,6 +283,7 @@ class Agent:
                 self._courier.delivery.rtt_ms,
                 self._housekeeping.stock,
                 self._wear.last_day,
+                Dropped(self._recording.gops_dropped, self._journal.lost),
                 self._journal.events_24h,
                 self._announcer.alarms,
             )

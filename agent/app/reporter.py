@@ -6,9 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import cv2
-import numpy as np
-
 import agent
 from agent.backbone import drafts, messages, presence
 from agent.backbone.orders import ORDERS
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from agent.device.clock import Clock
     from agent.doctor.registry import AlarmKind
     from agent.events.usefulness import Figures
-    from agent.types import BestMoment, Box, ClipRecord, EventChange
+    from agent.types import BestMoment, Box, ClipRecord, EventChange, Still
 
 CAPABILITIES = ["person", "snapshot"]
 SCORE_DIGITS = 4  # finer than a quantisation step of the detector
@@ -41,6 +38,14 @@ class Stock:
 
     clips: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was dropped since the start: groups of pictures (`gops`) out of the ring, messages (`writes`)."""
+
+    gops: int
+    writes: int
 
 
 class Reporter:
@@ -85,20 +90,18 @@ class Reporter:
         """The end of an event that an earlier run left open, stamped with that run's last evidence."""
         return self._event(event, change, last, ts0, last.ts, why="restart")
 
-    def snapshot(self, event: str, best: BestMoment, image: bytes) -> Draft:
+    def snapshot(self, event: str, best: BestMoment, image: Still) -> Draft:
         """The picture of an event's best moment so far."""
-        grey = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE)
-        height, width = np.asarray(grey, np.uint8).shape
         body = messages.SnapshotBody(
             **self._origin(self._clock.stamp(best.t)),
             event=event,
             box=_clipped(best.box),
-            bytes=len(image),
-            sha256=hashlib.sha256(image).hexdigest(),
-            width=width,
-            height=height,
+            bytes=len(image.jpeg),
+            sha256=hashlib.sha256(image.jpeg).hexdigest(),
+            width=image.width,
+            height=image.height,
         )
-        return drafts.draft(self._topics, body, image)
+        return drafts.draft(self._topics, body, image.jpeg)
 
     def clip(self, clip: ClipRecord) -> Draft:
         """A clip that is complete and on disk."""
@@ -221,6 +224,7 @@ class Reporter:
         rtt_ms: float | None,
         stock: Stock | None,
         wear: Wear | None,
+        dropped: Dropped,
         events_24h: int,
         alarms: tuple[str, ...],
     ) -> Publication:
@@ -251,6 +255,12 @@ class Reporter:
             wear=None
             if wear is None
             else presence.WearState(mb=round(wear.bytes / MIB, 1), h=round(wear.seconds / 3600, 2)),
+            drop=presence.DropState(
+                frames=progress.skipped,
+                packets=progress.packets_dropped,
+                gops=dropped.gops,
+                writes=dropped.writes,
+            ),
             seal=self._seal,
             alm=list(alarms),
         )

@@ -120,6 +120,11 @@ class RecordingStage(Stage):
         """Items waiting."""
         return self._queue.qsize()
 
+    @property
+    def gops_dropped(self) -> int:
+        """Groups of pictures that had to leave the pre-roll early, for want of memory."""
+        return self._ring.dropped_gops
+
     def put(self, item: Recorded) -> None:
         """Hand over; a packet may be dropped (counted), an event never is."""
         if isinstance(item, Packet):

@@ -99,6 +99,15 @@ class WearState(Message):
     h: Measure = Field(description="24, or less if the agent has not run for so long")
 
 
+class DropState(Message):
+    """What had to be left out since the agent started, for want of time or room. Mostly all 0."""
+
+    frames: Count = Field(description="pictures that were not analysed: the processor was behind")
+    packets: Count = Field(description="encoded pictures that were not recorded: the disk was behind")
+    gops: Count = Field(description="seconds or so that left the pre-roll early: clips.ring_mb is too small")
+    writes: Count = Field(description="messages given up, because the disk refused them for too long")
+
+
 class Heartbeat(Stamped):
     """The kit's pulse; every figure was measured just before, and is absent if it could not be."""
 
@@ -122,5 +131,6 @@ class Heartbeat(Stamped):
     ev24: Count = Field(description="events begun since the agent started, at most 24 hours ago")
     clips: ClipsState | None = None
     wear: WearState | None = None
+    drop: DropState | None = None
     seal: Seal | None = Field(default=None, description="as in the birth")
     alm: list[AlarmCode] = Field(default=[], description="alarms that are raised")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from agent.types import Picture
+from agent.types import Picture, Still
 
 if TYPE_CHECKING:
     from agent.types import Luma
@@ -17,7 +17,7 @@ SHRINK = 0.8  # per round: four qualities are tried at each size
 SMALLEST_SIDE = 16
 
 
-def jpeg(picture: Picture, max_bytes: int = 20_000, max_side: int = 640) -> bytes:
+def still(picture: Picture, max_bytes: int = 20_000, max_side: int = 640) -> Still:
     """The picture as JPEG of at most `max_bytes` and `max_side` pixels a side, aspect kept.
 
     The quality is lowered first, then the size. Masks must have been burned in before.
@@ -33,7 +33,7 @@ def jpeg(picture: Picture, max_bytes: int = 20_000, max_side: int = 640) -> byte
         for quality in QUALITIES:
             _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
             if len(data) <= max_bytes:
-                return data.tobytes()
+                return Still(data.tobytes(), width, height)
         if max(width, height) <= SMALLEST_SIDE:
             raise ValueError(f"no JPEG fits into {max_bytes} bytes")
         scale *= SHRINK

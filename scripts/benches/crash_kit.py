@@ -34,7 +34,7 @@ from agent.app.schemas import DATABASE, SCHEMAS
 from agent.backbone.outbox import Outbox
 from agent.backbone.stored import Cover
 from agent.capture.ring import PacketRing
-from agent.capture.snapshot import jpeg
+from agent.capture.snapshot import still
 from agent.clips import store
 from agent.clips.manifest import Notary
 from agent.clips.recorder import Recorder
@@ -43,7 +43,7 @@ from agent.database import Database
 from agent.device.clock import SystemClock
 from agent.device.identity import Identity
 from agent.device.volatile import volatile_key
-from agent.types import BestMoment, Box, EventChange, Packet, Phase, Picture, StreamInfo
+from agent.types import BestMoment, Box, EventChange, Packet, Phase, Picture, Still, StreamInfo
 from agent.ulid import ENTROPY_BYTES, ulid
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ class Kit:
         self.housekeeping.recover()
 
     @cached_property
-    def picture(self) -> bytes:
+    def picture(self) -> Still:
         """A snapshot; every event has one."""
         luma = np.random.default_rng(1).integers(0, 256, (180, 320)).astype(np.uint8)
-        return jpeg(Picture(luma), 8000)
+        return still(Picture(luma), 8000)
 
 
 def record(chosen: Settings, footage_file: Path, given_file: Path) -> None:

@@ -86,6 +86,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "net": {"rtt": 18.0},
         "ev24": 131,
         "clips": {"n": 96, "mb": 410.5},
+        "wear": {"mb": 1904.0, "h": 24.0},
+        "drop": {"frames": 12, "packets": 0, "gops": 0, "writes": 0},
         "seal": "age",
         "alm": ["camera.no_frames"],
     },
