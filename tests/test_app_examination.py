@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import socket
 import sqlite3
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from app_parts import KIT, PEOPLE, Hands, settings
 from broker import Broker, free_port, tls_listener
 from kits import Kit
+from picamera_fake import Board
 
 from agent.app import examination, hatch
 from agent.app.hatch import Hatch
@@ -27,6 +29,7 @@ from agent.app.status import (
 )
 from agent.device.clock import SystemClock
 from agent.doctor import runner
+from agent.doctor.registry import ALARMS
 from pki import Authority
 
 if TYPE_CHECKING:
@@ -263,6 +266,28 @@ def test_clips(tmp_path: Path) -> None:
 def test_source(source: str, expected: str, tmp_path: Path) -> None:
     """What is named is there, as far as it can be seen from here."""
     assert expected == ask("cam.source", settings(tmp_path, capture={"source": source})).status
+
+
+def test_a_camera_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for and not opened, for the agent may hold it; what is wrong has the alarm's own fix."""
+    board = Board(models=("imx219", "imx708"))
+    board.busy = True
+    board.install(monkeypatch)
+
+    def verdict(source: str) -> Verdict:
+        return ask("cam.source", settings(tmp_path, capture={"source": source}))
+
+    assert ("ok", "imx708") == (verdict("picamera:1").status, verdict("picamera:1").text.en)
+    assert ("fail", ALARMS["camera.missing"].fix) == (verdict("picamera:7").status, verdict("picamera:7").fix)
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    assert ("fail", ALARMS["camera.driver"].fix) == (verdict("picamera:").status, verdict("picamera:").fix)
+    assert 0 == board.attempts
+
+
+def test_no_pictures_are_mended_by_their_cause(told: list[Status], tmp_path: Path) -> None:
+    """A loose cable is not a wrong address."""
+    told[0] = changed("camera", **LOST).model_copy(update={"alarms": ["camera.timeout", "scene.dark"]})
+    assert ALARMS["camera.timeout"].fix == ask("cam.frames", settings(tmp_path)).fix
 
 
 def test_model(tmp_path: Path) -> None:

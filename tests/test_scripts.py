@@ -96,7 +96,7 @@ def test_help(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "env", "message"),
     [
-        (["--fast"], {}, "unknown option --fast; known are --dev, --run and --demo"),
+        (["--fast"], {}, "unknown option --fast; known are --dev, --run, --camera and --demo"),
         (["--run", "--dev"], {}, "one option at most"),
         ([], {"PYTHON": "/nonexistent/python"}, "PYTHON=/nonexistent/python is no Python 3.11, 3.12 or 3.13"),
     ],
@@ -127,7 +127,7 @@ def test_a_half_made_environment_is_made_anew(copy: Path) -> None:
     (copy / ".venv" / "rubbish").touch()
     done = run([copy / "scripts" / "setup"])
     assert 0 != done.returncode
-    assert ".venv is half-made or of another Python: making it anew" in done.stdout
+    assert ".venv is half-made or of another kind: making it anew" in done.stdout
     assert "failed; run it again after the problem above is solved" in done.stderr
     assert not (copy / ".venv" / "rubbish").exists()
     assert not (copy / ".venv" / ".stairwell-setup").exists()
@@ -137,7 +137,7 @@ def test_a_killed_setup_is_recognised(copy: Path) -> None:
     """SIGKILL while the environment is made leaves something that the next start makes anew."""
     assert "making .venv with" in kill_after_first_line(copy)
     assert (copy / ".venv" / ".stairwell-env").exists()
-    assert ".venv is half-made or of another Python: making it anew" in kill_after_first_line(copy)
+    assert ".venv is half-made or of another kind: making it anew" in kill_after_first_line(copy)
 
 
 def kill_after_first_line(root: Path) -> str:
@@ -242,6 +242,52 @@ def test_the_agent_is_not_built(copy: Path) -> None:
     assert (0, "") == (done.returncode, done.stderr)
     assert {"sync", "--frozen", "--no-install-project"} <= set((copy / "asked").read_text().split())
     assert ("ours a b\n", "") == (said.stdout, said.stderr)
+
+
+def test_a_camera_wants_the_systems_picamera2(copy: Path) -> None:
+    """It is installed by apt, which only Raspberry Pi OS has it from; nothing is made before it is there."""
+    programs = copy / "bin"
+    programs.mkdir()
+    for name, does in (("dpkg-query", "exit 1"), ("apt-get", f'echo "$@" >>{copy}/asked; exit 1')):
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (programs / name).chmod(0o755)
+    if os.geteuid() != 0:
+        (programs / "sudo").write_text('#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n')
+        (programs / "sudo").chmod(0o755)
+    done = run([copy / "scripts" / "setup", "--camera"], env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    assert 1 == done.returncode
+    assert "install --yes --no-install-recommends python3-picamera2" in (copy / "asked").read_text()
+    assert "(Raspberry Pi OS has Picamera2, Debian has not)" in done.stderr
+    assert not (copy / ".venv").exists()
+
+
+def picamera2_is_there(root: Path) -> str:
+    """A PATH on which apt's Picamera2 counts as installed."""
+    programs = root / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "dpkg-query").write_text("#!/bin/sh\nprintf installed\n")
+    (programs / "dpkg-query").chmod(0o755)
+    return f"{programs}:{os.environ['PATH']}"
+
+
+@pytest.mark.slow
+def test_a_camera_wants_the_system_in_sight(copy: Path) -> None:
+    """An environment that hides apt's packages is made anew as one that shows them."""
+    finish(copy, "run")
+    done = run([copy / "scripts" / "setup", "--camera"], env={"PATH": picamera2_is_there(copy)})
+    assert ".venv is half-made or of another kind: making it anew" in done.stdout
+    assert "include-system-site-packages = true" in (copy / ".venv" / "pyvenv.cfg").read_text()
+
+
+@pytest.mark.parametrize("asked", ["--run", "--camera"])
+def test_a_camera_stays_in_sight(copy: Path, asked: str) -> None:
+    """Bringing a kit up to date takes its camera away from nobody."""
+    finish(copy, "run camera")
+    configuration = copy / ".venv" / "pyvenv.cfg"
+    configuration.write_text(configuration.read_text().replace("= false", "= true"))
+    done = run([copy / "scripts" / "setup", asked], env={"PATH": picamera2_is_there(copy)})
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "nothing to do" in done.stdout
 
 
 def test_a_kit_gets_no_broker(copy: Path) -> None:

@@ -17,12 +17,13 @@ from agent.app.archive import Archive
 from agent.app.status import Status
 from agent.backbone.causes import of_error
 from agent.backbone.link import tls_context
+from agent.capture.picamera import connected
 from agent.capture.source import source_kind
 from agent.clips import store
 from agent.doctor import disk, machine, papers, wayout
 from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
-from agent.doctor.registry import ALARMS, Text
-from agent.errors import ConfigError, ModelError, StorageError
+from agent.doctor.registry import ALARMS, NO_PICTURES, Text
+from agent.errors import ConfigError, ModelError, SourceError, StorageError
 from agent.vision.models import load_card
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _alarms(status: Status) -> Verdict:
 
 
 def _pictures(status: Status) -> Verdict:
-    kind = ALARMS["camera.lost"]
+    kind = ALARMS[next((code for code in NO_PICTURES if code in status.alarms), "camera.lost")]
     if status.camera.down is not None:
         return fail(f"немає: {status.camera.down}", f"none: {status.camera.down}", kind.fix)
     if status.camera.age is None:
@@ -367,6 +368,12 @@ def _source(settings: Settings) -> Verdict:
         return fail(error.problem, error.problem, ALARMS["camera.lost"].fix)
     if kind in {"file", "v4l2"} and not Path(source).exists():
         return fail(f"{source}: немає", f"{source}: is not there", ALARMS["camera.lost"].fix)
+    if kind == "picamera":
+        try:
+            model = connected(source)
+        except SourceError as error:
+            return fail(error.problem, error.problem, ALARMS[error.alarm].fix)
+        return ok(model, model)
     return ok(kind, kind)
 
 

@@ -61,7 +61,7 @@ def unloadable(error: BaseException) -> SourceError:
     """Picamera2 or libcamera cannot be imported."""
     return SourceError(
         f"Picamera2 does not load ({error})",
-        fix="run scripts/setup --camera with the system's own Python",
+        fix="sudo apt install --no-install-recommends python3-picamera2 (a checkout: setup --camera)",
         alarm="camera.driver",
     )
 

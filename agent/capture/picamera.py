@@ -17,7 +17,7 @@ from agent.capture.backoff import Backoff
 from agent.capture.bounded_call import BoundedCall
 from agent.capture.camera_controls import lores_size
 from agent.capture.picamera_reading import Reading
-from agent.capture.picamera_session import CameraSession, Passage
+from agent.capture.picamera_session import CameraSession, Passage, choose
 from agent.capture.pipeline import Sampler
 from agent.capture.privacy import PrivacyMask
 from agent.capture.sensorclock import SensorClock
@@ -47,6 +47,15 @@ LOOK_S = 0.25  # how soon a silence and a close are seen
 SILENT = ("camera.timeout", "camera.encoder")
 HOPELESS = ("camera.memory", "camera.driver")
 """What only a new process can mend."""
+
+
+def connected(source: str, load: Callable[[], Stack] = picamera_stack.load) -> str:
+    """The model of the camera that `source` names; it is not opened, and may be in use.
+
+    Raises:
+        SourceError: the camera's software does not load, or there is no such camera.
+    """
+    return choose(load().cameras(), source.removeprefix(SCHEME))[1]
 
 
 class PicameraSource:

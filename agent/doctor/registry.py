@@ -99,8 +99,8 @@ ALARMS: dict[str, AlarmKind] = {
                 "The camera's software (Picamera2, libcamera) does not load",
             ),
             Text(
-                "Виконайте scripts/setup --camera: він ставить python3-picamera2",
-                "Run scripts/setup --camera: it installs python3-picamera2",
+                "Встановіть: sudo apt install --no-install-recommends python3-picamera2",
+                "Install it: sudo apt install --no-install-recommends python3-picamera2",
             ),
         ),
         AlarmKind(
