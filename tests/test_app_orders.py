@@ -351,11 +351,23 @@ def test_settings_are_told_without_secrets(desk: Desk) -> None:
     )
 
 
-def test_a_board_without_an_led_says_so(desk: Desk, kit: Kit, tmp_path: Path) -> None:
-    """A technician then looks for the label."""
+def test_it_shows_itself(desk: Desk, kit: Kit, tmp_path: Path) -> None:
+    """By its LED, for as long as asked; where there is none a technician looks for the label."""
     kit.agent._control._leds = tmp_path
-    answer = desk.ask("identify", {"seconds": 1}, key=None)
-    assert ("failed", "refused") == (answer["status"], answer["code"])
+    absent = desk.ask("identify", {"seconds": 1}, key=None)
+    assert ("failed", "refused") == (absent["status"], absent["code"])
+    (tmp_path / "ACT").mkdir()
+    for file, text in (("trigger", "[mmc0]"), ("brightness", "0")):
+        (tmp_path / "ACT" / file).write_text(text)
+    assert {"led": "ACT"} == desk.ask("identify", {"seconds": 1}, key=None)["out"]
+    assert "mmc0" == (tmp_path / "ACT" / "trigger").read_text()
+
+
+def test_a_picture_of_long_ago_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for now must not take an old one for it."""
+    monkeypatch.setattr("agent.app.control.FRESH_S", -1.0)
+    answer = desk.ask("snapshot")
+    assert ("failed", "no-picture") == (answer["status"], answer["code"])
 
 
 def test_an_order_for_the_district_is_obeyed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
