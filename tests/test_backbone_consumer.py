@@ -156,6 +156,18 @@ def test_until_it_is_stored_every_copy_is_fresh() -> None:
     assert ack(1) == consumer.acks()
 
 
+def test_what_is_saved_with_a_message_counts_it() -> None:
+    """One transaction for both: killed between commit and ack, or after it, we miss nothing."""
+    consumer = Consumer()
+    batch = [outcome for said in (numbered(1), gap(3, (2, 2))) for outcome in say(consumer, said)]
+    fresh = [outcome for outcome in batch if isinstance(outcome, Fresh)]
+    after = Consumer({KIT: json.loads(json.dumps(consumer.save(KIT, storing=fresh)))})
+
+    assert [] == consumer.acks()
+    assert ack(3) == after.acks()
+    assert [Duplicate(KIT, STREAM, 1)] == say(after, numbered(1))
+
+
 def test_only_the_ranges_of_a_gap_are_passed() -> None:
     """Between `from` and `to` lie numbers that still come."""
     consumer = Consumer()

@@ -7,10 +7,10 @@ and when, says what that means, and can be saved and restored.
     consumer = Consumer(saved)
     for outcome in consumer.hear(topic, payload, user_properties, now):
         match outcome:
-            case Fresh():   put it where it is safe, together with consumer.save(outcome.kit)
+            case Fresh():   put it where it is safe, in one transaction with consumer.save(kit, [outcome])
             case Became():  show whether the kit is there
             ...
-    consumer.stored(fresh)                      # only now, after your commit
+    consumer.stored(outcome)                    # only now, after your commit
     for topic, payload in consumer.acks():      # and then: MQTT, QoS 1, not retained
         publish(topic, payload)
     consumer.tick(now)                          # every few seconds: what did not come
@@ -173,10 +173,21 @@ class Consumer:
         """Every kit that was ever heard."""
         return list(self._kits)
 
-    def save(self, kit: str) -> dict[str, Any]:
-        """All that must be kept of a kit, as JSON can carry it; to be written with what it speaks of."""
+    def save(self, kit: str, storing: Iterable[Fresh] = ()) -> dict[str, Any]:
+        """All that must be kept of a kit, as JSON can carry it.
+
+        `storing` are messages in the same transaction: as it will be once they are stored. Without them a
+        restored consumer would miss what its kit was told to forget.
+        """
         known = self._kits[kit]
         accounts = {stream: account.save() for stream, account in known.accounts.items()}
+        ours = [fresh for fresh in storing if fresh.kit == kit]
+        for stream in {fresh.stream for fresh in ours}:
+            account = Account(accounts.get(stream))
+            for fresh in ours:
+                if fresh.stream == stream:
+                    _count(account, fresh)
+            accounts[stream] = account.save()
         return {"base": known.base, "presence": known.presence.save(), "accounts": accounts}
 
     def standing(self, kit: str) -> Standing:
@@ -222,9 +233,7 @@ class Consumer:
 
     def stored(self, fresh: Fresh) -> None:
         """This message is safe: it survives a power cut. From now on it counts."""
-        account = self._account(self._kits[fresh.kit], fresh.stream)
-        account.excuse(fresh.ranges)
-        account.store(fresh.seq)
+        _count(self._account(self._kits[fresh.kit], fresh.stream), fresh)
         self._due.add((fresh.kit, fresh.stream))
 
     def acks(self) -> list[tuple[str, bytes]]:
@@ -330,3 +339,8 @@ class Consumer:
                 del kit.accounts[oldest]
                 kit.told.pop(oldest, None)
         return kit.accounts[stream]
+
+
+def _count(account: Account, fresh: Fresh) -> None:
+    account.excuse(fresh.ranges)
+    account.store(fresh.seq)

@@ -6,16 +6,20 @@ import sys
 
 import typer
 
+import chaos
 import crash
 import device
+import fleet
 import mux
 import pipeline
 import vision
 from agent.errors import StairwellError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command("chaos")(chaos.main)
 app.command("crash")(crash.main)
 app.command("device")(device.main)
+app.command("fleet")(fleet.main)
 app.command("mux")(mux.main)
 app.command("pipeline")(pipeline.main)
 app.command("vision")(vision.main)

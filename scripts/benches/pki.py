@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DAY = dt.timedelta(days=1)
 SECRET_MODE = 0o600
+CA = "ca.pem"  # the name of the authority's own certificate in its directory
 
 
 class Authority:
@@ -27,7 +28,7 @@ class Authority:
     def __init__(self, directory: Path, name: str = "city") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.ca = directory / "ca.pem"
+        self.ca = directory / CA
         self._revoked: list[int] = []
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 
 from agent.config import Backbone
 from agent.errors import BrokerError
+from pki import CA
 
 if TYPE_CHECKING:
     from pki import Authority
+
 
 FILES = Path(__file__).parents[2] / "firmware-config" / "backbone"
 CONF, ACL = FILES / "mosquitto.conf", FILES / "acl"
@@ -46,6 +48,17 @@ def placed(text: str, place: dict[str, str]) -> str:
             raise ValueError(f"{key} stands {len(found)} times in the configuration, not once")
         lines[found[0]] = f"{key} {value}"
     return "\n".join([*lines, ""])
+
+
+def connection(port: int, keys: Path, name: str) -> Backbone:
+    """How `name` connects to the reference broker at `port`, with what an Authority left in `keys`."""
+    return Backbone(
+        host=HOST,
+        port=port,
+        ca_file=keys / CA,
+        cert_file=keys / f"{name}.pem",
+        key_file=keys / f"{name}.key",
+    )
 
 
 class ReferenceBroker:
@@ -98,11 +111,10 @@ class ReferenceBroker:
 
     def settings(self, name: str, **changes: object) -> Backbone:
         """How `name`, a kit's id or PLATFORM, connects; its certificate is made if there is none."""
-        pem, key = (self.authority.directory / f"{name}.{suffix}" for suffix in ("pem", "key"))
-        if not pem.exists():
+        keys = self.authority.directory
+        if not (keys / f"{name}.pem").exists():
             self.authority.issue(name)
-        settings = Backbone(host=HOST, port=self.port, ca_file=self.authority.ca, cert_file=pem, key_file=key)
-        return settings.model_copy(update=changes)
+        return connection(self.port, keys, name).model_copy(update=changes)
 
     def start(self) -> None:
         """Run until it accepts connections.
