@@ -128,6 +128,10 @@ def test_every_message_is_found_from_its_topic(name: str) -> None:
     assert (row.expiry is None) == ("messageExpiryInterval" not in binding)
     assert row.address == channel["address"]
     assert re.findall(r"\{(\w+)\}", row.address) == list(channel["parameters"])
+    answers = [
+        reference["$ref"].split("/")[-1] for reference in operation.get("reply", {}).get("messages", ())
+    ]
+    assert ([row.reply] if row.reply else []) == answers
     reference = {"$ref": f"#/components/schemas/{row.model.__name__}"}
     if row.carrier is Carrier.PAYLOAD:
         assert (reference, EXAMPLES[name]) == (message["payload"], message["examples"][0]["payload"])

@@ -13,14 +13,18 @@ from backbone_samples import TOPICS, Here, cleared, clip, erased, event, raised,
 from jsonschema import Draft202012Validator, ValidationError
 
 import agent.backbone.contract
+from agent.backbone import commands, desired, docket, standing, wire
 from agent.backbone.contract import published
 from agent.backbone.contract.example import EXAMPLES
 from agent.backbone.contract.schema import parse, schema
 from agent.backbone.contract.table import MESSAGES, Carrier
 from agent.backbone.drafts import HEADER, Draft, heartbeat
+from agent.backbone.examination import CORRELATION_MAX
 from agent.backbone.messages import NUMBERED
+from agent.backbone.orders import LIFE_MAX_S, ORDER_MAX, ORDERS
 from agent.backbone.outbox import Numbers
 from agent.backbone.presence import Heartbeat
+from agent.config import Outbox as OutboxSettings
 from agent.types import Phase
 
 NUMBERS = Numbers("9f2c1a7e", 0, 1, 1, 0, None, 0, 0)
@@ -184,3 +188,24 @@ def test_schema_is_one_deterministic_document() -> None:
     """Two runs print the same, so that a diff shows a change of the contract and nothing else."""
     assert json.dumps(schema()) == json.dumps(schema())
     assert "https://json-schema.org/draft/2020-12/schema" == schema()["$schema"]
+
+
+def test_the_rules_state_the_numbers_of_the_code() -> None:
+    """What a platform is told to count on is what the kit does."""
+    rules = " ".join((COMMITTED / "rules.md").read_text(encoding="utf-8").split())
+    for told in (
+        f"sends again what it sent, first after {wire.RESEND_MIN_S:.0f} s",
+        f"and some jitter ({standing.SILENT_S:.0f} s by default) is silent",
+        f"keeps what was sent for {['', 'one', 'two', 'three'][round(OutboxSettings().keep_h / 24)]} days",
+        f"correlation data of up to {CORRELATION_MAX} bytes",
+        f"after a random time of up to {commands.GROUP_S:.0f} s",
+        f"A command has at most {ORDER_MAX // 1024} KiB",
+        f"The kit remembers the last {docket.KEPT} for {docket.KEPT_S / 3600:.0f} hours",
+        f"at most {LIFE_MAX_S / 60:.0f} minutes ahead",
+        f"at most {desired.LIFE_MAX_S / 86400:.0f} days ahead",
+    ):
+        assert told in rules
+    for name, kind in ORDERS.items():
+        assert f"`{name}`" in rules
+        signed = rules.split("MUST be signed:")[1].split(". ")[0]
+        assert kind.signed == (f"`{name}`" in signed)

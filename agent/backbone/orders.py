@@ -156,15 +156,26 @@ ORDERS: dict[str, OrderKind] = {
 """Every order by its name."""
 
 
+SIGNATURE = ("exp", "nonce", "target", "key", "sig")  # what is there in an order that is signed
+
+
 def _tell_arguments(schema: dict[str, Any]) -> None:
-    """Say in the schema of Order what `args` hold, by `cmd`."""
+    """Say in the schema of Order what `args` hold, and whether it is signed, by `cmd`."""
     schema["allOf"] = [
         {
             "if": {"properties": {"cmd": {"const": name}}, "required": ["cmd"]},
-            "then": {"properties": {"args": _arguments(kind.args)}},
+            "then": _demands(kind),
         }
         for name, kind in ORDERS.items()
     ]
+
+
+def _demands(kind: OrderKind) -> dict[str, Any]:
+    """The schema of what an order of this kind must have."""
+    arguments = {"args": _arguments(kind.args)}
+    if not kind.signed:
+        return {"properties": arguments}
+    return {"properties": {**arguments, **{name: {} for name in SIGNATURE}}, "required": list(SIGNATURE)}
 
 
 def _arguments(args: type[Args]) -> dict[str, Any]:

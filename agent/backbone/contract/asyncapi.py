@@ -16,6 +16,7 @@ from agent.backbone.contract.example import EXAMPLES
 from agent.backbone.contract.schema import schema
 from agent.backbone.contract.table import MESSAGES, Carrier, Expiry, Row
 from agent.backbone.drafts import HEADER
+from agent.backbone.examination import CORRELATION_MAX
 from agent.backbone.link import MAX_PACKET
 from agent.backbone.orders import ORDERS
 from agent.backbone.publication import JSON
@@ -121,8 +122,8 @@ def _channel(address: str, rows: dict[str, Row]) -> dict[str, Any]:
 
 
 def _operation(rows: dict[str, Row]) -> dict[str, Any]:
-    [(sender, qos, retained, expiry)] = {
-        (row.sender, row.qos, row.retained, row.expiry) for row in rows.values()
+    [(sender, qos, retained, expiry, reply)] = {
+        (row.sender, row.qos, row.retained, row.expiry, row.reply) for row in rows.values()
     }
     binding = {"qos": qos, "retain": retained, **_expires(expiry), "bindingVersion": BINDING}
     channel = f"#/channels/{_id(rows)}"
@@ -133,8 +134,16 @@ def _operation(rows: dict[str, Row]) -> dict[str, Any]:
         else "The platform publishes, the kit subscribes.",
         "channel": {"$ref": channel},
         "messages": [{"$ref": f"{channel}/messages/{name}"} for name in rows],
+        **_replies(reply),
         "bindings": {"mqtt": binding},
     }
+
+
+def _replies(name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    channel = f"#/channels/{_id({name: MESSAGES[name]})}"
+    return {"reply": {"channel": {"$ref": channel}, "messages": [{"$ref": f"{channel}/messages/{name}"}]}}
 
 
 def _expires(expiry: Expiry | None) -> dict[str, Any]:
@@ -158,7 +167,9 @@ def _message(name: str, row: Row) -> dict[str, Any]:
             "contentType": JSON,
             "payload": reference,
             "examples": [{"payload": EXAMPLES[name]}],
-            "bindings": {"mqtt": {"payloadFormatIndicator": 1, "bindingVersion": BINDING}},
+            "bindings": {
+                "mqtt": {"payloadFormatIndicator": 1, **_dialogue(name, row), "bindingVersion": BINDING}
+            },
         }
     header = {
         "type": "string",
@@ -178,6 +189,20 @@ def _message(name: str, row: Row) -> dict[str, Any]:
         "contentType": EXAMPLES[name]["content_type"],
         "payload": {"type": "string", "format": "binary", "description": "the picture"},
     }
+
+
+def _dialogue(name: str, row: Row) -> dict[str, Any]:
+    """The MQTT properties by which an answer finds its question."""
+    known = {
+        "type": "string",
+        "maxLength": CORRELATION_MAX,
+        "description": "bytes; they come back as they are",
+    }
+    if row.reply is not None:
+        return {"responseTopic": MESSAGES[row.reply].address, "correlationData": known}
+    if name in {other.reply for other in MESSAGES.values()}:
+        return {"correlationData": known}
+    return {}
 
 
 def _id(rows: dict[str, Row]) -> str:

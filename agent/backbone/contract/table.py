@@ -55,7 +55,7 @@ class Row:
     """One message, and how it travels.
 
     `topic` begins below the kit's own level of the topic; `of` is that level: a kit, or all kits of a
-    district. `retained` says that the broker keeps the last one.
+    district. `retained` says that the broker keeps the last one. `reply` names the message that answers it.
     """
 
     model: type[BaseModel]
@@ -66,6 +66,7 @@ class Row:
     qos: Literal[0, 1] = 1
     retained: bool = False
     expiry: Expiry | None = None
+    reply: str | None = None
 
     @property
     def address(self) -> str:
@@ -89,8 +90,8 @@ MESSAGES: dict[str, Row] = {
     "alm.cleared": Row(AlarmCleared, "alm/{code}", carrier=Carrier.EMPTY, retained=True),
     "stat": Row(Stat, "stat"),
     "gap": Row(Gap, "gap"),
-    "cmd": Row(Order, "cmd/{name}", sender="platform", expiry=_ORDER_EXPIRY),
-    "cmd.group": Row(Order, "cmd/{name}", sender="platform", of="_all", expiry=_ORDER_EXPIRY),
+    "cmd": Row(Order, "cmd/{name}", sender="platform", expiry=_ORDER_EXPIRY, reply="res"),
+    "cmd.group": Row(Order, "cmd/{name}", sender="platform", of="_all", expiry=_ORDER_EXPIRY, reply="res"),
     "res": Row(Response, "res/{requester}", expiry=Expiry(1, 600, "nobody waits longer for an answer")),
     "cfg.rep": Row(Reported, "cfg/rep", retained=True),
     "cfg.des": Row(Desired, "cfg/des", sender="platform", retained=True),
