@@ -209,7 +209,7 @@ def test_age_is_measured_or_absent(tx: sqlite3.Connection) -> None:
 
 
 def test_full_outbox_drops_by_rank_and_says_what(tx: sqlite3.Connection) -> None:
-    """Delivered rows go first and without a gap, then rank by rank; tamper and alarms never."""
+    """Delivered rows go first and without a gap, then rank by rank; tamper and alarms' last words never."""
     box = outbox(rows=100)
     kinds: list[list[Draft]] = [
         [event(n) for n in range(6)],
@@ -224,8 +224,8 @@ def test_full_outbox_drops_by_rank_and_says_what(tx: sqlite3.Connection) -> None
     ]
     ranks = [{box.append(tx, message, NOW) for message in kind} for kind in kinds]
     box.delivered(tx, ranks[0], NOW)
-    for _ in range(200):
-        box.append(tx, raised("x.y"), NOW)
+    for number in range(200):
+        box.append(tx, raised(f"x.y{number}"), NOW)
         left = {seq for (seq,) in tx.execute("SELECT seq FROM outbox")}
         for sooner, later in pairwise(ranks):
             assert later <= left or not sooner & left
@@ -233,6 +233,21 @@ def test_full_outbox_drops_by_rank_and_says_what(tx: sqlite3.Connection) -> None
     assert [0, 0, 0, 0, 0, 0, 0, 6, 6] == [len(rank & left) for rank in ranks]
     assert set.union(*ranks[1:7]) == covered(candidates(tx)) & set.union(*ranks)
     assert 36 == box.numbers(tx, NOW).dropped
+    assert counters_hold(tx)
+
+
+def test_an_alarm_that_flaps_takes_nobodys_place(tx: sqlite3.Connection) -> None:
+    """A week of flapping in an outage: its last two words are kept, a gap names the rest, events stay."""
+    box = outbox(rows=100)
+    events = {box.append(tx, event(n), NOW) for n in range(60)}
+    other = {box.append(tx, raised("camera.lost"), NOW)}
+    flaps = [box.append(tx, (raised if n % 2 == 0 else cleared)("scene.dark"), NOW) for n in range(5000)]
+    left = {seq for (seq,) in tx.execute("SELECT seq FROM outbox")}
+
+    assert events | other | set(flaps[-2:]) <= left
+    assert box.numbers(tx, NOW).bytes < 100 * 1024
+    assert len(left) <= 100
+    assert set(flaps) - left <= covered(candidates(tx))
     assert counters_hold(tx)
 
 

@@ -242,7 +242,9 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         total, size = self.connection.execute("SELECT total, bytes FROM outbox_state").fetchone()
         if total > MAX_ROWS or size > MAX_MB * 1024 * 1024:
-            assert {(DropOrder.NEVER, True)} == {(row.order, row.waiting) for row in self.kept().values()}
+            kept = self.kept()
+            assert {(DropOrder.NEVER, True)} == {(row.order, row.waiting) for row in kept.values()}
+            assert set() == superseded(kept)
 
     # How it is done
 
@@ -349,23 +351,39 @@ class OutboxMachine(RuleBasedStateMachine):
         """When it is full the least goes first, the oldest of it, and never what must never go."""
         after = self.kept()
         assert seq in after or message.drop_order is not DropOrder.NEVER
+        old_words = superseded({**before, **after})
         dropped = {n: row for n, row in before.items() if row.waiting and not row.gap and n not in after}
         if message.drop_order is DropOrder.EXPIRED_CLIP:  # what spoke of this clip is worth no more than that
             dropped = {
                 n: replace(row, order=message.drop_order) if row.subject == message.subject else row
                 for n, row in dropped.items()
             }
+        dropped = least(dropped, old_words)
         assert [] == [n for n, row in dropped.items() if row.order == DropOrder.NEVER]
         if dropped:
             assert [] == [n for n, row in after.items() if not row.waiting], "delivered rows go first"
             worst = max(row.order for row in dropped.values())
-            left = {n: row for n, row in after.items() if row.waiting}
+            left = least({n: row for n, row in after.items() if row.waiting}, old_words)
             assert [] == [n for n, row in left.items() if row.order < worst]
             assert [] == [
                 n
                 for n, row in left.items()
                 if row.order == worst and n < max(m for m, r in dropped.items() if r.order == worst)
             ]
+
+
+def superseded(rows: dict[int, Kept]) -> set[int]:
+    """Waiting words of alarms that were followed by two more of the same alarm."""
+    alarms: dict[str | None, list[int]] = {}
+    for seq, row in sorted(rows.items()):
+        if row.waiting and not row.gap and row.order == DropOrder.NEVER and row.subject is not None:
+            alarms.setdefault(row.subject, []).append(seq)
+    return {seq for words in alarms.values() for seq in words[:-2]}
+
+
+def least(rows: dict[int, Kept], old_words: set[int]) -> dict[int, Kept]:
+    """The same rows; superseded words of alarms matter less than all else."""
+    return {n: replace(row, order=0) if n in old_words else row for n, row in rows.items()}
 
 
 TestOutbox = OutboxMachine.TestCase

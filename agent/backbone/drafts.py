@@ -62,7 +62,7 @@ class DropOrder(IntEnum):
     CLIP = 7
     """Clips that still exist: last of what may go."""
     NEVER = 8
-    """Tamper, alarms, gaps."""
+    """Tamper, gaps, and alarms but for what each said before its last words (`eviction`)."""
 
 
 @dataclass(frozen=True, slots=True)

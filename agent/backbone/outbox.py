@@ -6,7 +6,8 @@ Invariants:
 - A row is sent only if its checksum holds; flash and file systems alter bytes without saying so.
 - With a Cover no picture lies readable on disk.
 - The outbox is bounded by rows and bytes. When it is full, delivered rows go first, then what matters least
-  (`DropOrder`), and a gap is written in the same transaction. Tamper, alarms and gaps never go.
+  (`DropOrder`), and a gap is written in the same transaction. Tamper, gaps and the last words of each alarm
+  never go.
 
 Every method runs inside a unit of work of `agent.database.Database`; nothing is kept in memory.
 """
