@@ -11,6 +11,7 @@ from app_parts import Hands, kept, query
 from clips_footage import decoded, small_disk
 from kits import EVENT, FOOTAGE, Kit, name
 
+from agent.app import ballast
 from agent.app.deletion import erase
 from agent.clips import store
 from agent.clips.journal import OpenClip
@@ -313,7 +314,7 @@ def test_a_full_disk_is_given_room(open_kit: Callable[..., Kit], monkeypatch: py
     """Refused for want of room, the oldest goes even within all bounds: enough for another clip, no more."""
     kit = open_kit()
     old, young = kit.clip(1), kit.clip(2)
-    monkeypatch.setattr("agent.app.housekeeping.health.free_bytes", lambda _: 100)
+    monkeypatch.setattr("agent.app.housekeeping.health.free_bytes", lambda _: ballast.ROOM + 100)
 
     kit.housekeeping.run(None)
     assert [old.path, young.path] == kit.files()

@@ -13,6 +13,7 @@ import pytest
 from app_parts import check, kept, query, settings, visit
 from clips_keys import CITY, RECIPIENTS
 
+from agent.app import ballast
 from agent.app.archive import Archive
 from agent.app.inspection import inspect
 from agent.app.live import Agent
@@ -217,6 +218,29 @@ def test_a_card_that_fills_fails_and_is_pulled(
     assert () == found.findings
     assert found.clips == agent.clips()
     assert 2 <= sum(m.get("truncated", False) for m in messages)
+
+
+@pytest.mark.slow
+def test_a_start_on_a_full_card(tmp_path: Path, card: Card, watch: Callable[[Settings], Watched]) -> None:
+    """Database and clips on one card without a byte free: the agent starts, tells events and records."""
+    chosen = settings(
+        card.place,
+        capture={"source": str(visit(tmp_path / "visit.mp4")), "loop": True},
+        events={"update_s": 0.5},
+        clips={"pre_roll_s": 1, "post_roll_s": 1, "max_s": 10, "reserve_mb": 1},
+    )
+    first = watch(chosen)
+    first.until("a clip", lambda: first.clips() == 1)
+    first.end()
+    last, before = query(card.place, "SELECT max(seq) FROM clips"), first.events()
+    card.fill()
+
+    again = watch(chosen)
+    again.until("events", lambda: again.events() > before)
+    again.until("a new clip", lambda: query(card.place, "SELECT max(seq) FROM clips") > last)
+    again.until("all in order", again.alarm("clips.unsealed"))
+    again.end()
+    assert not (card.place / ballast.NAME).exists()
 
 
 @pytest.mark.slow

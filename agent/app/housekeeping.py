@@ -6,6 +6,7 @@ import errno
 import logging
 from typing import TYPE_CHECKING
 
+from agent.app import ballast
 from agent.app.deletion import erase, sweep
 from agent.app.reporter import Stock
 from agent.clips import recovery, retention, store
@@ -137,5 +138,5 @@ class Housekeeping:
 
 
 def _room(rows: Sequence[StoredClip]) -> int:
-    """Bytes that the next clip may want: as many as the largest there is."""
-    return max((row.record.bytes for row in rows), default=ROOM_BYTES)
+    """Bytes that the next clip may want, as many as the largest there is, and the ballast."""
+    return max((row.record.bytes for row in rows), default=ROOM_BYTES) + ballast.ROOM

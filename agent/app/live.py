@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from agent.app import hatch, journal
 from agent.app.analysis import Analyser
 from agent.app.announcer import Announcer
+from agent.app.ballast import Ballast
 from agent.app.control import Control
 from agent.app.diagnosis import diagnosis
 from agent.app.hatch import Hatch
@@ -41,7 +42,6 @@ from agent.capture.source import RECORDED, open_source, source_kind
 from agent.clips import store
 from agent.clips.manifest import Notary
 from agent.clips.recorder import Recorder
-from agent.database import Database
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
 from agent.device.volatile import runtime_dir, volatile_key
@@ -90,7 +90,8 @@ class Agent:
         self._ledger = Ledger()
         self._judged = self._ledger.read()
         self._lock = StateLock(settings.state.dir)
-        self._database = Database(settings.state.dir / DATABASE, SCHEMAS)
+        self._ballast = Ballast(settings.state.dir)
+        self._database = self._ballast.database(settings.state.dir / DATABASE, SCHEMAS)
         detector, unusable = _detector(settings)
         addresses = topics(settings)
         cover = Cover(volatile_key()) if settings.clips.seal != "none" else None
@@ -254,6 +255,8 @@ class Agent:
 
     def _keep_house(self) -> None:
         """Retention and what the disk refused before; a disk that still refuses is an alarm, not an end."""
+        full = FULL in self._trouble.codes
+        self._ballast.drop() if full else self._ballast.take()
         self._journal.retry()
         left = []
         while self._recorder and self._recorder.abandoned:
@@ -262,7 +265,7 @@ class Agent:
             self._housekeeping.run(
                 self._recorder.current if self._recorder else None,
                 left=left,
-                full=FULL in self._trouble.codes,
+                full=full,
             )
             self._wear.look()
         except StorageError as error:
