@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.durable import free_name
 from agent.errors import StorageError
+from agent.thread import NamedThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,7 +73,7 @@ class Database:
                 f"{path}: the database cannot be opened ({error})",
                 fix="see that the directory belongs to the agent's user and is not read-only or full",
             ) from None
-        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
+        self._thread = NamedThread("database", self._run)
         self._thread.start()
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:

@@ -651,6 +651,12 @@ def test_a_stage_that_stalls_is_found(idle: Agent) -> None:
     with pytest.raises(StallError, match="recording: nothing done for 121 s"):
         idle._check_progress(111.0 + live.RECORDING_STALL_S)
 
+    idle._recording.busy_since = None
+    idle._courier.busy_since = 110.0
+    idle._check_progress(110.0 + live.COURIER_STALL_S)
+    with pytest.raises(StallError, match="courier: nothing done for 121 s"):
+        idle._check_progress(111.0 + live.COURIER_STALL_S)
+
 
 def test_a_slow_first_look_after_an_outage_is_no_stall(idle: Agent) -> None:
     """What counts is how long the frame waits, not how long ago the one before the outage was done."""

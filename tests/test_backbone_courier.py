@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -534,6 +535,33 @@ def test_death_of_a_thread_is_visible(kits: list[Kit], broker: Broker, tmp_path:
     wait_for(lambda: not kit.courier.alive)
 
     assert isinstance(kit.courier.error, ZeroDivisionError)
+
+
+def test_a_network_thread_that_hangs_ends_the_courier(
+    kits: list[Kit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A try to connect has an end, good or bad; without one the process ends."""
+    monkeypatch.setattr(courier_module, "LINK_WORD_S", 0.3)
+    peer = Peer(lambda _connection: None)  # takes the CONNECT, and answers nothing
+    kit = Kit(tmp_path / "agent.db", peer.port)
+    kits.append(kit)
+    kit.courier.start()
+    wait_for(lambda: not kit.courier.alive)
+    peer.close()
+
+    assert "the network thread hangs" == str(kit.courier.error)
+
+
+def test_a_turn_that_does_not_end_is_seen(kit: Kit) -> None:
+    """The supervisor sees since when the courier waits for a card that does not answer."""
+    answer = threading.Event()
+    kit.database.submit(lambda _: answer.wait())
+    kit.courier.wake()
+    try:
+        wait_for(lambda: CLOCK.mono() - (kit.courier.busy_since or CLOCK.mono()) > 3 * courier_module.POLL_S)
+    finally:
+        answer.set()
+    wait_for(lambda: CLOCK.mono() - (kit.courier.busy_since or 0) < courier_module.POLL_S)
 
 
 def test_flood_of_acks_is_bounded(

@@ -63,6 +63,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5  # how often the supervisor looks; well below any time it judges
 STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
 RECORDING_STALL_S = 2 * journal.COMMIT_TIMEOUT_S  # a card may be slow for as long as a write may take, twice
+COURIER_STALL_S = RECORDING_STALL_S  # it waits for the same card
 SILENCE_MARGIN_S = 10.0  # to open a source and decode its first picture on a busy kit
 DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
 ORDERS_END_S = 2.0  # a message is judged within milliseconds, unless the disk hangs
@@ -308,6 +309,7 @@ class Agent:
         for name, since, limit_s in (
             ("analysis", self._analysis.busy_since, STAGE_STALL_S),
             ("recording", self._recording.busy_since, RECORDING_STALL_S),
+            ("courier", self._courier.busy_since, COURIER_STALL_S),
             ("camera", self._camera.silent_since if endless else None, silence_s),
         ):
             if since is not None and now - since > limit_s:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from agent.doctor.registry import NO_PICTURES
 from agent.errors import StairwellError
+from agent.thread import NamedThread
 from agent.types import Frame, Packet, Phase, SourceDown, SourceUp, StreamInfo
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Stage(ABC):
         self.failure: Exception | None = None
         self.busy_since: float | None = None
         """Since when there is work of which nothing was taken up or done; None when there is none."""
-        self._thread = threading.Thread(target=self._top, name=name, daemon=True)
+        self._thread = NamedThread(name, self._top)
 
     def start(self) -> None:
         """Begin."""

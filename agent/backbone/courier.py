@@ -27,6 +27,7 @@ from agent.backbone.delivery import Delivery
 from agent.backbone.link import Acked, Connected, Disconnected, Granted, Link, LinkEvent, Received
 from agent.backbone.wire import FIRST_REFUSAL, NOBODY_LISTENS, Wire
 from agent.errors import StorageError
+from agent.thread import NamedThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,9 @@ REPLAY_PER_S = 20.0  # of each kit after an outage: a thousand kits at once are 
 POLL_S = 1.0  # how long a wake() that never came goes unnoticed
 PACE_S = 0.1  # how often the backlog is looked at while it is paced, or something waits to be marked
 STORAGE_RETRY_S = 5.0
+LINK_WORD_S = (
+    120.0  # within it a try ends: 20 s for TCP and TLS, 20 s for the answer, the rest for the resolver
+)
 LINK_END_S = 2.0  # the network thread sees a stop after half a second, and says goodbye within one
 RECEIVED_MAX = 1000  # acks not yet handled: a flood must not fill the memory
 ACK_MAX = 1024  # bytes; an ack has some sixty, and later fields want room
@@ -91,6 +95,7 @@ class Courier:
     ) -> None:
         self._watermark = settings.delivery == "watermark"
         self._topics = topics
+        self._clock = clock
         self._presence = presence
         self._ears = ears
         self._filters = (*((topics.ack,) if self._watermark else ()), *(ears.filters if ears else ()))
@@ -100,7 +105,7 @@ class Courier:
         self._events: queue.SimpleQueue[LinkEvent | Answer | _Resend | None] = queue.SimpleQueue()
         self._greet = greet
         self._link = Link(settings, topics.kit, presence.will, self._hear, fresh=fresh)
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread = NamedThread("courier", self._run)
         self._woken = threading.Event()
         self._announce = threading.Event()
         self._closing: _Closing | None = None
@@ -108,6 +113,9 @@ class Courier:
         self._max_packet: int | None = None
         self._more = True
         self._next_poll = self._storage_until = 0.0
+        self._word_by: float | None = None  # when the network thread must have said how its try ended
+        self.busy_since: float | None = None
+        """Since when (the clock's mono) the turn under way goes on; None while there is none."""
         self.delivery = Delivery()
         self.error: Exception | None = None
 
@@ -190,22 +198,28 @@ class Courier:
             _LOG.exception("the courier died")
             self.error = error
         finally:
+            self.busy_since = None
             self._link.close(LINK_END_S)
 
     def _serve(self) -> None:
         self._link.start(self._clerk.open() + 1)
+        self._word_by = time.monotonic() + LINK_WORD_S
         while self._closing is None or not self._drained(self._closing):
             self._turn()
         self._farewell(self._closing)
 
     def _turn(self) -> None:
         """Wait for something to happen, and do what follows from it."""
+        self.busy_since = self._clock.mono()
         self._take_events()
         if not self._link.alive:
             raise self._link.error or RuntimeError("the network thread ended by itself")
         now = time.monotonic()
+        if self._word_by is not None and now > self._word_by:
+            raise RuntimeError("the network thread hangs")
         if self._session is not None and self._wire.stalled(now):
             self._link.reset(Cause.STALLED, self._session)
+            self._word_by = self._word_by or now + LINK_WORD_S
         self._answer(now)  # whatever the disk does: a kit in trouble must obey still
         if now < self._storage_until:
             return
@@ -253,6 +267,7 @@ class Courier:
                 level = logging.WARNING if cause is not self.delivery.cause else logging.DEBUG
                 _LOG.log(level, "broker: %s (%s); next try in %.0f s", cause, detail, retry_s)
                 self._session = None
+                self._word_by = time.monotonic() + retry_s + LINK_WORD_S
                 self._wire.disconnected()
                 self._answers.disconnected()
                 self.delivery = replace(
@@ -272,6 +287,7 @@ class Courier:
         session = connection.session
         _LOG.info("connected to the broker (session %d)", session)
         self._session, self._max_packet = session, connection.max_packet
+        self._word_by = None
         self.delivery = replace(self.delivery, connected=True, cause=None, detail="")
         try:
             self._clerk.begin(session)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.client import topic_matches_sub
 
+from agent.thread import NamedThread
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -36,7 +38,7 @@ class Inbox:
         self._routes = dict(routes)
         self._queue: queue.Queue[Received | None] = queue.Queue(WAITING_MAX)
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
+        self._thread = NamedThread("inbox", self._run)
         self.dropped = 0
         """Messages dropped because too many waited."""
         self.error: Exception | None = None

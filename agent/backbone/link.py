@@ -40,6 +40,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.backbone.causes import Cause, of_error, of_reason
 from agent.backbone.properties import properties_of
 from agent.errors import ConfigError
+from agent.thread import NamedThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,7 @@ class Link:
         self._reason: tuple[Cause, str] | None = None
         self._random = random.Random()  # noqa: S311 - it spreads load, it guards nothing
         self._client = self._make_client(kit)
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread = NamedThread("mqtt", self._run)
         self.error: Exception | None = None
 
     @property
