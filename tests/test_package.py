@@ -78,7 +78,8 @@ def test_what_is_inside(deb: Path) -> None:
     assert 1 == len({member.mtime for member in found})
     modes = {(member.isdir(), member.mode) for member in found}
     assert {(True, 0o755), (False, 0o755), (False, 0o644)} == modes
-    assert ["./usr/bin/stairwell"] == [m.name for m in found if m.isfile() and m.mode == 0o755]
+    commands = {"./usr/bin/stairwell", f"{LIBRARY}escalate"}
+    assert commands == {m.name for m in found if m.isfile() and m.mode == 0o755}
     wrong = re.compile(r"\.pyc$|/__pycache__|/tests(/|$)|\.pyi$|haarcascade|^\./usr/lib/stairwell/bin")
     assert [] == [member.name for member in found if wrong.search(member.name)]
     ours = [m.name for m in found if m.isfile() and not m.name.startswith(LIBRARY)]
@@ -128,7 +129,7 @@ def test_it_runs_by_itself(tree: Path, words: list[str]) -> None:
 
 def test_maintainer_scripts() -> None:
     """What dpkg runs as root has none of the mistakes that shellcheck knows."""
-    scripts = [ROOT / "packaging" / name for name in ("postinst", "prerm", "postrm")]
+    scripts = [ROOT / "packaging" / name for name in ("postinst", "prerm", "postrm", "escalate")]
     verdict = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     assert "" == verdict.stdout
 

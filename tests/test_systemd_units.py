@@ -42,7 +42,9 @@ def ask(*command: str | Path) -> str:
 def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
     """Each unit is verified clean: no unknown key, no wrong value, no missing neighbour."""
     for path in UNITS:  # the command is not installed here: another one stands in for it
-        text = path.read_text(encoding="utf-8").replace("/usr/bin/stairwell", "/bin/true")
+        text = path.read_text(encoding="utf-8")
+        for command in ("/usr/bin/stairwell", "/usr/lib/stairwell/escalate"):
+            text = text.replace(command, "/bin/true")
         (tmp_path / path.name).write_text(text, encoding="utf-8")
     assert "" == ask("systemd-analyze", "verify", "--man=no", *(tmp_path / path.name for path in UNITS))
 

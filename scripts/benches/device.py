@@ -10,6 +10,7 @@ import typer
 
 import device_camera
 import device_package
+import device_systemd
 import findings
 from agent.errors import StairwellError
 
@@ -31,6 +32,7 @@ class Part:
 
 PARTS = {
     "package": Part(SUITES, lambda suite, _: device_package.findings_of(suite)),
+    "systemd": Part(SUITES, lambda suite, _: device_systemd.findings_of(suite)),
     "camera": Part(device_camera.SUITES, device_camera.findings_of),
 }
 

@@ -1,0 +1,32 @@
+"""The service under real systemd while a part of it stands still: see guest/service.py for what is promised.
+
+A thread is stopped from outside by ptrace, so the agent under test is the packaged one, without hooks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import container
+from device_package import GUEST, built, recipient, run_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from findings import Finding
+
+LIMIT_S = 2400.0  # stalls are found by time-outs of up to two minutes each
+
+
+def findings_of(suite: str) -> Iterator[Finding]:
+    """Start, watchdog, a stall of each stage, a reboot that the service asks for."""
+    container.debian(suite)
+    with tempfile.TemporaryDirectory(dir=container.ROOTS) as directory:
+        files = {
+            "agent.deb": built(suite, Path(directory) / "deb"),
+            "freeze.py": GUEST / "freeze.py",
+            "recipient": recipient(Path(directory)),
+        }
+        yield from run_in(suite, "systemd", "service.py", files, LIMIT_S)
