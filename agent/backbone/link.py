@@ -134,10 +134,8 @@ class Link:
         *,
         fresh: bool = False,
     ) -> None:
-        self._settings = settings
-        self._fresh = fresh
-        self._will = will
-        self._sink = sink
+        self._settings, self._fresh = settings, fresh
+        self._will, self._sink = will, sink
         self._session = 1
         self._stop = threading.Event()
         self._reset: Cause | None = None

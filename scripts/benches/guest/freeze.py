@@ -55,8 +55,8 @@ class Frozen:
                         os._exit(1)
                 os.waitpid(thread, WALL)
                 os.write(write, b"held")
-                while True:
-                    signal.pause()
+                while not _gone(os.waitpid(thread, WALL)[1]):  # else its death would wait for its tracer
+                    pass
             finally:
                 os._exit(1)
         os.close(write)
@@ -65,6 +65,10 @@ class Frozen:
         if answer != "held":
             raise RuntimeError(f"thread {thread}: {answer}")
         return holder
+
+
+def _gone(status: int) -> bool:
+    return os.WIFEXITED(status) or os.WIFSIGNALED(status)
 
 
 def _thread(pid: int, name: str) -> int:
