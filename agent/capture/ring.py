@@ -44,6 +44,10 @@ class PacketRing:
         """From the oldest key frame to the newest picture."""
         return self._newest - self._gops[0].t if self._gops else 0.0
 
+    def limit(self, max_bytes: int) -> None:
+        """Hold this much at most from the next packet on. Safe to call from any thread."""
+        self._max_bytes = max_bytes
+
     def stream(self, info: StreamInfo) -> None:
         """Begin anew: what is held does not decode with what follows."""
         self.info = info

@@ -251,6 +251,51 @@ ALARMS: dict[str, AlarmKind] = {
             ),
         ),
         AlarmKind(
+            "power.undervoltage",
+            "major",
+            Text("Живлення просідає нижче 4,63 В", "The supply sags below 4.63 V"),
+            Text(
+                "Поставте рідний блок живлення та короткий товстий кабель",
+                "Use the maker's power supply and a short thick cable",
+            ),
+        ),
+        AlarmKind(
+            "power.throttled",
+            "minor",
+            Text("Процесор сповільнено", "The processor is slowed down"),
+            Text("Охолодіть корпус; перевірте живлення", "Cool the box; check the supply"),
+        ),
+        AlarmKind(
+            "temp.cpu",
+            "major",
+            Text("Процесор перегрівається", "The processor overheats"),
+            Text(
+                "Дайте корпусу повітря й тінь, поставте радіатор",
+                "Give the box air and shade, fit a heat sink",
+            ),
+        ),
+        AlarmKind(
+            "mem.free",
+            "major",
+            Text("Пам'ять закінчується", "Memory runs out"),
+            Text("Перезапустіть агента; зменште clips.ring_mb", "Restart the agent; lower clips.ring_mb"),
+        ),
+        AlarmKind(
+            "disk.errors",
+            "major",
+            Text("Файлова система картки рахує помилки", "The card's file system counts errors"),
+            Text(
+                "Замініть картку; кліпи з неї спершу вивантажте (stairwell clips export)",
+                "Replace the card; export its clips before (stairwell clips export)",
+            ),
+        ),
+        AlarmKind(
+            "sd.life",
+            "major",
+            Text("Ресурс пам'яті майже вичерпано", "The flash is almost worn out"),
+            Text("Замініть картку завчасно", "Replace the card in time"),
+        ),
+        AlarmKind(
             "rules.no_clock",
             "minor",
             Text(

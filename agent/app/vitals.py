@@ -1,0 +1,66 @@
+"""The board's own troubles as alarms: the doctor's checks, asked by the agent, and believed once they last.
+
+What the doctor calls a failure is an alarm of the same code; a warning is one where WARNINGS says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.doctor import disk, machine
+from agent.doctor.check import Status
+from agent.doctor.debounce import Debounce
+
+if TYPE_CHECKING:
+    from agent.app.announcer import Announcer
+    from agent.config import Settings
+
+ROOT = Path("/")
+LOOK_S = (
+    15.0  # between two looks: they read a dozen small files, and start one short program on newer kernels
+)
+
+RAISE_S = {
+    "power.undervoltage": 0.0,  # a sag of milliseconds is what a kit dies of
+    "power.throttled": 60.0,
+    "temp.cpu": 60.0,  # the first minute after a boot is hot and says nothing
+    "mem.free": 60.0,
+    "disk.errors": 0.0,
+    "sd.life": 0.0,
+}
+"""The checks that are alarms too, and how long a failure must last."""
+CLEAR_S = 300.0  # calm for so long: a supply that sags with each person who comes in is one alarm, not twenty
+WARNINGS = {"sd.life"}  # a worn card is replaced before it fails
+
+
+class Vitals:
+    """Looks at the board and raises its alarms. One thread drives it."""
+
+    def __init__(self, settings: Settings, announcer: Announcer, root: Path = ROOT) -> None:
+        known = {check.code: check for check in (*machine.checks(root), *disk.checks(settings, root))}
+        self._checks = [known[code] for code in RAISE_S]
+        self._announcer = announcer
+        raised = announcer.alarms
+        self._beliefs = {
+            code: Debounce(raise_s, CLEAR_S, active=code in raised) for code, raise_s in RAISE_S.items()
+        }
+        self._next = float("-inf")
+
+    def look(self, now: float) -> None:
+        """Ask and judge, if it is time to; `now` in seconds that never jump."""
+        if now < self._next:
+            return
+        self._next = now + LOOK_S
+        for check in self._checks:
+            try:
+                verdict = check.ask()
+            except OSError:  # the card does not answer: it has alarms of its own
+                continue
+            seen = None if verdict.status is Status.SKIP else self._is_trouble(check.code, verdict.status)
+            active = self._beliefs[check.code].judge(seen, now)
+            self._announcer.alarm(check.code, active=active, detail=verdict.text.en)
+
+    @staticmethod
+    def _is_trouble(code: str, status: Status) -> bool:
+        return status is Status.FAIL or (status is Status.WARN and code in WARNINGS)

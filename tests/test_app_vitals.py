@@ -1,0 +1,110 @@
+"""The board's troubles as alarms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from app_parts import settings
+from test_doctor_machine import put
+
+from agent.app import vitals
+from agent.app.vitals import CLEAR_S, LOOK_S, Vitals
+from agent.device import health
+from agent.device.power import THROTTLED
+from agent.doctor.registry import ALARMS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Said:
+    """What an announcer would have said last of each alarm."""
+
+    def __init__(self, *active: str) -> None:
+        self.now: dict[str, bool] = dict.fromkeys(active, True)
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """See Announcer."""
+        return tuple(code for code, active in self.now.items() if active)
+
+    def alarm(self, code: str, *, active: bool, detail: str = "") -> None:
+        """See Announcer."""
+        assert detail
+        self.now[code] = active
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(health, "THERMAL", tmp_path / "temp")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    put(tmp_path, THROTTLED, "0")
+    put(tmp_path, "temp", "50000")
+    put(tmp_path, "proc/meminfo", "MemTotal: 437000 kB\nMemAvailable: 200000 kB\n")
+    return tmp_path
+
+
+def watch(root: Path, said: Said) -> Vitals:
+    return Vitals(settings(root), said, root)  # type: ignore[arg-type]
+
+
+def test_each_code_is_a_check_and_an_alarm() -> None:
+    """The doctor and the agent speak of the same things."""
+    assert set(vitals.RAISE_S) <= set(ALARMS)
+    assert set(vitals.RAISE_S) >= vitals.WARNINGS
+
+
+def test_a_healthy_board_is_silent(root: Path) -> None:
+    """Nothing is raised, however often it is looked at."""
+    said = Said()
+    watcher = watch(root, said)
+    for now in range(0, 1000, 15):
+        watcher.look(now)
+    assert said.alarms == ()
+
+
+def test_a_sag_is_told_at_once_and_kept_for_a_while(root: Path) -> None:
+    """One alarm for a supply that sags again and again."""
+    said = Said()
+    watcher = watch(root, said)
+    put(root, THROTTLED, "50005")
+    watcher.look(0.0)
+    assert said.alarms == ("power.undervoltage",)
+    put(root, THROTTLED, "50000")
+    watcher.look(LOOK_S)
+    watcher.look(CLEAR_S)
+    assert "power.undervoltage" in said.alarms
+    watcher.look(LOOK_S + CLEAR_S)
+    assert said.alarms == ()
+
+
+def test_heat_must_last(root: Path) -> None:
+    """A minute above the limit, not a moment."""
+    said = Said()
+    watcher = watch(root, said)
+    put(root, "temp", "85000")
+    watcher.look(0.0)
+    assert said.alarms == ()
+    watcher.look(60.0)
+    assert said.alarms == ("temp.cpu",)
+
+
+def test_between_two_looks_nothing_is_asked(root: Path) -> None:
+    """The supervisor ticks twice a second; the board is asked four times a minute."""
+    said = Said()
+    watcher = watch(root, said)
+    watcher.look(0.0)
+    put(root, THROTTLED, "50005")
+    watcher.look(LOOK_S - 1)
+    assert said.alarms == ()
+
+
+def test_what_an_earlier_run_raised_is_cleared_when_it_is_over(root: Path) -> None:
+    """And not before it has been calm for a while."""
+    said = Said("temp.cpu")
+    watcher = watch(root, said)
+    watcher.look(0.0)
+    assert said.alarms == ("temp.cpu",)
+    watcher.look(CLEAR_S)
+    assert said.alarms == ()
