@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
     where = tmp_path / hatch.NAME
-    server = Hatch(where, {"status": lambda: b'{"up": 1}', "still": lambda: bytes(300_000)})
+    server = Hatch(where, {"status": lambda _: b'{"up": 1}', "still": lambda _: bytes(300_000)})
     server.start()
     yield where
     server.close(5)
@@ -70,7 +70,7 @@ def test_the_file_of_a_killed_agent_is_replaced(tmp_path: Path) -> None:
         left.bind(str(where))
     with pytest.raises(ConnectionRefusedError):
         hatch.ask(where, "status")
-    server = Hatch(where, {"status": lambda: b"{}"})
+    server = Hatch(where, {"status": lambda _: b"{}"})
     server.start()
     assert hatch.ask(where, "status") == b"{}"
     server.close(5)
@@ -80,7 +80,7 @@ def test_however_deep_it_lies(tmp_path: Path) -> None:
     """The kernel's limit for addresses is none for paths."""
     where = tmp_path / ("d" * 120) / hatch.NAME
     where.parent.mkdir()
-    server = Hatch(where, {"status": lambda: b"{}"})
+    server = Hatch(where, {"status": lambda _: b"{}"})
     server.start()
     assert hatch.ask(where, "status") == b"{}"
     server.close(5)
@@ -90,11 +90,11 @@ def test_both_places_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The service's own directory first, then the state directory."""
     monkeypatch.setattr(hatch, "SERVICE", tmp_path / "run")
     (tmp_path / "state").mkdir()
-    left = Hatch(tmp_path / "state" / hatch.NAME, {"status": lambda: b"state"})
+    left = Hatch(tmp_path / "state" / hatch.NAME, {"status": lambda _: b"state"})
     left.start()
     assert hatch.reach(tmp_path / "state", "status") == b"state"
     (tmp_path / "run").mkdir()
-    service = Hatch(tmp_path / "run" / hatch.NAME, {"status": lambda: b"service"})
+    service = Hatch(tmp_path / "run" / hatch.NAME, {"status": lambda _: b"service"})
     service.start()
     assert hatch.reach(tmp_path / "state", "status") == b"service"
     left.close(5)
@@ -118,7 +118,7 @@ def test_no_place(tmp_path: Path) -> None:
 def test_an_answer_that_breaks_is_the_supervisors(tmp_path: Path) -> None:
     """An error of ours is not hidden: it is kept for who ends the process."""
 
-    def broken() -> bytes:
+    def broken(_user: int) -> bytes:
         raise ZeroDivisionError
 
     server = Hatch(tmp_path / hatch.NAME, {"status": broken})

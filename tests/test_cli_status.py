@@ -34,7 +34,7 @@ def configuration(tmp_path: Path) -> Path:
 def told(tmp_path: Path) -> Iterator[list[Status]]:
     """What the agent of `tmp_path` answers: the first of the list."""
     said = [WELL]
-    server = Hatch(tmp_path / hatch.NAME, {"status": lambda: said[0].model_dump_json().encode()})
+    server = Hatch(tmp_path / hatch.NAME, {"status": lambda _: said[0].model_dump_json().encode()})
     server.start()
     yield said
     server.close(5)

@@ -1,4 +1,4 @@
-"""A video that shows what the agent saw: zones, motion, what the detector looked at, tracks, scene."""
+"""Pictures that show what the agent saw: zones, motion, what the detector looked at, tracks, scene."""
 
 from __future__ import annotations
 
@@ -43,77 +43,18 @@ BESIDE = 0.06  # of the picture's width, from a line to the name of a way: clear
 NO_VIEW = View()
 
 
-class Annotator:
-    """Writes an H.264 MP4 of the analysed frames with the view's zones and what was found drawn on them.
+class Painter:
+    """Draws on analysed frames. It remembers open events, so it is to see every frame of them."""
 
-    Raises:
-        StorageError: the file cannot be written.
-    """
-
-    def __init__(self, path: Path, fps: float, view: View = NO_VIEW) -> None:
-        self._path = path
+    def __init__(self, view: View = NO_VIEW) -> None:
         self._view = view
-        self._rate = Fraction(fps).limit_denominator(1000)
-        self._stream: av.VideoStream | None = None
-        self._size = (0, 0)
-        self._broken = False
         self._events: dict[int, str] = {}
-        try:
-            path.open("wb").close()  # libav opens it with the first picture only: too late to be told
-        except OSError as error:
-            raise self._refused(error) from None
-        self._container = av.open(str(path), "w", format="mp4")
 
-    def add(self, analysis: Analysis) -> None:
-        """Draw one frame and append it at its own time.
-
-        Raises:
-            StorageError: the file cannot be written.
-        """
-        image = self._draw(analysis)
-        if self._stream is None:
-            self._stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": CRF})
-            self._stream.pix_fmt = "yuv420p"
-            self._stream.time_base = TIME_BASE
-            self._stream.codec_context.time_base = TIME_BASE
-            self._stream.height, self._stream.width = image.shape[:2]
-            self._size = (image.shape[1], image.shape[0])
-        if (image.shape[1], image.shape[0]) != self._size:
-            image = np.asarray(cv2.resize(image, self._size), np.uint8)
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-        frame.pts = round(analysis.frame.t / TIME_BASE)
-        frame.time_base = TIME_BASE
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except OSError as error:
-            raise self._refused(error) from None
-
-    def close(self) -> None:
-        """Finish the file; one that refused before is left as it is (libav would crash).
-
-        Raises:
-            StorageError: as add.
-        """
-        if self._broken:
-            return
-        try:
-            if self._stream is not None:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
-        except OSError as error:
-            raise self._refused(error) from None
-
-    def _refused(self, error: OSError) -> StorageError:
-        self._broken = True
-        return StorageError(
-            f"{self._path}: cannot be written ({error.strerror})", fix="name a writable file, or free space"
-        )
-
-    def _draw(self, analysis: Analysis) -> Image:
+    def draw(self, analysis: Analysis) -> Image:
+        """The frame, RGB and of even size (x264 takes no other), with everything drawn on it."""
         picture = analysis.frame.picture
         image = picture.rgb(0, 0, picture.width, picture.height)
         scale = max(1, -(-MIN_WIDTH // picture.width))
-        # x264 takes even sizes only.
         size = (picture.width * scale & ~1, picture.height * scale & ~1)
         image = np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
         for zone in self._view.zones:
@@ -154,6 +95,72 @@ class Annotator:
             _text(image, ", ".join(states), (6, 34), ALERT)
         for row, text in enumerate(self._events.values()):
             _text(image, f"EVENT {text}", (6, 52 + 18 * row), PERSON)
+
+
+class Annotator:
+    """Writes an H.264 MP4 of the analysed frames with the view's zones and what was found drawn on them.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, fps: float, view: View = NO_VIEW) -> None:
+        self._path = path
+        self._painter = Painter(view)
+        self._rate = Fraction(fps).limit_denominator(1000)
+        self._stream: av.VideoStream | None = None
+        self._size = (0, 0)
+        self._broken = False
+        try:
+            path.open("wb").close()  # libav opens it with the first picture only: too late to be told
+        except OSError as error:
+            raise self._refused(error) from None
+        self._container = av.open(str(path), "w", format="mp4")
+
+    def add(self, analysis: Analysis) -> None:
+        """Draw one frame and append it at its own time.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        image = self._painter.draw(analysis)
+        if self._stream is None:
+            self._stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": CRF})
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.time_base = TIME_BASE
+            self._stream.codec_context.time_base = TIME_BASE
+            self._stream.height, self._stream.width = image.shape[:2]
+            self._size = (image.shape[1], image.shape[0])
+        if (image.shape[1], image.shape[0]) != self._size:
+            image = np.asarray(cv2.resize(image, self._size), np.uint8)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts = round(analysis.frame.t / TIME_BASE)
+        frame.time_base = TIME_BASE
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def close(self) -> None:
+        """Finish the file; one that refused before is left as it is (libav would crash).
+
+        Raises:
+            StorageError: as add.
+        """
+        if self._broken:
+            return
+        try:
+            if self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> StorageError:
+        self._broken = True
+        return StorageError(
+            f"{self._path}: cannot be written ({error.strerror})", fix="name a writable file, or free space"
+        )
 
 
 def _zone(image: Image, zone: Zone) -> None:

@@ -4,7 +4,8 @@ Who may open it: root, the agent's user and its group (the file's mode says so, 
 A question is one line, an answer is one JSON document or one picture, and the connection ends.
 
     status\n    what the agent knows of itself, as JSON
-    still\n      what the camera sees now, masked, as JPEG; empty when there is none
+    still\n     what the camera sees now, masked, with all that the agent saw drawn on it, as JPEG; empty when
+                there is none. Each is noted in the audit, with who asked.
 
 A client that says nothing or reads nothing is left after PATIENCE_S; one is served at a time.
 """
@@ -14,12 +15,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import struct
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.errors import StorageError
+from agent.errors import StairwellError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,9 +38,12 @@ log = logging.getLogger(__name__)
 
 
 class Hatch:
-    """Serves `answers`, each called in this thread when its question comes. `path` is the socket's file."""
+    """Serves `answers`: each is called in this thread when its question comes, with the user id of who asks.
 
-    def __init__(self, path: Path, answers: Mapping[str, Callable[[], bytes]]) -> None:
+    `path` is the socket's file.
+    """
+
+    def __init__(self, path: Path, answers: Mapping[str, Callable[[int], bytes]]) -> None:
         self._path = path
         self._answers = dict(answers)
         self._closed = threading.Event()
@@ -109,7 +114,10 @@ class Hatch:
             if answer is None:
                 log.warning("the hatch was asked %.64r, which nobody answers", question)
                 return
-            client.sendall(answer())
+            try:
+                client.sendall(answer(_user(client)))
+            except StairwellError as error:  # what is asked for cannot be had now; the connection ends empty
+                log.warning("the hatch cannot answer %s: %s", question, error)
 
 
 def ask(path: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
@@ -148,6 +156,12 @@ def _short(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{directory}/{path.name}"
     finally:
         os.close(directory)
+
+
+def _user(client: socket.socket) -> int:
+    """Who asks, as the kernel knows it (unix(7), SO_PEERCRED: pid, uid and gid)."""
+    _, user, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(user)
 
 
 def _line(client: socket.socket) -> str:

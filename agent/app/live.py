@@ -22,6 +22,7 @@ from agent.app.diagnosis import diagnosis
 from agent.app.hatch import Hatch
 from agent.app.housekeeping import Housekeeping
 from agent.app.ledger import Ledger
+from agent.app.lookout import Lookout
 from agent.app.premises import Premises
 from agent.app.readback import ReadBackStage
 from agent.app.reporter import Dropped, Reporter, topics
@@ -137,7 +138,10 @@ class Agent:
             settings, self._journal, self._reporter, announcer, clock, self._premises
         )
         desk = self._desk(label)
-        self._hatch = Hatch(runtime_dir(settings.state.dir) / hatch.NAME, {"status": desk.report})
+        lookout = Lookout(settings, clock, self._journal, lambda: analysis.latest)
+        self._hatch = Hatch(
+            runtime_dir(settings.state.dir) / hatch.NAME, {"status": desk.report, "still": lookout.still}
+        )
         self._leaving = threading.Event()
         self._control = Control(
             settings,

@@ -195,6 +195,8 @@ class AnalysisStage(Stage):
         self._queue: queue.Queue[Frame | None] = queue.Queue()
         self._last_t = 0.0
         self._interrupted = threading.Event()
+        self.latest: Analysis | None = None
+        """What the last frame gave."""
 
     @property
     def backlog(self) -> int:
@@ -250,6 +252,7 @@ class AnalysisStage(Stage):
             self._record(self._announcer.change(change), change)
 
     def _take(self, analysis: Analysis) -> None:
+        self.latest = analysis
         self._ledger.analyse(self._clock.mono(), analysis.seconds.get("detector"))
         for event, change in self._announcer.analysis(analysis):
             self._record(event, change)

@@ -150,8 +150,8 @@ class StatusDesk:
         self._begun = self.clock.mono()
         self._cpu = health.CpuMeter(self._begun)
 
-    def report(self) -> bytes:
-        """The status, as JSON in UTF-8."""
+    def report(self, _user: int) -> bytes:
+        """The status, as JSON in UTF-8, for whoever may ask."""
         return json.dumps(self.status().model_dump(mode="json"), ensure_ascii=False).encode()
 
     def status(self) -> Status:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import agent
-from agent.cli import clips, config, contract, demo, doctor, models, replay, run, status
+from agent.cli import clips, config, contract, demo, doctor, look, models, replay, run, status
 
 app = typer.Typer(
     name="stairwell",
@@ -20,6 +20,7 @@ app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("look")(look.look)
 app.command("status")(status.status)
 app.add_typer(clips.app, name="clips")
 app.add_typer(config.app, name="config")

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from agent.app import hatch
 from agent.app.status import Status
+from agent.cli.asking import asked
 from agent.cli.language import Lang, Language, spoken
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
 from agent.config import load
 from agent.doctor.registry import ALARMS, Text
-from agent.errors import StairwellError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,27 +56,7 @@ def status(
 
 
 def _ask(state: Path) -> Status:
-    """What the agent says.
-
-    Raises:
-        StairwellError: nobody answers there, or we may not ask.
-    """
-    try:
-        return Status.model_validate_json(hatch.reach(state, "status"))
-    except PermissionError:
-        raise StairwellError(
-            "the agent's socket: permission denied",
-            fix="use sudo, or join the group: sudo usermod -aG stairwell $USER, and log in again",
-        ) from None
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise StairwellError(
-            "no agent runs here",
-            fix="systemctl start stairwell-agent; `stairwell doctor` tells what is wrong",
-        ) from None
-    except OSError as error:
-        raise StairwellError(
-            f"the agent does not answer ({error})", fix="journalctl -u stairwell-agent tells what it does"
-        ) from None
+    return Status.model_validate_json(asked(lambda: hatch.reach(state, "status")))
 
 
 def _screen(found: Status, language: Language) -> Table:

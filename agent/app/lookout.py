@@ -1,0 +1,63 @@
+"""What the camera sees now, for a technician on the spot; every look is noted, with who looked."""
+
+from __future__ import annotations
+
+import logging
+import pwd
+from typing import TYPE_CHECKING
+
+import cv2
+
+from agent.app.annotate import Painter
+from agent.backbone import docket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.app.analysis import Analysis
+    from agent.app.journal import Journal
+    from agent.config import Settings
+    from agent.device.clock import Clock
+
+FRESH_S = 5.0  # an older picture shows what was, and a technician would aim the camera by it
+QUALITY = 80
+
+_AUDIT = logging.getLogger("audit")
+
+
+class Lookout:
+    """Draws the newest picture with everything that the agent saw in it. One thread asks it."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, journal: Journal, latest: Callable[[], Analysis | None]
+    ) -> None:
+        self._view = settings.view
+        self._clock = clock
+        self._journal = journal
+        self._latest = latest
+
+    def still(self, user: int) -> bytes:
+        """The picture as JPEG, masks burned in; nothing when the camera gives none. `user` is noted.
+
+        Raises:
+            StorageError: the disk refuses to note it: nobody looks unseen.
+        """
+        analysis = self._latest()
+        fresh = analysis is not None and self._clock.mono() - analysis.frame.t <= FRESH_S
+        name = _name(user)
+        status = "ok" if fresh else "failed"
+        line = docket.AuditLine("look", None, name, None, status, None if fresh else "no-picture", None)
+        self._journal.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
+        _AUDIT.info("look by %s is %s", name, status)
+        if analysis is None or not fresh:
+            return b""
+        image = cv2.cvtColor(Painter(self._view).draw(analysis), cv2.COLOR_RGB2BGR)
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        return data.tobytes()
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:  # of a container, or removed since
+        return f"user {user}"
