@@ -1,6 +1,6 @@
 """Whatever comes down: one answer each, nothing changed by what is no order, bounded memory, no exception.
 
-105,000 payloads, from a seed: noise, JSON of any shape, and orders of which something was altered. They take
+110,000 payloads, from a seed: noise, JSON of any shape, and orders of which something was altered. They take
 some 20 s: fewer would not meet what they have met.
 """
 
@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import rfc8785
 from backbone_samples import TOPICS
+from desired import arriving, desired
 from orders import Hands, Obedient, message, order, topic_of
 
 from agent.backbone.clerk import Clerk
+from agent.backbone.desired import Wanted, judge
 from agent.backbone.examination import Given, examine
 from agent.backbone.inbox import PAYLOAD_MAX, Inbox
 from agent.backbone.orders import ORDERS, Refusal
@@ -33,10 +37,18 @@ if TYPE_CHECKING:
     from agent.backbone.link import Received
 
 SEED = 20261122
-COMMANDS, ACKS = 80_000, 25_000
+COMMANDS, ACKS, CONFIGURATIONS = 70_000, 15_000, 20_000
 LONGEST = 2000  # bytes of an answer to what is no order
-UNREACHED = (Refusal.REPLAYED, Refusal.STORAGE, Flaw.CLOCK_UNSET, Flaw.EXPIRED, Flaw.LIVES_TOO_LONG)
-"""Reasons that take a clock or a disk in trouble, or a platform that makes a mistake."""
+UNREACHED = (
+    Refusal.REPLAYED,
+    Refusal.STORAGE,
+    Refusal.TOO_MANY,
+    Flaw.CLOCK_UNSET,
+    Flaw.EXPIRED,
+    Flaw.LIVES_TOO_LONG,
+)
+"""Reasons that take a clock or a disk in trouble, a platform that makes mistakes, or many good orders."""
+NOW = Hands().stamp()
 GROWTH_MB = 24.0  # of the whole process, tests and all; ten answers that were kept would be some kilobytes
 
 JUNK: list[Any] = [
@@ -60,7 +72,8 @@ NOISE = [
     b"1e999",
     b"\xc3\x28",
 ]
-LONG_TOPIC = "x" * 9999
+REPLIES = (*[None] * 20, *[TOPICS.res("me")] * 8, TOPICS.st, "", "#", "x" * 9999)
+CORRELATIONS = (*[None] * 8, b"", b"\0", b"x" * 5000)
 
 
 class Fuzz:
@@ -156,6 +169,12 @@ class Fuzz:
             return json.dumps(self.altered(), ensure_ascii=self.chance.random() < 0.5).encode()
         return self.mangled()
 
+    def mistake(self) -> bytes:
+        """A configuration that is signed, and mostly none."""
+        while True:
+            with suppress(rfc8785.CanonicalizationError):  # a number that nobody can sign
+                return desired(self.value(), self.value(), **{self.chance.choice(("exp", "x")): self.value()})
+
     def command(self) -> Received:
         """A message on a topic of commands, or nearly one."""
         chance = self.chance
@@ -174,10 +193,8 @@ class Fuzz:
             payload,
             topic_of(name, group=chance.random() < 0.1),
             retain=chance.random() < 0.03,
-            response_topic=chance.choice(
-                (None, None, None, TOPICS.res("me"), TOPICS.st, "", "#", LONG_TOPIC)
-            ),
-            correlation=chance.choice((None, b"", b"\0", b"x" * 5000)),
+            response_topic=chance.choice(REPLIES),
+            correlation=chance.choice(CORRELATIONS),
         )
 
 
@@ -189,7 +206,7 @@ def kit(tmp_path: Path) -> Iterator[Obedient]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_commands(kit: Obedient) -> None:
     """Each gets exactly one answer at once. Signed orders are as they were signed, or not taken."""
     fuzz = Fuzz()
@@ -233,6 +250,26 @@ def test_nothing_but_an_order_is_one(kit: Obedient) -> None:
             assert 26 == len(found.req)
             assert found.nonce or not kind.signed
     assert given > 20
+
+
+def test_configurations(kit: Obedient) -> None:
+    """Only what the platform signed, as it signed it; and of that only what is a configuration."""
+    fuzz = Fuzz()
+    whole = json.loads(desired(7, {"capture": {"fps": 5.0}}))
+    fuzz.orders = fuzz.signed = [whole]
+    codes: Counter[str] = Counter()
+    for number in range(CONFIGURATIONS):
+        mistaken = number % 20 == 0  # a platform that makes mistakes signs them too
+        payload = fuzz.mistake() if mistaken else fuzz.payload()
+        found = judge(arriving(payload[: PAYLOAD_MAX + 1]), TOPICS.cfg_des, kit.commands._keyring, NOW)
+        if isinstance(found, Wanted):
+            codes["wanted"] += 1
+            assert found.rev > 0
+            assert mistaken or whole == json.loads(payload)
+        else:
+            codes[found.why] += 1
+            assert len(found.detail) < LONGEST
+    assert {"wanted", "malformed", "unsigned", "bad-signature", "unknown-key"} <= codes.keys()
 
 
 def test_acks(tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ def test_nonsense_is_no_signature(sig: str) -> None:
     assert Flaw.BAD_SIGNATURE is flaw({**sign(Kind.COMMAND, ORDER, KEY), "sig": sig})
 
 
+def test_a_signature_has_one_form() -> None:
+    """Base64 leaves four bits over at its end, of which nobody may make another message."""
+    signed = sign(Kind.COMMAND, ORDER, KEY)
+    other = chr(ord(signed["sig"][85]) + 1)
+    assert Flaw.BAD_SIGNATURE is flaw({**signed, "sig": signed["sig"][:85] + other + "=="})
+
+
 def test_what_has_no_canonical_form_was_never_signed() -> None:
     """An integer that other readers round, a number that is none, an endless nest."""
     signed = sign(Kind.COMMAND, ORDER, KEY)
