@@ -294,6 +294,33 @@ def test_a_held_clip_whose_file_has_gone_is_told(open_kit: Callable[..., Kit]) -
     assert [] == kit.journal.ask(store.clips)
 
 
+@pytest.mark.parametrize("intent", ["known", "lost"])
+def test_what_cannot_be_read_is_not_kept_for_ever(
+    open_kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch, intent: str
+) -> None:
+    """A file that the disk will not give back has no row; it goes all the same once it is past retention."""
+
+    def refuse(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    clock = Hands()
+    kit = open_kit(clock, retention_h=2)
+    cut = kit.cut(1)
+    if intent == "lost":
+        kit.journal.ask(lambda tx: store.drop_intent(tx, cut.id))
+    monkeypatch.setattr("agent.clips.recovery.cut_plain", refuse)
+    kit.housekeeping.recover()
+    clock.t = 1.9 * 3600
+    kit.housekeeping.run(None)
+    assert [cut.path] == kit.files()
+
+    clock.t = 2 * 3600 + 1000
+    kit.housekeeping.run(None)
+    assert [] == kit.files()
+    assert [] == query(kit.state, "SELECT id FROM open_clips UNION SELECT path FROM garbage")
+    assert [] == kit.said()
+
+
 def test_a_hold_outlives_every_bound(open_kit: Callable[..., Kit]) -> None:
     """Neither age nor bytes take a held clip, until it is released."""
     clock = Hands()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.clips.fragment import Fragment, Progress
+from agent.clips.journal import OpenClip
 from agent.clips.part import MAGIC, Note, encode, notes, part_path
 
-PROGRESS = Progress("h264", 64, 48, 300, 2.5, (Fragment(0.0, 100, "cd" * 32), Fragment(1.0, 200, "ef" * 32)))
+ABOUT = OpenClip("A", "A.mp4.age", ("e", "f"), 5.0, "b00t", None, "none", "h264", 64, 48, "age", 3)
+FRAGMENTS = (Fragment(0.0, 100, "cd" * 32), Fragment(1.0, 200, "ef" * 32))
+PROGRESS = Progress("h264", 64, 48, 300, 2.5, FRAGMENTS, ABOUT)
 NOTE = Note(
     sound=1234,
     sealed="01" * 32,
@@ -20,8 +24,9 @@ NOTE = Note(
     height=48,
     bytes=300,
     end=2.5,
-    fragments=PROGRESS.fragments,
+    fragments=FRAGMENTS,
     recipients=("0b7e53d09c0fb75f",),
+    about=ABOUT,
 )
 RECORD = encode(PROGRESS, NOTE.sound, NOTE.sealed, NOTE.tail, NOTE.recipients)
 
@@ -34,6 +39,12 @@ def test_every_field_comes_back() -> None:
     """As it was noted, in the order of the syncs."""
     assert [NOTE, NOTE] == read(RECORD * 2)
     assert [] == read(b"")
+
+
+def test_a_clip_of_which_nothing_else_is_known_is_noted_too() -> None:
+    """Not every writer is told what it writes."""
+    bare = encode(replace(PROGRESS, about=None), NOTE.sound, NOTE.sealed, NOTE.tail, NOTE.recipients)
+    assert [replace(NOTE, about=None)] == read(bare)
 
 
 @pytest.mark.parametrize("cut", range(1, len(RECORD), 7))

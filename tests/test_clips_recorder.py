@@ -63,6 +63,11 @@ class MemoryWriter:
     path: Path
     packets: list[Packet] = field(default_factory=list)
     abandoned: bool = False
+    told: OpenClip | None = None
+
+    def about(self, clip: OpenClip) -> None:
+        """Note."""
+        self.told = clip
 
     def packet(self, packet: Packet) -> None:
         """Keep."""
@@ -196,6 +201,7 @@ def test_an_overlapping_event_shares_the_clip(bench: Bench) -> None:
     bench.recorder.event_opened("b", 5.5)
     assert ("a", "b") == bench.journal.opens[-1].events
     assert bench.journal.opens[0].id == bench.journal.opens[-1].id
+    assert bench.journal.opens[-1] == bench.writers[-1].told
     bench.recorder.event_closed("b", 8.0)
     bench.recorder.event_closed("a", 6.0)
     bench.shoot(60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -206,11 +207,13 @@ def sealed_intent(clip: str) -> OpenClip:
     return OpenClip(clip, f"{clip}.mp4.age", ("e",), 5.0, "b00t", None, "none", "h264", 320, 240, "age", 3)
 
 
-def running(directory: Path, clip: str, pictures: int = 50) -> Path:
+def running(directory: Path, clip: str, pictures: int = 50, about: OpenClip | None = None) -> Path:
     """A sealed clip under way, synced every 2 s."""
     path = directory / f"{clip}.mp4.age"
     footage = long_footage(12)
     writer = ClipWriter(path, footage.info, 2.0, open_sink=lambda path: SealingSink(path, SEALED_TO))
+    if about:
+        writer.about(about)
     for packet in footage.packets[:pictures]:
         writer.packet(packet)
     writer.abandon()
@@ -253,6 +256,19 @@ def test_a_sealed_clip_that_nobody_knew_is_adopted(tmp_path: Path) -> None:
         found.record.boot,
         found.record.duration,
     )
+
+
+def test_a_sealed_clip_whose_intent_is_lost_is_adopted_as_it_was_noted(tmp_path: Path) -> None:
+    """After a database was lost: events, time, clock and part are in its note."""
+    intent = replace(sealed_intent(ONE), events=("e", "f"), ts="2026-11-22T00:31:05.412Z", clk="ntp")
+    running(tmp_path, ONE, about=intent)
+    running(tmp_path, TWO, about=intent)  # another clip's note says nothing of this one
+    one, two = recover(tmp_path, [], set())
+    assert one.record is not None
+    assert two.record is not None
+    assert ("adopted", 4.0, True) == (one.kind, one.record.duration, one.record.truncated)
+    assert asdict(intent).items() <= asdict(one.record).items()
+    assert (TWO, (), UNKNOWN_BOOT) == (two.record.id, two.record.events, two.record.boot)
 
 
 def test_a_sealed_clip_without_a_sync_comes_to_nothing(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.app.journal import Journal
     from agent.app.premises import Premises
     from agent.app.reporter import Reporter
+    from agent.clips.journal import OpenClip
     from agent.clips.recovery import Recovered
     from agent.clips.store import StoredClip
     from agent.config import Settings
@@ -106,18 +107,37 @@ class Housekeeping:
     def _put_in_order(self) -> None:
         with self._premises.no_clip_begins() as under_way:
             intents = self._journal.ask(store.open_clips)
-            known = {row.record.path: row.record for row in self._journal.ask(store.clips)}
+            rows = self._journal.ask(store.clips)
+            known = {row.record.path: row.record for row in rows}
             if not (known or intents or self._journal.ask(store.garbage) or self._directory.exists()):
                 self._in_order = True  # a kit that never recorded
                 return
             self._premises.check()
             sweep(self._journal, self._directory)
-            lost = unreadable = False
+            lost = False
+            unreadable: dict[str, str] = {}
             for found in recovery.recover(self._directory, intents, known.keys(), in_use=under_way):
                 lost |= self._settle(found, known)
-                unreadable |= found.kind == "unreadable"
+                if found.kind == "unreadable":
+                    unreadable[found.id] = found.path
             self._announcer.alarm("clips.lost", active=lost)
             self._in_order = not unreadable  # a disk that has no room to mend a clip may have some later
+            self._give_up(unreadable, intents, rows)
+
+    def _give_up(self, unreadable: dict[str, str], intents: list[OpenClip], rows: list[StoredClip]) -> None:
+        """Remove files (by their ids) of which no clip could be made until they were too old to be kept."""
+        begun = {clip.id: clip for clip in intents}
+        late = retention.overdue(
+            {clip: begun.get(clip) for clip in unreadable},
+            rows,
+            now=self._clock.stamp(),
+            settings=self._settings.clips,
+        )
+        for clip in late:
+            log.error("clip %s could not be read for as long as clips are kept: removed", clip)
+            self._journal.ask(lambda tx, clip=clip: store.give_up(tx, clip, unreadable[clip]))  # type: ignore[misc]
+        if late:
+            sweep(self._journal, self._directory)
 
     def _settle(self, found: Recovered, known: dict[str, ClipRecord]) -> bool:
         """Enter or remove one clip; whether it was lost."""

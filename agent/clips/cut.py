@@ -20,6 +20,7 @@ from agent.clips.fragment import Fragment, Plaintext
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from agent.clips.journal import OpenClip
     from agent.clips.part import Note
 
 _BLOCK = 1 << 20  # bytes read at once
@@ -29,7 +30,7 @@ _BLOCK = 1 << 20  # bytes read at once
 class Cut:
     """A file that is whole and on disk: its bytes, what decrypting it gives, and how long that plays.
 
-    `truncated`: there was more of it once, as far as anybody can tell.
+    `truncated`: there was more of it once, as far as anybody can tell. `about`: what its note tells of it.
     """
 
     bytes: int
@@ -41,6 +42,7 @@ class Cut:
     height: int
     recipients: tuple[str, ...] = ()
     truncated: bool = True
+    about: OpenClip | None = None
 
 
 def cut_plain(clip: Path) -> Cut | None:
@@ -109,6 +111,7 @@ def cut_sealed(clip: Path) -> Cut | None:
         height=sound.height,
         recipients=sound.recipients,
         truncated=bool(sound.tail),
+        about=sound.about,
     )
 
 

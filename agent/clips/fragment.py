@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.clips.journal import OpenClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Fragment:
 class Progress:
     """A clip up to a sync: `bytes` of plaintext that play for `end` seconds.
 
-    `fragments` are those since the sync before.
+    `fragments` are those since the sync before. `about` is what else is known of the clip by then.
     """
 
     codec: str
@@ -30,6 +34,7 @@ class Progress:
     bytes: int
     end: float
     fragments: tuple[Fragment, ...]
+    about: OpenClip | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 The kit cannot read what it sealed. So that a clip cut by a power loss is still a whole age file with a
 manifest, each record keeps what the cut one needs: how much of the file is sound, the hashes, and the sealed
 last chunk that makes an age file of that much. Nothing in it is secret: the chunk is sealed, the rest are
-hashes, lengths and times. It goes once the clip's row is there.
+hashes, lengths, times and the ids of events. It goes once the clip's row is there. Should the database be
+lost while the clip is under way, the note also knows when that was, and of which events.
 
 A record is MAGIC, two lengths, JSON, the sealed chunk, CRC-32; whatever is no whole record ends the file.
 """
@@ -13,11 +14,12 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from agent.clips.agefile import SEALED_CHUNK
 from agent.clips.fragment import Fragment
+from agent.clips.journal import OpenClip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +52,7 @@ class Note:
     end: float
     fragments: tuple[Fragment, ...]
     recipients: tuple[str, ...]
+    about: OpenClip | None = None
 
 
 def part_path(clip: Path) -> Path:
@@ -69,6 +72,7 @@ def encode(progress: Progress, sound: int, sealed: str, tail: bytes, recipients:
         "end": progress.end,
         "fragments": [[f.t, f.bytes, f.sha256] for f in progress.fragments],
         "recipients": recipients,
+        "about": progress.about and asdict(progress.about),
     }
     text = json.dumps(fields, separators=(",", ":")).encode()
     body = _HEAD.pack(MAGIC, len(text), len(tail)) + text + tail
@@ -94,4 +98,7 @@ def _read(file: BinaryIO) -> Note | None:
     fields = json.loads(body[:text_size])
     fields["fragments"] = tuple(Fragment(*values) for values in fields["fragments"])
     fields["recipients"] = tuple(fields["recipients"])
+    fields["about"] = fields["about"] and OpenClip(
+        **fields["about"] | {"events": tuple(fields["about"]["events"])}
+    )
     return Note(tail=body[text_size:], **fields)

@@ -44,6 +44,10 @@ ABANDONED_MAX = 100  # clips that a disk refused and nobody took up: the next st
 class Writer(Protocol):
     """What the recorder asks of a clip's writer; see ClipWriter."""
 
+    def about(self, clip: OpenClip) -> None:
+        """What is known of the clip from now on."""
+        ...
+
     def packet(self, packet: Packet) -> None:
         """Add one picture."""
         ...
@@ -242,6 +246,7 @@ class Recorder:
             self.abandoned.append(clip.id)
             self._fail(error)
             return
+        writer.about(clip)
         self._running = _Running(clip, writer, packet.dts)
 
     def _make_directory(self) -> None:
@@ -256,6 +261,7 @@ class Recorder:
             return
         clip = self._running.clip
         self._running.clip = replace(clip, events=(*clip.events, event))
+        self._running.writer.about(self._running.clip)
         try:
             self._journal.opened(self._running.clip)
         except StorageError as error:

@@ -42,7 +42,8 @@ class Recovered:
 
     - `kept`: an intent's file plays; `record` is to be entered (`finish_clip`) with a manifest of `plain`,
       and announced.
-    - `adopted`: a file that nobody knew plays; the same. Without `plain` its manifest is there already.
+    - `adopted`: a file that nobody knew plays; the same, and what its manifest or its note tells of it is in
+      `record`. Without `plain` its manifest is there already.
     - `removed`: nothing played, the file is gone; drop the intent.
     - `missing`: a row of the index has no file; take it out (`mark_garbage`).
     - `unreadable`: the disk refused, `problem` says how; everything stays for the next start.
@@ -144,7 +145,8 @@ def _settle(directory: Path, name: str, intent: OpenClip | None, *, there: bool)
         problem = refused(path, "recovered", error)
         log.error("clips: %s", problem)  # noqa: TRY400 - a disk's refusal is told in one line
         return Recovered("unreadable", clip, name, problem=str(problem))
-    record = _record(clip, name, intent, cut)
+    noted = cut.about if cut.about and (cut.about.id, cut.about.path) == (clip, name) else None
+    record = _record(clip, name, intent or noted, cut)
     return Recovered("kept" if intent else "adopted", clip, name, record, cut.plain)
 
 

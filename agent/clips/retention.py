@@ -19,13 +19,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+from agent.clips.store import StoredClip
+from agent.types import ClipRecord
 
-    from agent.clips.store import StoredClip
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from agent.clips.journal import OpenClip
     from agent.config import Clips
     from agent.device.clock import Stamp
-    from agent.types import ClipRecord
 
 MEGABYTE = 1_000_000  # as cards are sold, and as the configuration counts
 UNKNOWN_BOOT = ""
@@ -83,6 +85,39 @@ def clip_ages(rows: Sequence[StoredClip], now: Stamp) -> dict[str, float]:
         began = max([began, *(_labelled(clip, now) for clip in clips)])
         ages |= _within(clips, began)
     return ages
+
+
+def overdue(
+    files: Mapping[str, OpenClip | None], rows: Sequence[StoredClip], *, now: Stamp, settings: Clips
+) -> list[str]:
+    """Which of the `files`, by the ids of clips that cannot be read, are past the limit for clips.
+
+    Of some the intent is known; their age counts from the first picture.
+    """
+    records = [_barely(clip, intent) for clip, intent in files.items()]
+    last = max((row.seq for row in rows), default=0)
+    ages = clip_ages([*rows, *(StoredClip(last + 1, record) for record in records)], now)
+    return [clip for clip in files if ages[clip] > settings.retention_h * 3600]
+
+
+def _barely(clip: str, intent: OpenClip | None) -> ClipRecord:
+    """As much of a record as an age needs."""
+    return ClipRecord(
+        id=clip,
+        path="",
+        events=(),
+        started=intent.started if intent else 0.0,
+        duration=0.0,
+        boot=intent.boot if intent else UNKNOWN_BOOT,
+        ts=intent.ts if intent else None,
+        clk=intent.clk if intent else "none",
+        bytes=0,
+        sha256="",
+        codec="",
+        width=0,
+        height=0,
+        sealed="",
+    )
 
 
 def _within(clips: Sequence[ClipRecord], began: float) -> dict[str, float]:

@@ -124,6 +124,12 @@ def drop_intent(tx: sqlite3.Connection, clip: str) -> None:
     tx.execute("DELETE FROM open_clips WHERE id = ?", (clip,))
 
 
+def give_up(tx: sqlite3.Connection, clip: str, path: str) -> None:
+    """A file that never became a clip, and never will: it is garbage from the commit on."""
+    tx.execute("INSERT OR IGNORE INTO garbage VALUES (?)", (path,))
+    drop_intent(tx, clip)
+
+
 def open_clips(tx: sqlite3.Connection) -> list[OpenClip]:
     """The clips begun and not finished, oldest first."""
     rows = tx.execute(f"SELECT {', '.join(_OPEN_FIELDS)} FROM open_clips ORDER BY id")  # noqa: S608 - own names

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from agent.clips.journal import OpenClip
     from agent.clips.sink import Sink, Stored
     from agent.types import Packet, StreamInfo
 
@@ -59,7 +60,12 @@ class ClipWriter:
         self._whole = self._synced = 0.0  # seconds after the first picture
         self._end = 0.0
         self._last_t = 0.0
+        self._about: OpenClip | None = None
         self._sink = open_sink(path)
+
+    def about(self, clip: OpenClip) -> None:
+        """What is known of the clip from now on: kept with each sync."""
+        self._about = clip
 
     def packet(self, packet: Packet) -> None:
         """Add one picture, in decoding order; the first must be a key frame.
@@ -132,4 +138,5 @@ class ClipWriter:
             bytes=self._bytes,
             end=round(end, 3),
             fragments=fresh,
+            about=self._about,
         )
