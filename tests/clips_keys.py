@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pyrage import x25519
 
 from agent.agekey import key_id
-from agent.clips.manifest import Notary
+from agent.clips.manifest import Model, Notary
 from agent.clips.seal import Recipients
 from agent.device.identity import Identity
 
@@ -24,11 +24,12 @@ KIT_KEY = Identity(Ed25519PrivateKey.generate())
 OTHER_KIT_KEY = Identity(Ed25519PrivateKey.generate())
 
 KIT, STREAM = "k7f3k2qx4m", "9f2c1a7e"
+MODEL = Model(label="ssdlite@12345678", sha256="12345678" * 8)
 
 
 def notary(directory: Path, stream: str = STREAM) -> Notary:
     """The notary of a kit whose clips lie in `directory`."""
-    return Notary(directory, KIT_KEY, KIT, stream, "ssdlite@12345678")
+    return Notary(directory, KIT_KEY, KIT, stream, MODEL)
 
 
 def age(sealed: Path, identity: x25519.Identity = CITY) -> bytes:

@@ -55,7 +55,7 @@ class Kit:
         stream = self.database.submit(messages.open_stream).result()
         self.identity = identity = Identity.open(directory / "keys")
         reporter = Reporter(chosen, topics(chosen), self.clock, stream, "ssdlite", identity.public.text)
-        notary = Notary(self.directory, identity, chosen.kit.id, stream, "ssdlite")
+        notary = Notary(self.directory, identity, chosen.kit.id, stream, None)
         self.journal = Journal(self.database, messages, reporter, self.clock, lambda: None, notary)
         self.reporter = reporter
         numbers = count(1)

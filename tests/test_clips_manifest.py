@@ -86,7 +86,7 @@ def test_says_all_that_is_known(tmp_path: Path) -> None:
             "sealed": "age",
             "recipients": ["0b7e53d09c0fb75f"],
         },
-        "model": "ssdlite@12345678",
+        "model": {"label": "ssdlite@12345678", "sha256": "12345678" * 8},
         "sw": agent.__version__,
     } == told
 

@@ -41,7 +41,7 @@ from agent.backbone.stored import Cover
 from agent.capture.ring import PacketRing
 from agent.capture.source import RECORDED, open_source, source_kind
 from agent.clips import store
-from agent.clips.manifest import Notary
+from agent.clips.manifest import Model, Notary
 from agent.clips.recorder import Recorder
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
@@ -101,7 +101,8 @@ class Agent:
         stream = self._database.ask(messages.open_stream, journal.COMMIT_TIMEOUT_S)
         label = detector.label if detector else None
         identity = Identity.open(settings.state.dir / KEYS)
-        notary = Notary(settings.clips_dir, identity, settings.kit.id, stream, label)
+        model = Model(label=detector.label, sha256=detector.sha256) if detector else None
+        notary = Notary(settings.clips_dir, identity, settings.kit.id, stream, model)
         self._reporter = Reporter(settings, addresses, clock, stream, label, identity.public.text)
         self._inbox = Inbox(dict.fromkeys((addresses.cmd("#"), addresses.group_cmd("#")), self._obey))
         self._courier = Courier(

@@ -98,6 +98,13 @@ class File(_Part):
     recipients: list[str]
 
 
+class Model(_Part):
+    """The detector that found the events: as messages name it, and the SHA-256 of its file."""
+
+    label: str
+    sha256: Sha256
+
+
 class Manifest(_Part):
     """What the kit says of a clip. Fields that a later version adds are covered by the digest as well."""
 
@@ -116,7 +123,7 @@ class Manifest(_Part):
     video: Video
     plain: Plain
     file: File
-    model: str | None
+    model: Model | None
     sw: str
 
 
@@ -146,9 +153,11 @@ class Signed:
 
 
 class Notary:
-    """Writes the manifests of one kit's clips. `model` is the detector's label, None when there is none."""
+    """Writes the manifests of one kit's clips. `model` is the detector's, None when there is none."""
 
-    def __init__(self, directory: Path, identity: Identity, kit: str, stream: str, model: str | None) -> None:
+    def __init__(
+        self, directory: Path, identity: Identity, kit: str, stream: str, model: Model | None
+    ) -> None:
         self._directory = directory
         self._identity = identity
         self._kit = kit

@@ -71,6 +71,11 @@ class PersonDetector:
         """Name and short hash of the model."""
         return self._card.label
 
+    @property
+    def sha256(self) -> str:
+        """Of the model's file."""
+        return self._card.sha256
+
     def detect(self, picture: Picture, squares: Sequence[Square]) -> tuple[Detection, ...]:
         """Every person in the squares once, best score first; weak ones included.
 

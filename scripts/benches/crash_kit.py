@@ -104,7 +104,7 @@ class Kit:
         self.reporter = Reporter(
             chosen, topics(chosen), self.clock, self.stream, "bench", self.identity.public.text
         )
-        notary = Notary(chosen.clips_dir, self.identity, chosen.kit.id, self.stream, "bench")
+        notary = Notary(chosen.clips_dir, self.identity, chosen.kit.id, self.stream, None)
         self.journal = Journal(self.database, self.outbox, self.reporter, self.clock, lambda: None, notary)
         self.announcer = Announcer(self.reporter, self.journal, self.mint, self.journal.left_alarms())
         self.premises = Premises(chosen, self.journal, lambda: None)
