@@ -226,6 +226,15 @@ def test_a_clip_that_cannot_be_written_is_an_alarm_until_one_can(house: House) -
     assert {"raised", "available", "cleared"} == set(house.said())
 
 
+def test_what_gives_way_in_the_source_is_counted(house: House) -> None:
+    """It is skipped, whoever was too slow for it."""
+    house.source.dropped = 3
+    house.start()
+    house.source.go_on(frame(1, 1.0), frame(2, 2.0))
+    wait_for(lambda: house.ledger.read().frames == 2)
+    assert 3 == house.ledger.read().skipped
+
+
 def test_the_alarm_is_that_of_the_cause(house: House) -> None:
     """One at a time: a camera that is busy now is no longer missing; the first frame ends all of them."""
     house.start()

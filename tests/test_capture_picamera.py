@@ -524,4 +524,5 @@ def test_a_slow_reader_costs_pictures_only(
         if len(of(items, Packet)) > 25:
             one.close()
     assert "found no room" in caplog.text
+    assert one.dropped > 0
     assert len(of(items, Packet)) == len(decode(items))

@@ -53,7 +53,7 @@ class Ledger:
             self.last_packet = mono
 
     def skip(self) -> None:
-        """A picture was dropped because analysis was behind."""
+        """A picture was dropped because analysis, or the encoder before it, was behind."""
         with self._lock:
             self.skipped += 1
 

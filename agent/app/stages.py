@@ -285,6 +285,7 @@ class CameraStage(Stage):
         self._clock = clock
         self.latest: Frame | None = None
         """The newest picture, masked; it may be old."""
+        self._dropped = 0
         self.down: str | None = None
         self.silent_since: float | None = None
         """When the last frame came; None while none is owed: the source is said to be down, or at its end."""
@@ -308,6 +309,7 @@ class CameraStage(Stage):
                 self.silent_since = self._clock.mono()
                 self.latest = item
                 self._ledger.frame(self.silent_since)
+                self._count_dropped()
                 self._no_pictures(None)
                 self._analysis.put(item)
             case Packet():
@@ -326,6 +328,12 @@ class CameraStage(Stage):
                 self.down = None
                 self.silent_since = self._clock.mono()
                 log.info("the source gives pictures")
+
+    def _count_dropped(self) -> None:
+        """What gave way inside the source was skipped, as what gives way behind it."""
+        while self._dropped < self._source.dropped:
+            self._dropped += 1
+            self._ledger.skip()
 
     def _no_pictures(self, down: SourceDown | None) -> None:
         """Raise the alarm of this outage alone; None: pictures come, and none of them holds."""

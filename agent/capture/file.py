@@ -38,6 +38,9 @@ class FileSource:
         ConfigError: masks are set, but the file is H.264 and may not be encoded again.
     """
 
+    dropped = 0
+    """Its reader may take its time: nothing has to give way."""
+
     def __init__(
         self,
         settings: Capture,

@@ -93,11 +93,18 @@ class PicameraSource:
         self._down: str | None = None
         self._filmed = False
         self._reopened = False
+        self._dropped = 0
 
     @property
     def corrupt(self) -> int:
         """Pictures without a usable time of their own."""
         return self._stamps.unstamped
+
+    @property
+    def dropped(self) -> int:
+        """Pictures, and packets up to a key frame, that were not read in time: the board is too slow."""
+        session = self._session
+        return self._dropped + (session.handover.dropped if session else 0)
 
     def items(self) -> Iterator[SourceItem]:
         """What the camera films; SourceDown once per outage and cause, SourceUp when pictures come again.
@@ -220,6 +227,7 @@ class PicameraSource:
         session, self._session = self._session, None
         if session is None:
             return
+        self._dropped += session.handover.dropped
         try:
             BoundedCall("closing the camera", session.close).wait(CLOSE_S)
         except StallError as error:

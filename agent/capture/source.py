@@ -40,6 +40,11 @@ class Source(Protocol):
         """Damaged packets and pictures so far."""
         ...
 
+    @property
+    def dropped(self) -> int:
+        """Pictures and packets so far that gave way because they were not read in time."""
+        ...
+
     def items(self) -> Iterator[SourceItem]:
         """What happens, in order: StreamInfo before the packets it describes, a Frame after its packet.
 

@@ -91,6 +91,8 @@ class SyntheticSource:
 
     corrupt = 0
     """Nothing drawn here is ever damaged."""
+    dropped = 0
+    """Nor is anything left out."""
 
     def __init__(
         self,
