@@ -52,7 +52,7 @@ LOCKED = (
 
 FPS, SIZE, LORES = 15.0, [1280, 720], [320, 180]
 ANALYSED_FPS = 10.0  # capture.fps by default
-FAULTS_S = 120.0  # the faults at the end take a quarter of it
+FAULTS_S = 300.0  # the faults at the end take half a minute of an idle machine
 LONGEST_GROUP_S = 1.2  # one second, and a frame or two that a busy machine lost
 ALIKE = 0.95  # of 255 levels: the pattern's own means differ by less between two moments
 GROWTH_MB = 8.0  # allocators settle for a while; a leaked picture is 1.4 MB, a leaked packet 8 kB
