@@ -51,6 +51,7 @@ END_S = 2.0  # what takes long sees a stop within half a second
 
 _LOG = logging.getLogger(__name__)
 _AUDIT = logging.getLogger("audit")
+_AUDIT.setLevel(logging.INFO)  # whatever `log.level` leaves out: an account has no gaps
 
 _TOO_LATE = {
     Flaw.CLOCK_UNSET: "the kit's clock was never set, so it cannot tell whether this is meant still",
@@ -263,7 +264,8 @@ class Commands:
             _LOG.debug("the database is closed; the journal has the line")
 
     def _say(self, line: docket.AuditLine, level: int = logging.INFO) -> None:
-        why = f": {line.code or ''} {line.text or ''}" if line.code or line.text else ""
+        why = f": {line.code}" if line.code else ""
+        why += f" ({line.text})" if line.text else ""
         asker = f"by {line.by or 'somebody'}" + (f" with key {line.key}" if line.key else "")
         _AUDIT.log(level, "order %s %s %s is %s%s", line.cmd or "?", line.req or "?", asker, line.status, why)
 
