@@ -5,7 +5,7 @@ Invariants:
   dies leaves it to the next one, which ends it. No END is sent twice, none is forgotten.
 - A clip's row, its message and its place in the chain of manifests are one transaction, after the file and
   its manifest are synced.
-- An alarm in `active_alarms` is raised at the broker; it is cleared by whoever finds its cause gone.
+- An alarm in the alarm book is raised at the broker; it is cleared by whoever finds its cause gone.
 - What the disk refuses waits in memory and is tried again; whatever comes after waits behind it, so that
   messages are numbered in the order in which they were said. Bounded: beyond that the newest is given up
   (counted), and the next start makes up for it from the rows of what was said before.
@@ -20,8 +20,12 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent.app import alarmbook
+from agent.backbone import docket, drafts
+from agent.backbone.messages import AlarmClearedBody, origin
 from agent.clips import store
 from agent.device.clock import Stamp
+from agent.doctor.registry import ALARMS
 from agent.errors import StorageError
 from agent.types import Box, EventChange, Phase
 
@@ -31,8 +35,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from agent.app.reporter import Reporter
+    from agent.backbone.docket import AuditLine
     from agent.backbone.drafts import Draft
     from agent.backbone.outbox import Outbox
+    from agent.backbone.topics import Topics
     from agent.clips.fragment import Plaintext
     from agent.clips.journal import OpenClip
     from agent.clips.manifest import Notary
@@ -66,15 +72,17 @@ UNREADABLE = EventChange(
 )
 """The least that ends an event of which only the identity can be read."""
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS open_events (
     id TEXT PRIMARY KEY,
     ts0 TEXT,              -- UTC of its start, if known
     last TEXT NOT NULL,    -- Stamp of the change that was published last, JSON
     change TEXT NOT NULL   -- that EventChange, JSON
 ) STRICT;
-CREATE TABLE IF NOT EXISTS active_alarms (code TEXT PRIMARY KEY) STRICT;
 """
+    + alarmbook.SCHEMA
+)
 
 
 class Journal:
@@ -139,21 +147,49 @@ class Journal:
 
     def alarm(self, code: str, draft: Draft, *, active: bool) -> None:
         """See Sink: message and active-alarm row together."""
-        statement = (
-            "INSERT OR IGNORE INTO active_alarms VALUES (?)"
-            if active
-            else "DELETE FROM active_alarms WHERE code = ?"
-        )
 
         def work(tx: sqlite3.Connection) -> None:
-            tx.execute(statement, (code,))
+            alarmbook.note(tx, code, draft.body if active else None)
             self.append(tx, draft)
 
         self._submit(work, draft)
 
+    def repeat_alarms(self, topics: Topics) -> None:
+        """Say every raised alarm again, as it was said: the broker has forgotten what it retained."""
+
+        def work(tx: sqlite3.Connection) -> None:
+            for body in alarmbook.raised(tx):
+                self.append(tx, drafts.draft(topics, body))
+
+        self._submit(work)
+
+    def leave(self, before: Topics, here: Topics) -> None:
+        """Clear the alarms that are retained under the topics of the last start, and hold no more.
+
+        Those that were raised when the kit was moved; all that there are when the database is a new one, for
+        then nobody knows which were. To be called before anything else is said.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        now = self._clock.stamp()
+
+        def work(tx: sqlite3.Connection) -> None:
+            unknown = self._outbox.numbers(tx, now).seq_next == 1
+            raised = alarmbook.codes(tx) | ALARMS.keys() if unknown else alarmbook.codes(tx)
+            for code in sorted(raised) if unknown or before != here else ():
+                body = AlarmClearedBody(**origin(here.kit, now), code=code)
+                self.append(tx, drafts.draft(before, body))
+
+        self.ask(work)
+
+    def audit(self, line: AuditLine) -> None:
+        """Add to the account of what the platform has ordered."""
+        self._submit(lambda tx: docket.audit(tx, line, self._clock.stamp()))
+
     def left_alarms(self) -> set[str]:
         """The alarms that an earlier process left raised."""
-        return self.ask(_alarms)
+        return self.ask(alarmbook.codes)
 
     @property
     def events_24h(self) -> int:
@@ -266,8 +302,8 @@ class Journal:
             owed.append((event, end, draft))
         return owed
 
-    def _submit(self, work: Work, draft: Draft) -> None:
-        """Have `work` done, which says what `draft` says."""
+    def _submit(self, work: Work, draft: Draft | None = None) -> None:
+        """Have `work` done, which says what `draft` says, or what is kept already."""
 
         def in_turn(tx: sqlite3.Connection) -> None:
             with self._lock:
@@ -287,12 +323,12 @@ class Journal:
 
         self._database.submit(in_turn).add_done_callback(check)
 
-    def _refuse(self, work: Work, draft: Draft, error: StorageError) -> None:
-        size = len(draft.body.model_dump_json())
+    def _refuse(self, work: Work, draft: Draft | None, error: StorageError) -> None:
+        size = 0 if draft is None else len(draft.body.model_dump_json())
         with self._lock:
             self.refusal = error
             room = len(self._refused) < REFUSED_MAX and self._refused_bytes + size <= REFUSED_BYTES
-            if room and draft.picture is None:
+            if room and (draft is None or draft.picture is None):
                 self._refused.append((work, size))
                 self._refused_bytes += size
                 return
@@ -300,10 +336,6 @@ class Journal:
             first = self.lost == 1
         if first:
             log.error("a message is given up, and more may be: %s", error)
-
-
-def _alarms(tx: sqlite3.Connection) -> set[str]:
-    return {row[0] for row in tx.execute("SELECT code FROM active_alarms")}
 
 
 def _end(last: dict[str, Any]) -> EventChange:

@@ -153,7 +153,7 @@ def _read(topic: str, payload: bytes, user: Iterable[tuple[str, str]]) -> Heard 
     kit, leaf = found["kit"], found["leaf"]
     if leaf not in _WHOLE.keys() | _OTHER or (leaf in _DETAILED) != bool(found["more"]):
         raise ValueError("no topic of the contract")
-    if leaf in _OTHER:
+    if leaf in _OTHER or (leaf == "st" and not payload):  # cleared: the kit was moved, and is born elsewhere
         return None
     in_header = leaf == SNAPSHOT or not payload
     text = dict(user).get(HEADER, "").encode(errors="replace") if in_header else payload

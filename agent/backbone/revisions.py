@@ -17,15 +17,15 @@ itself (`prove`: it is the last good one) or did not work (`roll_back`, or ATTEM
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agent import checkedfile
 from agent.backbone.desired import digest
-from agent.durable import free_name, write_whole
+from agent.durable import free_name
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 STATE = "configuration.json"
 GOOD = "configuration.good.json"
-MODE = 0o640
 ATTEMPTS = 2  # one may be a power cut's fault
 FAILURE_MAX = 500  # characters kept of why a trial failed
 
@@ -130,6 +129,11 @@ class Revisions:
     def good(self) -> Revision:
         """The last that has proven itself."""
         return self._kept.good
+
+    @property
+    def highest(self) -> int:
+        """The highest number that was ever kept."""
+        return self._kept.highest
 
     @property
     def answer(self) -> Answer:
@@ -257,16 +261,7 @@ class Revisions:
         self._kept = kept
 
     def _put(self, name: str, content: BaseModel) -> None:
-        body = content.model_dump_json().encode()
-        path = self._directory / name
-        try:
-            write_whole(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body + b"\n", MODE)
-        except OSError as error:
-            raise StorageError(
-                f"{path}: cannot be written ({error.strerror})",
-                fix="free space, or replace a card that is worn out",
-                errno=error.errno,
-            ) from None
+        checkedfile.write(self._directory / name, content.model_dump_json().encode())
 
     def _read(self) -> Kept:
         """What is kept; a damaged file is set aside."""
@@ -292,18 +287,8 @@ class Revisions:
 
 def _load(path: Path, kind: type[_Content]) -> _Content | None:
     """What the file holds; None if there is none, or it is damaged."""
-    try:
-        checksum, _, body = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be read ({error.strerror})",
-            fix="see that the directory belongs to the agent's user; as another one, look with sudo",
-            errno=error.errno,
-        ) from None
-    body = body.removesuffix(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != checksum:
+    body = checkedfile.read(path)
+    if body is None:
         return None
     try:
         return kind.model_validate_json(body)

@@ -1,0 +1,50 @@
+"""Small files with their checksum, whole or not there: what the agent keeps beside its database."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from agent.durable import write_whole
+from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODE = 0o640
+
+
+def write(path: Path, body: bytes) -> None:
+    """Put `body` at `path`; it survives a power cut once this returns.
+
+    Raises:
+        StorageError: the disk refused; what was there is untouched.
+    """
+    try:
+        write_whole(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body + b"\n", MODE)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror})",
+            fix="free space, or replace a card that is worn out",
+            errno=error.errno,
+        ) from None
+
+
+def read(path: Path) -> bytes | None:
+    """What was written to `path`; None if there is no file, or it is not what was written.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        checksum, _, body = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be read ({error.strerror})",
+            fix="see that the directory belongs to the agent's user; as another one, look with sudo",
+            errno=error.errno,
+        ) from None
+    body = body.removesuffix(b"\n")
+    return body if hashlib.sha256(body).hexdigest().encode() == checksum else None
