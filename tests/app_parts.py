@@ -201,6 +201,7 @@ def _name(message: dict[str, Any]) -> str:
         "erased": "ClipErased",
         "raised": "Alarm",
         "cleared": "AlarmCleared",
+        **dict.fromkeys(("applied", "pending", "refused", "rolled-back"), "Reported"),
     }
     by_field = {
         "phase": "Event",

@@ -17,7 +17,7 @@ from app_parts import BASE, KIT, PEOPLE, Hands, Scripted, check, frame, kept, qu
 from broker import Broker, Heard, Listener, free_port, wait_for
 from clips_footage import decoded, ffmpeg_plays, long_footage
 
-from agent.app import hatch, live
+from agent.app import hatch, watch
 from agent.app.ledger import Ledger
 from agent.app.live import Agent
 from agent.app.stages import EventOpened
@@ -635,27 +635,27 @@ def test_a_stage_that_stalls_is_found(idle: Agent) -> None:
     """Work waits and none is done for longer than it may; an idle stage is no stall."""
     clock = Hands(100.0)
     idle._analysis._clock = idle._recording._clock = clock
-    idle._check_progress(1e6)
+    idle._watch.check_progress(1e6)
 
     idle._analysis.put(frame(0, 100.0))
     clock.t = 110.0
     for number in range(5):  # the newest give no new time
         idle._analysis.put(frame(number, 110.0))
-    idle._check_progress(100.0 + live.STAGE_STALL_S)
+    idle._watch.check_progress(100.0 + watch.STAGE_STALL_S)
     with pytest.raises(StallError, match="analysis: nothing done for 21 s"):
-        idle._check_progress(101.0 + live.STAGE_STALL_S)
+        idle._watch.check_progress(101.0 + watch.STAGE_STALL_S)
 
     idle._analysis.busy_since = None
     idle._recording.put(SourceDown("gone"))
-    idle._check_progress(110.0 + live.RECORDING_STALL_S)
+    idle._watch.check_progress(110.0 + watch.RECORDING_STALL_S)
     with pytest.raises(StallError, match="recording: nothing done for 121 s"):
-        idle._check_progress(111.0 + live.RECORDING_STALL_S)
+        idle._watch.check_progress(111.0 + watch.RECORDING_STALL_S)
 
     idle._recording.busy_since = None
     idle._courier.busy_since = 110.0
-    idle._check_progress(110.0 + live.COURIER_STALL_S)
+    idle._watch.check_progress(110.0 + watch.COURIER_STALL_S)
     with pytest.raises(StallError, match="courier: nothing done for 121 s"):
-        idle._check_progress(111.0 + live.COURIER_STALL_S)
+        idle._watch.check_progress(111.0 + watch.COURIER_STALL_S)
 
 
 def test_a_slow_first_look_after_an_outage_is_no_stall(idle: Agent) -> None:
@@ -682,9 +682,9 @@ def test_a_slow_first_look_after_an_outage_is_no_stall(idle: Agent) -> None:
     idle._analysis.put(frame(1, 130.0))
     assert looking.wait(10)
     idle._analysis.put(frame(2, 130.1))
-    idle._check_progress(131.0)
+    idle._watch.check_progress(131.0)
     with pytest.raises(StallError, match="analysis"):
-        idle._check_progress(151.0)
+        idle._watch.check_progress(151.0)
 
     look.set()
     idle._analysis.end()
@@ -704,44 +704,44 @@ def test_a_source_that_hangs_and_says_nothing_is_found(
     idle: Agent, tmp_path: Path, capture: dict[str, Any], *, found: bool
 ) -> None:
     """A decoder that never returns; a source that says it is down owes no frame, nor does a file's end."""
-    idle._settings = settings(tmp_path, capture=capture)
+    idle._watch.settings = settings(tmp_path, capture=capture)
     clock = Hands(100.0)
     idle._camera._clock = idle._analysis._clock = idle._recording._clock = clock
     idle._camera._take(frame(0, 100.0))
     idle._analysis.busy_since = None
-    idle._check_progress(130.0)
+    idle._watch.check_progress(130.0)
     with pytest.raises(StallError, match="camera") if found else contextlib.nullcontext():
-        idle._check_progress(131.0)
+        idle._watch.check_progress(131.0)
 
     idle._camera._take(SourceDown("unplugged"))
     idle._recording.busy_since = None
-    idle._check_progress(1e6)
+    idle._watch.check_progress(1e6)
     clock.t = 5000.0
     idle._camera._take(SourceUp())
-    idle._check_progress(5030.0)
+    idle._watch.check_progress(5030.0)
 
 
 def test_a_dead_writer_or_courier_is_found(idle: Agent) -> None:
     """Without them nothing is kept or sent: the process must end."""
-    idle._check_progress(0.0)
-    idle._raise_failure()
+    idle._watch.check_progress(0.0)
+    idle._watch.raise_failure()
 
     idle._courier.error = RuntimeError("paho")
     with pytest.raises(StallError, match=r"courier: died \(RuntimeError\('paho'\)\)"):
-        idle._raise_failure()
+        idle._watch.raise_failure()
 
     idle._journal.failure = ZeroDivisionError("ours")
-    with pytest.raises(StallError, match=r"journal: a write failed \(ZeroDivisionError\('ours'\)\)"):
-        idle._raise_failure()
+    with pytest.raises(StallError, match=r"journal: died \(ZeroDivisionError\('ours'\)\)"):
+        idle._watch.raise_failure()
 
     idle._database.unsound = "malformed"
     with pytest.raises(StallError, match=r"agent\.db: damaged .malformed."):
-        idle._check_progress(0.0)
+        idle._watch.check_progress(0.0)
     idle._database.unsound = None
 
     idle._database.close()
     with pytest.raises(StallError, match="database: its writer died"):
-        idle._check_progress(0.0)
+        idle._watch.check_progress(0.0)
 
 
 def test_a_slow_kit_says_so_until_it_keeps_up(idle: Agent) -> None:

@@ -66,7 +66,7 @@ class Kit:
             CLOCK,
             presence,
             ears,
-            greet=self.greeted.append,
+            greet=lambda *, forgotten: self.greeted.append(forgotten),
             fresh=fresh,
             replay_per_s=replay_per_s,
         )

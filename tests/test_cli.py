@@ -22,6 +22,7 @@ from agent.app.demo import Outcome
 from agent.backbone.contract import published
 from agent.backbone.contract.example import EXAMPLES
 from agent.backbone.contract.schema import schema
+from agent.backbone.revisions import Revision, Revisions
 from agent.cli import demo, options
 from agent.config import Settings
 
@@ -114,6 +115,28 @@ def test_config_show(stairwell: Stairwell, tmp_path: Path, monkeypatch: pytest.M
     assert ["9.0", "environment"] == rows["events.quiet_s"]
     assert ['"ssdlite"', "default"] == rows["detector.model"]
     assert {f"{s}.{key}" for s, values in Settings().model_dump().items() for key in values} == rows.keys()
+
+
+def test_config_shows_what_the_city_has_set(
+    stairwell: Stairwell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the next start will have it, over file and environment; the check counts it in."""
+    path = tmp_path / "agent.toml"
+    path.write_text(toml(settings(tmp_path, clips={"retention_h": 48})))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("STAIRWELL_CLIPS__MAX_S", "60")
+    Revisions(tmp_path).take(Revision(rev=3, values={"clips": {"retention_h": 12, "max_s": 30}}))
+
+    assert 0 == stairwell("config", "show", "-c", path)
+    rows = {line.split()[0]: line.split()[1:] for line in stairwell.out.splitlines()[1:] if line.strip()}
+    assert ["12.0", "remote"] == rows["clips.retention_h"]
+    assert ["30.0", "remote"] == rows["clips.max_s"]
+    assert 0 == stairwell("config", "check", "-c", path)
+    assert f"{path}: good, with what the city has set\n" == stairwell.out
+
+    Revisions(tmp_path).take(Revision(rev=4, values={"loitering": {"zones": ["hall"]}}))
+    assert 3 == stairwell("config", "check", "-c", path)
+    assert "cfg/des: loitering.zones = 'hall': no such zone" in stairwell.complaint
 
 
 def test_config_show_as_json(stairwell: Stairwell, tmp_path: Path) -> None:

@@ -115,6 +115,11 @@ class Announcer:
             self._sink.alarm(code, draft, active=active)
 
     @property
+    def busy(self) -> bool:
+        """Whether an event is under way."""
+        return bool(self._open)
+
+    @property
     def alarms(self) -> tuple[str, ...]:
         """The codes that are active."""
         with self._lock:

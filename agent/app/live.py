@@ -23,8 +23,11 @@ from agent.app.hatch import Hatch
 from agent.app.housekeeping import Housekeeping
 from agent.app.ledger import Ledger
 from agent.app.lookout import Lookout
+from agent.app.moves import Moves
 from agent.app.premises import Premises
 from agent.app.readback import ReadBackStage
+from agent.app.reconfiguration import RECONFIGURE, Reconfiguration, Terms
+from agent.app.recording import open_recorder
 from agent.app.reporter import Dropped, Reporter, topics
 from agent.app.schemas import DATABASE, SCHEMAS
 from agent.app.stages import AnalysisStage, CameraStage, RecordingStage, Stage
@@ -33,20 +36,20 @@ from agent.app.status import StatusDesk
 from agent.app.trouble import FULL, Trouble
 from agent.app.usable import usable
 from agent.app.walltime import WallTime
+from agent.app.watch import Watch
 from agent.app.wear import WearMeter
 from agent.backbone import outbox
 from agent.backbone.courier import Courier
 from agent.backbone.inbox import Inbox
 from agent.backbone.stored import Cover
 from agent.capture.ring import PacketRing
-from agent.capture.source import RECORDED, open_source, source_kind
+from agent.capture.source import open_source
 from agent.clips import store
 from agent.clips.manifest import Model, Notary
-from agent.clips.recorder import Recorder
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
 from agent.device.volatile import runtime_dir, volatile_key
-from agent.errors import ModelError, StairwellError, StallError, StorageError
+from agent.errors import ModelError, StairwellError, StorageError
 from agent.events.lifecycle import REACH_BACK_S
 from agent.ulid import ENTROPY_BYTES, ulid
 from agent.vision.detector import PersonDetector
@@ -56,16 +59,13 @@ if TYPE_CHECKING:
 
     from agent.app.ledger import Progress
     from agent.backbone.link import Received
+    from agent.backbone.publication import Publication
     from agent.config import Settings
     from agent.device.clock import Clock
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # how often the supervisor looks; well below any time it judges
-STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
-RECORDING_STALL_S = 2 * journal.COMMIT_TIMEOUT_S  # a card may be slow for as long as a write may take, twice
-COURIER_STALL_S = RECORDING_STALL_S  # it waits for the same card
-SILENCE_MARGIN_S = 10.0  # to open a source and decode its first picture on a busy kit
 DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
 ORDERS_END_S = 2.0  # a message is judged within milliseconds, unless the disk hangs
 DECISION_S = 1.0  # from a picture to the event that begins with it, at most, on a kit that keeps up
@@ -76,7 +76,7 @@ TROUBLED_S = 5.0  # the same while the disk refuses: it is taken up as soon as i
 
 
 class Agent:
-    """One kit at work. `run` is its whole life.
+    """One kit at work. `run` is its whole life. Without `terms` its settings are all its own.
 
     Raises:
         ConfigError: settings that cannot be run with.
@@ -85,13 +85,16 @@ class Agent:
         StallError: a stage stopped making progress, or died.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, terms: Terms | None = None) -> None:
         usable(settings)
         self._settings = settings
         self._clock = clock
         self._ledger = Ledger()
         self._judged = self._ledger.read()
-        self._lock = StateLock(settings.state.dir)
+        self._lock = (
+            None if terms and terms.lock else StateLock(settings.state.dir)
+        )  # released where it was taken
+        terms = terms or Terms.own(settings)
         self._ballast = Ballast(settings.state.dir)
         self._database = self._ballast.database(settings.state.dir / DATABASE, SCHEMAS)
         detector, unusable = _detector(settings)
@@ -103,28 +106,52 @@ class Agent:
         identity = Identity.open(settings.state.dir / KEYS)
         model = Model(label=detector.label, sha256=detector.sha256) if detector else None
         notary = Notary(settings.clips_dir, identity, settings.kit.id, stream, model)
-        self._reporter = Reporter(settings, addresses, clock, stream, label, identity.public.text)
-        self._inbox = Inbox(dict.fromkeys((addresses.cmd("#"), addresses.group_cmd("#")), self._obey))
+        self._reporter = Reporter(
+            settings, addresses, clock, stream, label, identity.public.text, terms.running.rev
+        )
+        self._moves = Moves(settings.state.dir, addresses)
+        self._inbox = Inbox(
+            {
+                addresses.cfg_des: self._hear_desired,
+                **dict.fromkeys((addresses.cmd("#"), addresses.group_cmd("#")), self._obey),
+            }
+        )
         self._courier = Courier(
-            settings.backbone, addresses, self._database, messages, clock, self._reporter, self._inbox
+            settings.backbone,
+            addresses,
+            self._database,
+            messages,
+            clock,
+            self._reporter,
+            self._inbox,
+            greet=self._greet,
+            fresh=self._moves.moved,
         )
         self._journal = journal.Journal(
             self._database, messages, self._reporter, clock, self._courier.wake, notary
         )
+        self._moves.arrive(self._journal.leave)
         announcer = Announcer(self._reporter, self._journal, self._mint, self._journal.left_alarms())
         self._announcer = announcer
-        announcer.alarm("storage.corrupt", active=self._database.set_aside is not None)
-        announcer.alarm("identity.replaced", active=identity.set_aside is not None)
-        announcer.alarm("detector.unusable", active=unusable is not None, detail=str(unusable or ""))
+        self._reconfiguration = Reconfiguration(
+            terms, addresses, clock, self._journal, announcer, self._publish
+        )
+        for code, fault in (
+            ("storage.corrupt", self._database.set_aside),
+            ("identity.replaced", identity.set_aside),
+            ("detector.unusable", unusable),
+        ):
+            announcer.alarm(code, active=fault is not None, detail=str(fault or ""))
         self._premises = Premises(settings, self._journal, self._clip_closed)
         self._readback = ReadBackStage(settings.clips_dir, self._journal, self._premises, announcer)
         self._trouble = Trouble(announcer, (settings.state.dir, settings.clips_dir))
         self._wear = WearMeter(self._journal, clock)
         self._walltime = WallTime(clock)
-        self._house_refusal: StorageError | None = None
         held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
         ring = PacketRing(held_s, int(settings.clips.ring_mb * 1e6))
-        self._recorder = self._open_recorder(ring)
+        self._recorder, self._house_refusal = open_recorder(
+            settings, ring, self._mint, self._premises, clock, announcer
+        )
         recording = RecordingStage(ring, self._recorder, announcer, self._ledger, clock)
         analysis = AnalysisStage(
             Analyser(settings, detector, clock=clock), announcer, recording, self._ledger, clock
@@ -135,6 +162,22 @@ class Agent:
         camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
         self._recording, self._analysis, self._camera = recording, analysis, camera
         self._stages: tuple[Stage, ...] = (camera, analysis, recording)
+        self._watch = Watch(
+            settings,
+            camera,
+            analysis,
+            recording,
+            self._readback,
+            self._courier,
+            self._database,
+            {
+                "journal": lambda: self._journal.failure,
+                "hatch": lambda: self._hatch.failure,
+                "courier": lambda: self._courier.error,
+                "inbox": lambda: self._inbox.error,
+                "orders": lambda: self._control.error,
+            },
+        )
         self._housekeeping = Housekeeping(
             settings, self._journal, self._reporter, announcer, clock, self._premises
         )
@@ -173,8 +216,11 @@ class Agent:
             lambda: self._housekeeping.stock,
         )
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, a command says to start anew, or the source has ended and is finished."""
+    def run(self, stop: threading.Event) -> str:
+        """Work until `stop` is set, a command or a configuration says to start anew, or the source has ended.
+
+        Why it ended is returned, once all is finished.
+        """
         self._journal.recover()
         self._housekeeping.recover()
         self._control.start()
@@ -184,58 +230,31 @@ class Agent:
         for stage in (self._readback, *reversed(self._stages)):
             stage.start()
         try:
-            self._supervise(stop)
+            why = self._supervise(stop)
         except Exception:
             with contextlib.suppress(
                 StairwellError, OSError, RuntimeError
             ):  # told; what came first is raised
                 self._shut_down("failed")
             raise
-        self._shut_down("shutdown" if stop.is_set() else "restart" if self._leaving.is_set() else "ended")
-        self._raise_failure()
-
-    def _open_recorder(self, ring: PacketRing) -> Recorder | None:
-        """The recorder, or None with an alarm where recording is off or not allowed."""
-        clips = self._settings.clips
-        refused = clips.enabled and clips.refused
-        self._announcer.alarm("clips.disabled", active=refused)
-        self._announcer.alarm("clips.unsealed", active=clips.enabled and clips.seal == "none")
-        if refused:
-            log.error("nothing is recorded: clips.recipients names nobody who could open sealed clips")
-        if clips.seal == "none":
-            log.warning('clips.seal = "none": a stolen card shows every clip; for development only')
-        if not clips.enabled or refused:
-            self._announcer.alarm("clips.failed", active=False)  # what an earlier run left: nobody tries now
-            return None
-        directory = self._settings.clips_dir
-        try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        except OSError as error:
-            # Events go on; a clip is tried with each of them, and the alarm says that none can be kept.
-            self._house_refusal = StorageError(
-                f"{directory}: cannot be made ({error.strerror})",
-                fix="check clips.dir and its owner",
-                errno=error.errno,
-            )
-            log.error("clips: %s", self._house_refusal)  # noqa: TRY400 - for people
-        return Recorder(clips, directory, ring.since, self._mint, self._premises, self._clock.stamp)
+        self._shut_down(why)
+        self._watch.raise_failure()
+        return why
 
     def _mint(self) -> str:
         """A new ULID; with an unset clock its time part counts from the boot."""
         return ulid(self._clock.unix_ms(), os.urandom(ENTROPY_BYTES))
 
-    def _supervise(self, stop: threading.Event) -> None:
+    def _supervise(self, stop: threading.Event) -> str:
         ready = False
-        watchdog = systemd.watchdog_s() is not None
         heartbeat_due = housekeeping_due = self._clock.mono()
         while self._recording.running and not self._leaving.is_set() and not stop.wait(TICK_S):
             now = self._clock.mono()
-            self._raise_failure()
-            self._check_progress(now)
+            self._watch.raise_failure()
+            self._watch.check_progress(now)
             if not ready and (self._ledger.frames or self._camera.down is not None):
                 ready = systemd.notify("READY=1") or True
-            if watchdog:
-                systemd.notify("WATCHDOG=1")
+            systemd.feed_watchdog()
             if self._walltime.changed():
                 self._courier.announce()
             if now >= heartbeat_due:
@@ -246,7 +265,28 @@ class Agent:
             if now >= housekeeping_due or self._trouble.codes - troubled:
                 self._keep_house()
                 housekeeping_due = now + (TROUBLED_S if self._trouble.codes else HOUSEKEEPING_S)
-        self._raise_failure()  # the stages end for it too
+            if self._reconfiguration.due(ready=ready, quiet=self._quiet):
+                return RECONFIGURE
+        self._watch.raise_failure()  # the stages end for it too
+        return "shutdown" if stop.is_set() else "restart" if self._leaving.is_set() else "ended"
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether neither an event nor a clip is under way."""
+        return not self._announcer.busy and (self._recorder is None or self._recorder.current is None)
+
+    def _greet(self, *, forgotten: bool) -> None:
+        """There is a connection; the broker may have `forgotten` what it retained of us."""
+        self._reconfiguration.greet()
+        self._moves.clear(self._publish)
+        if forgotten:
+            self._journal.repeat_alarms(self._moves.topics)
+
+    def _publish(self, publication: Publication, taken: Callable[[], None]) -> None:
+        self._courier.answer(publication, taken=taken)
+
+    def _hear_desired(self, received: Received) -> None:
+        self._reconfiguration.hear(received)
 
     def _obey(self, received: Received) -> None:
         self._control.handle(received)
@@ -305,54 +345,6 @@ class Agent:
             self._judged = progress
             self._announcer.alarm("camera.slow", active=skipped / frames > SKIPPED_SHARE)
 
-    def _check_progress(self, now: float) -> None:
-        """Raise StallError for a stage that has work and does none, or a source that hangs unsaid."""
-        capture = self._settings.capture
-        # Twice the time after which the source itself has to say that it is down.
-        silence_s = 2 * (capture.stall_after_s + 1 / capture.fps) + SILENCE_MARGIN_S
-        endless = capture.loop or source_kind(capture.source) not in RECORDED
-        for name, since, limit_s in (
-            ("analysis", self._analysis.busy_since, STAGE_STALL_S),
-            ("recording", self._recording.busy_since, RECORDING_STALL_S),
-            ("courier", self._courier.busy_since, COURIER_STALL_S),
-            ("camera", self._camera.silent_since if endless else None, silence_s),
-        ):
-            if since is not None and now - since > limit_s:
-                raise StallError(
-                    f"{name}: nothing done for {now - since:.0f} s", fix="the service manager starts it anew"
-                )
-        if self._database.unsound is not None:
-            raise StallError(
-                f"{self._database.path}: damaged ({self._database.unsound})",
-                fix="none needed: the next start sets it aside; replace the card if it comes again",
-            )
-        if not self._database.alive:
-            raise StallError("database: its writer died", fix="see the journal above this line")
-
-    def _raise_failure(self) -> None:
-        for stage in (*self._stages, self._readback):
-            if isinstance(stage.failure, StairwellError):
-                raise stage.failure
-            if stage.failure is not None:
-                raise StallError(
-                    f"{stage.name}: died ({stage.failure!r})", fix="report it with the journal's last lines"
-                ) from stage.failure
-        if self._journal.failure is not None:
-            raise StallError(
-                f"journal: a write failed ({self._journal.failure!r})",
-                fix="report it with the journal's last lines",
-            ) from self._journal.failure
-        for name, fault in (
-            ("hatch", self._hatch.failure),
-            ("courier", self._courier.error),
-            ("inbox", self._inbox.error),
-            ("orders", self._control.error),
-        ):
-            if fault is not None:
-                raise StallError(
-                    f"{name}: died ({fault!r})", fix="report it with the journal's last lines"
-                ) from fault
-
     def _shut_down(self, why: str) -> None:
         """End everything in order; a step that fails keeps none of the later ones from being taken.
 
@@ -360,7 +352,7 @@ class Agent:
             StairwellError: the first thing that went wrong.
         """
         steps: tuple[Callable[[], object], ...] = (
-            lambda: systemd.notify("STOPPING=1"),
+            lambda: why == RECONFIGURE or systemd.notify("STOPPING=1"),
             partial(self._hatch.close, DRAIN_S),
             partial(self._inbox.close, ORDERS_END_S),
             self._control.close,
@@ -373,12 +365,14 @@ class Agent:
             self._note_wear,
             partial(self._courier.close, why, DRAIN_S),
             partial(self._database.close, DRAIN_S),
-            self._lock.release,
+            *([self._lock.release] if self._lock else []),
         )
         first: Exception | None = None
         for step in steps:
             try:
                 step()
+                if why == RECONFIGURE:
+                    systemd.feed_watchdog()  # each step takes half of its time at most
             except (StairwellError, OSError, RuntimeError) as error:
                 log.error("at the stop: %s", error)  # noqa: TRY400 - the first is raised with its traceback
                 first = first or error

@@ -52,7 +52,7 @@ class Reporter:
     """Makes the messages of one kit (and is the courier's Presence).
 
     `detector` is the label of its model, None when it does not work; `key` is the public half of the key that
-    signs its manifests, base64.
+    signs its manifests, base64; `revision` is that of the city's configuration in force.
 
     Raises:
         ConfigError: `capture.source` is of no kind that the agent knows.
@@ -66,6 +66,7 @@ class Reporter:
         stream: str,
         detector: str | None,
         key: str | None = None,
+        revision: int = 0,
     ) -> None:
         self._settings = settings
         self._topics = topics
@@ -73,6 +74,7 @@ class Reporter:
         self._clock = clock
         self._detector = detector
         self._key = key
+        self._revision = revision
         self._site = messages.SiteRef.of(settings.site)
         self._source = source_kind(settings.capture.source)
         self._begun = clock.mono()
@@ -195,7 +197,7 @@ class Reporter:
             model=health.model(),
             cam=self._source,
             caps=self._capabilities(),
-            cfg_rev=0,
+            cfg_rev=self._revision,
             seal=self._seal,
             key=self._key,
             seq_next=numbers.seq_next,

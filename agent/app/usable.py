@@ -35,6 +35,7 @@ def usable(settings: Settings) -> None:
         raise ConfigError(
             "; ".join(refusal.problem for refusal in refusals),
             fix="; ".join(dict.fromkeys(refusal.fix for refusal in refusals)),
+            keys={key: why for refusal in refusals for key, why in refusal.keys.items()},
         )
 
 
@@ -66,7 +67,11 @@ def _place(settings: Settings) -> Iterator[ConfigError]:
         if getattr(settings.site, key) == getattr(placeholder, key)
     ]
     if unset:
-        yield ConfigError(f"{', '.join(unset)}: not set", fix="set [site] to where the kit hangs")
+        yield ConfigError(
+            f"{', '.join(unset)}: not set",
+            fix="set [site] to where the kit hangs",
+            keys=dict.fromkeys(unset, "not set"),
+        )
 
 
 def _source(settings: Settings) -> Iterator[ConfigError]:

@@ -32,7 +32,7 @@ from agent.thread import NamedThread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.backbone.delivery import Ears, Presence
+    from agent.backbone.delivery import Ears, Greet, Presence
     from agent.backbone.outbox import Numbers, Outbox
     from agent.backbone.publication import Publication
     from agent.backbone.topics import Topics
@@ -72,8 +72,8 @@ class Courier:
     """The pump between the outbox and the broker; its methods never wait, but for `close`.
 
     `ears` get what comes on their topics; the watermark is the courier's own. `greet` is called for each new
-    connection, in the courier's thread, once the birth is on its way, and must not block: with True when the
-    broker has forgotten what was said on earlier ones. `fresh`: see Link.
+    connection, in the courier's thread, once the birth is on its way, and must not block; `forgotten`: the
+    broker does not know any more what was said on earlier ones. `fresh`: see Link.
 
     Raises:
         ConfigError: a TLS or password file cannot be used.
@@ -89,7 +89,7 @@ class Courier:
         presence: Presence,
         ears: Ears | None = None,
         *,
-        greet: Callable[[bool], object] | None = None,
+        greet: Greet | None = None,
         fresh: bool = False,
         replay_per_s: float = REPLAY_PER_S,
     ) -> None:
@@ -298,9 +298,7 @@ class Courier:
         if self._filters:
             self._link.subscribe(*self._filters)
         if self._greet is not None:
-            self._greet(
-                not connection.resumed and session > 1
-            )  # before the first there was nothing to forget
+            self._greet(forgotten=session > 1 and not connection.resumed)
         self._more = True
 
     def _be_born(self, session: int) -> None:

@@ -41,6 +41,14 @@ class Ears(Protocol):
         ...
 
 
+class Greet(Protocol):
+    """Who wants to know of each new connection."""
+
+    def __call__(self, *, forgotten: bool) -> object:
+        """Called in the courier's thread; must not block."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How messages get through: for the heartbeat, the checks and the ledger."""

@@ -48,8 +48,8 @@ class Stopped(Stamped):
     stream: Hex8
     state: Literal["stopped"] = "stopped"
     why: Name = Field(
-        description="shutdown: on request; restart: by a command, it starts anew; ended: the footage did; "
-        "failed: an error, it starts anew by itself"
+        description="shutdown: on request; restart: by a command, it starts anew; reconfigure: it is back at "
+        "once, with other settings; ended: the footage did; failed: an error, it starts anew by itself"
     )
     session: Seq
 

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from agent.app.configured import fitted, next_start
 from agent.app.redaction import redacted
 from agent.app.usable import complete
 from agent.cli.options import ConfigFile, config_path
-from agent.config import Settings, load, settled
-from agent.config_layers import Layers
+from agent.config import Settings, settled
 
 app = typer.Typer(help="Look at and check the settings.", no_args_is_help=True)
 
@@ -23,11 +23,12 @@ def show(
     config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print the settings in force, each with the layer that it is from: default, file or environment.
+    """Print the settings in force, each with the layer that it is from: default, file, environment or remote.
 
-    A password in an address is not shown.
+    Remote is what the city has set (cfg/des), as of the agent's next start. A password in an address is not
+    shown.
     """
-    layers = Layers.read(Settings, config_path(config))
+    layers = next_start(config_path(config))
     values = redacted(settled(layers))
     if as_json:
         typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
@@ -44,11 +45,13 @@ def show(
 def check(config: ConfigFile = None) -> None:
     """Check that the agent can run with the settings; every wrong key is named at once (exit code 3).
 
-    That includes the files that they name: certificates, the detector's card (exit code 5), a video (4).
+    That includes the files that they name: certificates, the detector's card (exit code 5), a video (4); and
+    what the city has set, with which they must go together.
     """
     path = config_path(config)
-    complete(load(path))
-    typer.echo(f"{path or 'defaults'}: good")
+    layers = next_start(path)
+    complete(fitted(layers, layers.remote))
+    typer.echo(f"{path or 'defaults'}: good" + (", with what the city has set" if layers.remote else ""))
 
 
 @app.command()

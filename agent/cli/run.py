@@ -8,10 +8,10 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from agent.app.live import Agent
+from agent.app.service import serve
 from agent.cli.options import ConfigFile, config_path
-from agent.config import load
 from agent.device.clock import SystemClock
+from agent.device.process import renew
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -25,8 +25,7 @@ def run(config: ConfigFile = None) -> None:
     Exit code 0 after a wanted stop; otherwise as README lists them. A camera, broker or disk that fails
     while the agent runs does not end it: it goes on with the rest and raises an alarm.
     """
-    settings = load(config_path(config))
-    logging.basicConfig(level=settings.log.level.upper(), format=LOG_FORMAT)
+    logging.basicConfig(format=LOG_FORMAT)
     faulthandler.enable()  # a watchdog's SIGABRT and a crash in a codec show where every thread stood
     stop = threading.Event()
 
@@ -36,4 +35,5 @@ def run(config: ConfigFile = None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    Agent(settings, SystemClock()).run(stop)
+    if serve(config_path(config), SystemClock(), stop):
+        renew()

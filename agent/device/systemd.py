@@ -28,3 +28,13 @@ def watchdog_s() -> float | None:
         return None
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     return int(microseconds) / 1e6 if microseconds.isdigit() and int(microseconds) > 0 else None
+
+
+def feed_watchdog() -> None:
+    """Tell a watchdog that the process is alive, if one watches it.
+
+    Raises:
+        OSError: as notify.
+    """
+    if watchdog_s() is not None:
+        notify("WATCHDOG=1")

@@ -296,6 +296,42 @@ ALARMS: dict[str, AlarmKind] = {
             Text("Замініть картку завчасно", "Replace the card in time"),
         ),
         AlarmKind(
+            "config.refused",
+            "major",
+            Text(
+                "Налаштування міста відхилено, діють попередні",
+                "The city's configuration was refused; the one before is in force",
+            ),
+            Text(
+                "Причину названо в cfg/rep; опублікуйте виправлену ревізію з більшим номером",
+                "cfg/rep tells why; publish a corrected revision with a higher number",
+            ),
+        ),
+        AlarmKind(
+            "config.rolled_back",
+            "major",
+            Text(
+                "Комплект не зміг працювати з новими налаштуваннями й повернувся до попередніх",
+                "The kit could not work with the new configuration and went back to the one before",
+            ),
+            Text(
+                "Причину названо в cfg/rep; опублікуйте виправлену ревізію з більшим номером",
+                "cfg/rep tells why; publish a corrected revision with a higher number",
+            ),
+        ),
+        AlarmKind(
+            "config.corrupt",
+            "minor",
+            Text(
+                "Збережені налаштування міста були пошкоджені; діють останні справні",
+                "The stored configuration of the city was damaged; the last good one is in force",
+            ),
+            Text(
+                "Замініть картку, якщо це повториться; за потреби опублікуйте нову ревізію",
+                "Replace the card if it comes again; publish a new revision if need be",
+            ),
+        ),
+        AlarmKind(
             "rules.no_clock",
             "minor",
             Text(

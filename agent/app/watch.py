@@ -1,0 +1,84 @@
+"""Whether all that should move moves, and who died: what ends the process, for a new one to begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.app import journal
+from agent.capture.source import RECORDED, source_kind
+from agent.errors import StairwellError, StallError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.app.readback import ReadBackStage
+    from agent.app.stages import AnalysisStage, CameraStage, RecordingStage
+    from agent.backbone.courier import Courier
+    from agent.config import Settings
+    from agent.database import Database
+
+STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
+RECORDING_STALL_S = 2 * journal.COMMIT_TIMEOUT_S  # a card may be slow for as long as a write may take, twice
+COURIER_STALL_S = RECORDING_STALL_S  # it waits for the same card
+SILENCE_MARGIN_S = 10.0  # to open a source and decode its first picture on a busy kit
+
+_REPORT_IT = "report it with the journal's last lines"
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at the parts of an agent. `faults` tell by name what killed the threads that are no stages."""
+
+    settings: Settings
+    camera: CameraStage
+    analysis: AnalysisStage
+    recording: RecordingStage
+    readback: ReadBackStage
+    courier: Courier
+    database: Database
+    faults: Mapping[str, Callable[[], BaseException | None]]
+
+    def check_progress(self, now: float) -> None:
+        """Return if whatever has work does it, and the source hangs not unsaid.
+
+        Raises:
+            StallError: it doesn't.
+        """
+        capture = self.settings.capture
+        # Twice the time after which the source itself has to say that it is down.
+        silence_s = 2 * (capture.stall_after_s + 1 / capture.fps) + SILENCE_MARGIN_S
+        endless = capture.loop or source_kind(capture.source) not in RECORDED
+        for name, since, limit_s in (
+            ("analysis", self.analysis.busy_since, STAGE_STALL_S),
+            ("recording", self.recording.busy_since, RECORDING_STALL_S),
+            ("courier", self.courier.busy_since, COURIER_STALL_S),
+            ("camera", self.camera.silent_since if endless else None, silence_s),
+        ):
+            if since is not None and now - since > limit_s:
+                raise StallError(
+                    f"{name}: nothing done for {now - since:.0f} s", fix="the service manager starts it anew"
+                )
+        if self.database.unsound is not None:
+            raise StallError(
+                f"{self.database.path}: damaged ({self.database.unsound})",
+                fix="none needed: the next start sets it aside; replace the card if it comes again",
+            )
+        if not self.database.alive:
+            raise StallError("database: its writer died", fix="see the journal above this line")
+
+    def raise_failure(self) -> None:
+        """Return if nothing died.
+
+        Raises:
+            StairwellError: a stage gave up, and says why.
+            StallError: something died of a fault of ours.
+        """
+        for stage in (self.camera, self.analysis, self.recording, self.readback):
+            if isinstance(stage.failure, StairwellError):
+                raise stage.failure
+            if stage.failure is not None:
+                raise StallError(f"{stage.name}: died ({stage.failure!r})", fix=_REPORT_IT) from stage.failure
+        for name, fault in ((name, look()) for name, look in self.faults.items()):
+            if fault is not None:
+                raise StallError(f"{name}: died ({fault!r})", fix=_REPORT_IT) from fault
