@@ -16,6 +16,7 @@ import pytest
 from app_parts import BASE, KIT, PEOPLE, Hands, Scripted, check, frame, kept, query, settings, toml, visit
 from broker import Broker, Heard, Listener, free_port, wait_for
 from clips_footage import decoded, ffmpeg_plays, long_footage
+from picamera_fake import Board
 
 from agent.app import hatch, watch
 from agent.app.ledger import Ledger
@@ -454,6 +455,38 @@ def test_recording_switched_off_is_no_alarm(tmp_path: Path) -> None:
     assert ["raised", "raised", "cleared", "cleared"] == [m["state"] for m in told]
     assert {"clips.unsealed", "clips.failed"} == {m["code"] for m in told[2:]}
     assert [] == query(tmp_path, "SELECT * FROM active_alarms")
+
+
+def test_a_camera_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is missing, and the agent says so and stays; it comes, films as [camera] says, and falls silent.
+
+    The second silence ends the process with the alarm raised, for the next one to clear.
+    """
+    board = Board(models=())
+    board.frames = 20
+    board.install(monkeypatch)
+    capture = {"source": "picamera:", "stall_after_s": 1.0, "reconnect_max_s": 1.0}
+    one = Running(
+        settings(tmp_path, capture=capture, camera={"width": 640, "height": 480, "encoder": "software"})
+    )
+    wait_for(lambda: ("camera.missing",) == camera_alarms(one))
+    assert one.agent._camera.down is not None
+    board.models = ["imx708"]
+    wait_for(lambda: one.agent._ledger.read().packets >= 20 and () == camera_alarms(one))
+    assert (480, 640) == one.agent._camera.latest.picture.y.shape
+
+    one.end()
+
+    assert isinstance(one.error, StallError)
+    assert 2 == len(board.opened)
+    assert [("camera.timeout",)] == query(
+        tmp_path, "SELECT code FROM active_alarms WHERE code LIKE 'camera%'"
+    )
+
+
+def camera_alarms(one: Running) -> tuple[str, ...]:
+    """Those of the camera that are active."""
+    return tuple(code for code in one.agent._announcer.alarms if code.startswith("camera."))
 
 
 def test_without_its_model_the_agent_goes_on(tmp_path: Path) -> None:
