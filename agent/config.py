@@ -70,6 +70,12 @@ class Capture(_Section):
     bitrate_kbps: int = Field(
         default=2000, ge=100, le=20000, description="of our own encoder; below 100 hardware encoders hang"
     )
+    gop_s: float = Field(
+        default=1.0,
+        ge=0.5,
+        le=5,
+        description="seconds from key frame to key frame of our own encoder: clips begin and end at one",
+    )
     stall_after_s: float = Field(
         default=10.0, gt=0, description="no picture for this long: the source is reopened, an alarm raised"
     )

@@ -33,14 +33,14 @@ def decode(info: StreamInfo, packets: list[Packet]) -> list[av.VideoFrame]:
 
 def test_one_picture_in_one_packet_out() -> None:
     """No delay: what was just seen can be in the clip that is just cut."""
-    encoder = H264Encoder(160, 120, 10, 500)
+    encoder = H264Encoder(160, 120, 10, 500, 1.0)
     assert [1] * 25 == [len(encoder.encode(picture(n), n / 10)) for n in range(25)]
     assert [] == encoder.flush()
 
 
 def test_it_decodes_to_what_went_in() -> None:
     """Size, times and brightness survive; the parameter sets of StreamInfo are all a decoder needs."""
-    encoder = H264Encoder(160, 120, 10, 500)
+    encoder = H264Encoder(160, 120, 10, 500, 1.0)
     packets = [p for n in range(12) for p in encoder.encode(picture(n), n / 10)]
     frames = decode(encoder.info, packets)
     assert (12, 160, 120) == (len(frames), frames[0].width, frames[0].height)
@@ -51,15 +51,23 @@ def test_it_decodes_to_what_went_in() -> None:
 
 def test_key_frames_come_each_second_of_time() -> None:
     """Also with uneven times, and after a pause at once."""
-    encoder = H264Encoder(160, 120, 12.5, 500)
+    encoder = H264Encoder(160, 120, 12.5, 500, 1.0)
     times = [n * 0.08 for n in range(50)] + [9.0, 9.5, 10.0, 10.1]
     keys = [p.t for n, t in enumerate(times) for p in encoder.encode(picture(n), t) if p.keyframe]
     assert [0, 1.04, 2.0, 3.04, 9.0, 10.0] == pytest.approx(keys)
 
 
+def test_groups_are_as_long_as_configured() -> None:
+    """A key frame each half second, or each two."""
+    for gop_s, expected in ((0.5, [0, 0.5, 1.0, 1.5, 2.0]), (2.0, [0, 2.0])):
+        encoder = H264Encoder(160, 120, 10, 500, gop_s)
+        packets = [p for n in range(21) for p in encoder.encode(picture(n), n / 10)]
+        assert expected == pytest.approx([p.t for p in packets if p.keyframe])
+
+
 def test_dts_rises_whatever_the_times() -> None:
     """Two pictures of the same moment are a tick apart, for a file takes no two of one time."""
-    encoder = H264Encoder(160, 120, 10, 500)
+    encoder = H264Encoder(160, 120, 10, 500, 1.0)
     packets = [p for n, t in enumerate((5.0, 5.0, 5.0, 5.1)) for p in encoder.encode(picture(n), t)]
     assert [450_000, 450_001, 450_002, 459_000] == [p.dts for p in packets]
     assert [5.0, 5.0, 5.0, 5.1] == [p.t for p in packets]
@@ -68,7 +76,7 @@ def test_dts_rises_whatever_the_times() -> None:
 
 def test_odd_sizes_are_cropped_and_grey_is_taken() -> None:
     """4:2:0 has no odd sizes; a grey picture has no colour."""
-    encoder = H264Encoder(161, 121, 10, 500)
+    encoder = H264Encoder(161, 121, 10, 500, 1.0)
     packets = encoder.encode(picture(0, 161, 121, grey=True), 0)
     frame = decode(encoder.info, packets)[0]
     assert (160, 120) == (encoder.info.width, encoder.info.height) == (frame.width, frame.height)
@@ -80,7 +88,7 @@ def test_the_bitrate_is_a_ceiling_and_stillness_costs_little() -> None:
     """Noise is held to the bitrate; a still picture uses a fraction of it."""
     random = np.random.default_rng(1)
     half = np.full((120, 160), 128, np.uint8)
-    wild, still = H264Encoder(320, 240, 10, 300), H264Encoder(320, 240, 10, 300)
+    wild, still = H264Encoder(320, 240, 10, 300, 1.0), H264Encoder(320, 240, 10, 300, 1.0)
     calm = picture(3, 320, 240)
     loud = quiet = 0
     for n in range(40):

@@ -80,6 +80,14 @@ def test_masks_reach_frame_and_luma() -> None:
     assert [16, 180] == [int(frame.picture.y[24, 8]), int(frame.picture.y[24, 56])]
 
 
+def test_key_frames_come_as_configured() -> None:
+    """By `capture.gop_s`."""
+    pipeline = Pipeline(Capture(gop_s=0.5), ())
+    pipeline.begin(10)
+    items = [item for n in range(11) for item in pipeline.push(n / 10, picture)]
+    assert [0.0, 0.5, 1.0] == [i.t for i in items if isinstance(i, Packet) and i.keyframe]
+
+
 def test_a_new_size_is_a_new_stream() -> None:
     """Packets before and after a change of size have their own StreamInfo."""
     pipeline = Pipeline(Capture(), ())

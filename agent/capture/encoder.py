@@ -29,7 +29,7 @@ class H264Encoder:
     Pictures of an odd size lose their last column or row: 4:2:0 has none.
     """
 
-    def __init__(self, width: int, height: int, fps: float, bitrate_kbps: int, gop_s: float = 1.0) -> None:
+    def __init__(self, width: int, height: int, fps: float, bitrate_kbps: int, gop_s: float) -> None:
         self._width, self._height = width & ~1, height & ~1
         self._gop_s = gop_s
         self._duration = max(1, round(TICKS / fps))

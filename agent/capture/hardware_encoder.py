@@ -34,10 +34,9 @@ M2M_MPLANE = 0x4000
 CAPTURE_MPLANE = 9
 H264 = b"H264"
 
-GOP_S = 1.0
 LATE_KEY = 1.25
-"""Groups longer than this many times GOP_S, as in the dark, are cut by a forced key frame; not shorter ones:
-the encoder counts pictures itself, and both together would give two key frames side by side."""
+"""Groups longer than this many times `capture.gop_s`, as in the dark, are cut by a forced key frame. Shorter
+ones are not: the encoder counts pictures itself, and both together would give two key frames side by side."""
 
 
 def probe(device: Path = DEVICE, ioctl: Callable[..., object] = fcntl.ioctl) -> bool:

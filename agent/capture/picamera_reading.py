@@ -29,7 +29,7 @@ class Reading:
         self._stall_s = capture.stall_after_s
         self._stream = HardwareStream(*session.size, camera.fps)
         self._encoder: H264Encoder | None = None
-        self._rate = (camera.fps, capture.bitrate_kbps)
+        self._rate = (camera.fps, capture.bitrate_kbps, capture.gop_s)
         self._packet_at = now
 
     def take(self, item: Shot | Encoded, now: float) -> Iterator[SourceItem]:
@@ -40,7 +40,8 @@ class Reading:
             return
         if self._session.encoding == "software":
             if self._encoder is None:
-                self._encoder = H264Encoder(*self._session.size, *self._rate)
+                width, height = self._session.size
+                self._encoder = H264Encoder(width, height, *self._rate)
                 yield self._encoder.info
             yield from self._encoder.encode(item.picture, item.t)
         if item.luma is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.capture.camera_controls import crop_rectangle, flips, lores_size, offered, wanted_controls
 from agent.capture.camera_fault import missing, opening_fault
 from agent.capture.handover import Encoded, Handover, Shot
-from agent.capture.hardware_encoder import GOP_S, LATE_KEY, InFlight
+from agent.capture.hardware_encoder import LATE_KEY, InFlight
 from agent.capture.rawbuffer import PlaneLayout
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class CameraSession:
     ) -> None:
         self._stack = stack
         self._settings = camera
+        self._gop_s = capture.gop_s
         self._masks = masks
         self._passage = passage
         self._clock = clock
@@ -163,7 +164,7 @@ class CameraSession:
             self._encoder = self._stack.hardware_encoder(
                 bitrate=capture.bitrate_kbps * 1000,
                 repeat=True,  # headers before each key frame: a clip may begin at any of them
-                iperiod=max(1, round(self._settings.fps * GOP_S)),
+                iperiod=max(1, round(self._settings.fps * self._gop_s)),
                 framerate=self._settings.fps,
             )
             output = self._stack.packet_output(self._on_packet)
@@ -215,7 +216,7 @@ class CameraSession:
         if self._key_t is None:
             self._key_t = t  # the encoder begins with one
         force = getattr(self._encoder, "force_key_frame", None)  # newer releases of Picamera2 have it
-        if force is not None and t - self._key_t > LATE_KEY * GOP_S:
+        if force is not None and t - self._key_t > LATE_KEY * self._gop_s:
             self._key_t = t
             force()
 

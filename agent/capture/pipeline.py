@@ -47,6 +47,7 @@ class Pipeline:
         self._sampler = Sampler(settings.fps)
         self._mask = PrivacyMask(masks)
         self._bitrate_kbps = settings.bitrate_kbps
+        self._gop_s = settings.gop_s
         self._rate: float | None = None
         self._encoder: H264Encoder | None = None
         self._size = (0, 0)
@@ -83,6 +84,6 @@ class Pipeline:
         if self._encoder is None or size != self._size:
             yield from self.finish()
             self._size = size
-            self._encoder = H264Encoder(*size, rate, self._bitrate_kbps)
+            self._encoder = H264Encoder(*size, rate, self._bitrate_kbps, self._gop_s)
             yield self._encoder.info
         yield from self._encoder.encode(picture, t)
