@@ -43,6 +43,7 @@ from agent.backbone.consumer import (
 )
 from agent.backbone.contract.example import EXAMPLES
 from agent.backbone.drafts import HEADER, draft, status
+from agent.backbone.heard import Heard, read
 from agent.backbone.messages import SiteAddress, origin
 from agent.backbone.outbox import Numbers
 from agent.backbone.presence import Birth, Stopped
@@ -560,3 +561,22 @@ def test_numbers_of_a_birth_are_those_of_the_outbox() -> None:
     say(consumer, Here().birth(1, Numbers(STREAM, 1, 8, 3, 5, 1.0, 100, 0)))
 
     assert (2, 7) == (consumer.account(KIT, STREAM).watermark, consumer.account(KIT, STREAM).highest)
+
+
+@pytest.mark.parametrize(
+    ("topic", "name"),
+    [
+        (TOPICS.evt("person"), "evt"),
+        (TOPICS.clip, "clip.available"),
+        (TOPICS.clip, "clip.uploaded"),
+        (TOPICS.clip, "clip.erased"),
+        (TOPICS.alm("camera.no_frames"), "alm"),
+        (TOPICS.stat, "stat"),
+        (TOPICS.gap, "gap"),
+    ],
+)
+def test_what_the_contract_shows_is_known(topic: str, name: str) -> None:
+    """Every published example is read without trouble."""
+    heard = read(topic, json.dumps(EXAMPLES[name]).encode(), ())
+    assert isinstance(heard, Heard)
+    assert "" == heard.trouble

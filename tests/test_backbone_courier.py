@@ -574,9 +574,9 @@ def test_flood_of_acks_is_bounded(
             link_module.Received(TOPICS.ack, payload, retain=False, response_topic=None, correlation=None)
         )
 
-    monkeypatch.setattr(courier_module, "RECEIVED_MAX", -1)
+    monkeypatch.setattr(courier_module, "WAITING_MAX", -1)
     hear(b"{}")
-    monkeypatch.setattr(courier_module, "RECEIVED_MAX", 10)
+    monkeypatch.setattr(courier_module, "WAITING_MAX", 10)
     hear(bytes(courier_module.ACK_MAX + 1))
 
     assert 2 == caplog.text.count("was dropped")

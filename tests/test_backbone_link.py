@@ -436,6 +436,14 @@ def test_waits_are_jittered_and_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatc
     assert min(waits) < 0.04 < max(waits)
 
 
+def test_a_broker_that_is_away_for_months_ends_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it was missed, the wait is one that a float can hold."""
+    monkeypatch.setattr(link_module, "BACKOFF_MAX_S", 1e-4)
+    link = rig.link(free_port())
+    wait_for(lambda: len(rig.of(Disconnected)) > 1030, 60)
+    assert link.alive
+
+
 @pytest.mark.parametrize(
     ("healthy", "limits"), [(0.0, [0.02, 0.02, 0.02, 0.02]), (60.0, [0.04, 0.08, 0.16, 0.32])]
 )

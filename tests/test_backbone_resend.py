@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from backbone_samples import TOPICS, at, event
+from backbone_samples import TOPICS, at, cleared, event, raised
 
 from agent.backbone.outbox import SCHEMA, Outbox
 from agent.backbone.resend import Resent, make_due
@@ -73,5 +73,30 @@ def test_what_the_platform_has_not_confirmed_goes_again() -> None:
     for token, seq in enumerate((3, 4, 5)):
         wire.sent(token, seq, 0.0)
         wire.acked(token, 0, 0.1)
-    wire.free(4, 9)
-    assert ([3], 6) == (wire.settled, wire.mark)
+    wire.free(4, 9, 11)
+    assert ([3], 10) == (wire.settled, wire.mark)
+
+
+def test_an_alarms_last_words_are_said_last(tmp_path: Path) -> None:
+    """Whoever asks for old words of an alarm must not make the broker retain them."""
+    made = Database(tmp_path / "agent.db", [SCHEMA])
+
+    def fill(tx: sqlite3.Connection) -> None:
+        OUTBOX.open_stream(tx)
+        numbers = [OUTBOX.append(tx, one, NOW) for one in (raised(), cleared(), event(3), raised())]
+        OUTBOX.delivered(tx, numbers, NOW)
+
+    sent: list[int] = []
+
+    def due(tx: sqlite3.Connection) -> list[int]:
+        rows = OUTBOX.candidates(tx, NOW, busy=set(), settled=sent, mark=99, room=9, replay_room=9)
+        return [row.seq for row in rows]
+
+    made.submit(fill).result()
+    assert Resent(2, 0, 0, last_words=(4,)) == made.submit(lambda tx: make_due(tx, 1, 2)).result()
+    waiting = made.submit(lambda tx: OUTBOX.numbers(tx, NOW)).result().waiting
+    while more := made.submit(due).result():
+        sent += more
+    made.close()
+    assert 3 == waiting
+    assert [1, 2, 4] == sent

@@ -131,11 +131,36 @@ def test_silent_platform_gets_it_again_ever_more_slowly() -> None:
     assert [RESEND_MIN_S, 20, 40, 80, 160, 320, RESEND_MAX_S, RESEND_MAX_S, RESEND_MAX_S] == waits
     assert ([], 50) == (some.settled, some.mark)
 
-    some.sent(99, 1, now)
+    some.sent(99, 2, now)
     some.acked(99, 0, now)
-    some.confirmed(0, now)
+    some.confirmed(1, now)
     assert not some.resend(50, now + RESEND_MIN_S - 1)
     assert 1 == some.resend(50, now + RESEND_MIN_S)
+
+
+def test_an_ack_that_says_nothing_new_is_no_progress() -> None:
+    """A platform that repeats its watermark each second gets the row that it misses all the same."""
+    some = wire(watermark=True)
+    for seq in (4, 5):
+        some.sent(seq, seq, 0.0)
+        some.acked(seq, 0, 0.0)
+    some.confirmed(4, 0.0)
+    again = []
+    for second in range(1, 60):
+        some.confirmed(4, float(second))
+        if some.resend(50, float(second)):
+            again.append(second)
+    assert [RESEND_MIN_S] == again
+
+
+def test_answers_go_while_rows_are_held_up() -> None:
+    """A kit whose platform is away must obey still."""
+    some = wire()
+    for seq in range(1, HELD_MAX + 1):
+        some.sent(seq, seq, 0.0)
+        some.acked(seq, NOBODY_LISTENS, 0.0)
+    assert 0 == some.room(1.0)
+    assert some.answer_room > 0
 
 
 def test_watermark_settles_all_below() -> None:

@@ -139,6 +139,8 @@ class Control:
             return Outcome(ok=False, code="empty-range", text="`to` is lower than `from`")
         found = self._journal.ask(lambda tx: make_due(tx, args.first, args.last))
         self._courier.resend(args.first, args.last)
+        for seq in found.last_words:
+            self._courier.resend(seq, seq)
         return Outcome(ok=True, out={"due": found.due, "waiting": found.waiting, "gone": found.gone})
 
     def _rebirth(self, job: Job) -> Outcome:

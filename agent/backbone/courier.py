@@ -48,7 +48,7 @@ LINK_WORD_S = (
     120.0  # within it a try ends: 20 s for TCP and TLS, 20 s for the answer, the rest for the resolver
 )
 LINK_END_S = 2.0  # the network thread sees a stop after half a second, and says goodbye within one
-RECEIVED_MAX = 1000  # acks not yet handled: a flood must not fill the memory
+WAITING_MAX = 1000  # acks and answers not yet handled: a flood must not fill the memory
 ACK_MAX = 1024  # bytes; an ack has some sixty, and later fields want room
 ANSWER_S = 600.0  # nobody waits longer for one
 
@@ -110,6 +110,7 @@ class Courier:
         self._announce = threading.Event()
         self._closing: _Closing | None = None
         self._session: int | None = None
+        self._born: int | None = None  # the session whose birth went out
         self._max_packet: int | None = None
         self._more = True
         self._next_poll = self._storage_until = 0.0
@@ -145,8 +146,12 @@ class Courier:
         self.wake()
 
     def pass_on(self, publication: Publication) -> bool:
-        """Send a message that is worth nothing later (a heartbeat) at once; False if it went nowhere."""
-        return self._link.publish(publication) is not None
+        """Send a message that is worth nothing later (a heartbeat) at once; False if it went nowhere.
+
+        It goes after the birth of this connection, never before it.
+        """
+        session = self._born
+        return session is not None and self._link.publish(publication, session) is not None
 
     def answer(
         self,
@@ -158,6 +163,9 @@ class Courier:
 
         `taken` is called in the courier's thread once the broker has it.
         """
+        if self._events.qsize() > WAITING_MAX:  # the disk hangs, and orders go on coming
+            _LOG.warning("an answer was dropped: too much waits")
+            return
         due = time.monotonic() + after_s
         self._events.put(Answer(publication, due, due + ANSWER_S, taken))
 
@@ -186,7 +194,7 @@ class Courier:
         elif event.topic != self._topics.ack:
             if self._ears is not None:
                 self._ears.put(event)
-        elif len(event.payload) > ACK_MAX or self._events.qsize() > RECEIVED_MAX:
+        elif len(event.payload) > ACK_MAX or self._events.qsize() > WAITING_MAX:
             _LOG.warning("an ack of %d bytes was dropped: too long, or too many", len(event.payload))
         else:
             self._events.put(event)
@@ -259,14 +267,14 @@ class Courier:
             case Answer():
                 self._answers.put(event)
             case _Resend(first, last):
-                self._wire.free(first, last)
+                self._wire.free(first, last, self._clerk.known.seq_next)
                 self._more = True
             case Connected():
                 self._begin(event)
             case Disconnected(cause, detail, retry_s):
                 level = logging.WARNING if cause is not self.delivery.cause else logging.DEBUG
                 _LOG.log(level, "broker: %s (%s); next try in %.0f s", cause, detail, retry_s)
-                self._session = None
+                self._session = self._born = None
                 self._word_by = time.monotonic() + retry_s + LINK_WORD_S
                 self._wire.disconnected()
                 self._answers.disconnected()
@@ -304,6 +312,7 @@ class Courier:
     def _be_born(self, session: int) -> None:
         token = self._link.publish(self._presence.birth(session, self._clerk.known), session)
         if token is not None:
+            self._born = session
             self._wire.sent(token, None, time.monotonic())
 
     def _acked(self, token: int, reason: int) -> None:
@@ -325,7 +334,7 @@ class Courier:
         """Send the answers that are due."""
         if self._session is None:
             return
-        for answer in self._answers.take(now, (self._wire.room(now) + 1) // 2):
+        for answer in self._answers.take(now, (self._wire.answer_room + 1) // 2):
             if self._too_large(answer.publication):
                 _LOG.error("the broker takes %s bytes at most; an answer was dropped", self._max_packet)
                 continue

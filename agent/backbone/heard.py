@@ -18,7 +18,17 @@ from pydantic_core import from_json
 
 from agent.backbone.drafts import HEADER
 from agent.backbone.fields import Hex8, KitId, Measure, Seq
-from agent.backbone.messages import Alarm, AlarmCleared, Clip, ClipErased, Event, Gap, Snapshot, Stat
+from agent.backbone.messages import (
+    Alarm,
+    AlarmCleared,
+    Clip,
+    ClipErased,
+    ClipUploaded,
+    Event,
+    Gap,
+    Snapshot,
+    Stat,
+)
 from agent.backbone.presence import Birth, Heartbeat, Stopped, Will
 from agent.backbone.topics import ROOT
 
@@ -35,7 +45,7 @@ _WHOLE: dict[str, tuple[type[BaseModel], ...]] = {
     "hb": (Heartbeat,),
     "evt": (Event,),
     SNAPSHOT: (Snapshot,),
-    "clip": (Clip, ClipErased),
+    "clip": (Clip, ClipErased, ClipUploaded),
     ALARM: (Alarm, AlarmCleared),
     "stat": (Stat,),
     "gap": (Gap,),

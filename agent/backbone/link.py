@@ -54,6 +54,7 @@ CONNECT_S = 20.0  # for TCP and TLS together with 1000 other kits after a broker
 CONNACK_S = 20.0  # paho knows no limit for the broker's answer but the keepalive
 BACKOFF_MIN_S = 2.0
 BACKOFF_MAX_S = 120.0
+MISSES_MAX = 10  # more double nothing any more, and after a thousand a float could not hold the power
 HEALTHY_S = 60.0  # a shorter connection was no success: two clones would else push each other out all day
 LOOP_S = 0.5  # how soon a stop or a reset is seen; publishing wakes the loop at once
 MAX_PACKET = 1024 * 1024  # what we are ready to receive; a command has some hundred bytes
@@ -248,7 +249,7 @@ class Link:
             cause, detail = self._connection()
             healthy = self._session != accepted and time.monotonic() - began >= HEALTHY_S
             misses = 0 if healthy else misses + 1
-            wait = self._random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2**misses))
+            wait = self._random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(misses, MISSES_MAX)))
             wait = max(wait, self._random.uniform(0.5, 1.0) * _PATIENCE_S.get(cause, 0.0))
             self._sink(Disconnected(cause, detail, round(wait, 3)))
             self._stop.wait(wait)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from agent.backbone.drafts import Priority
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,6 +19,17 @@ class Resent:
     due: int
     waiting: int
     gone: int
+    last_words: tuple[int, ...] = ()
+    """The newest row of each alarm among them, where it lies outside of the range: it goes again too, after
+    them, or the broker would retain what was said before it."""
+
+
+_DUE = "SET done_boot = NULL, done_mono = NULL WHERE done_boot IS NOT NULL"
+_LAST_WORDS = """
+SELECT max(seq) FROM outbox WHERE subject IN (
+    SELECT subject FROM outbox WHERE priority = ? AND seq BETWEEN ? AND ? AND subject IS NOT NULL
+) GROUP BY subject
+"""
 
 
 def make_due(tx: sqlite3.Connection, first: int, last: int) -> Resent:
@@ -26,11 +40,12 @@ def make_due(tx: sqlite3.Connection, first: int, last: int) -> Resent:
     next_seq: int = tx.execute("SELECT next_seq FROM outbox_state").fetchone()[0]
     within = (first, min(last, next_seq))
     present: int = tx.execute("SELECT count(*) FROM outbox WHERE seq BETWEEN ? AND ?", within).fetchone()[0]
-    due = tx.execute(
-        "UPDATE outbox SET done_boot = NULL, done_mono = NULL "
-        "WHERE seq BETWEEN ? AND ? AND done_boot IS NOT NULL",
-        within,
+    last_words = tuple(seq for (seq,) in tx.execute(_LAST_WORDS, (Priority.URGENT, *within)) if seq > last)
+    due = tx.execute(f"UPDATE outbox {_DUE} AND seq BETWEEN ? AND ?", within).rowcount
+    also = tx.execute(
+        f"UPDATE outbox {_DUE} AND seq IN (SELECT value FROM json_each(?))",  # noqa: S608 - own words
+        (json.dumps(last_words),),
     ).rowcount
-    tx.execute("UPDATE outbox_state SET waiting = waiting + ?", (due,))
+    tx.execute("UPDATE outbox_state SET waiting = waiting + ?", (due + also,))
     given = max(0, min(last, next_seq - 1) - first + 1)
-    return Resent(due, present - due, given - present)
+    return Resent(due, present - due, given - present, last_words)

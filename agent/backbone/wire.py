@@ -59,6 +59,7 @@ class Wire:
         self._allowance = 0.0
         self._allowed_at = 0.0
         self._progress = 0.0
+        self._watermarked = 0
         self._resend_s = RESEND_MIN_S
         self._rtt: deque[float] = deque(maxlen=RTT_SAMPLES)
 
@@ -131,17 +132,19 @@ class Wire:
             self._settled.pop(seq, None)
 
     def confirmed(self, watermark: int, now: float) -> None:
-        """The platform has stored all rows up to `watermark`."""
+        """The platform has stored all rows up to `watermark`. One that is not new is no progress."""
         for seq in [seq for seq in self._settled if seq <= watermark]:
             del self._settled[seq]
-        self._progress = now
-        self._resend_s = RESEND_MIN_S
+        if watermark > self._watermarked:
+            self._watermarked = watermark
+            self._progress = now
+            self._resend_s = RESEND_MIN_S
 
-    def free(self, first: int, last: int) -> None:
-        """Send the rows from `first` to `last` again that the broker took; at the pace of the backlog."""
+    def free(self, first: int, last: int, seq_next: int) -> None:
+        """The rows from `first` to `last` go again, behind the news and at the pace of the backlog."""
         for seq in [seq for seq in self._settled if first <= seq <= last]:
             del self._settled[seq]
-            self._mark = max(self._mark, seq + 1)
+        self._mark = max(self._mark, min(last + 1, seq_next))
 
     def settled_for(self, now: float) -> float:
         """Seconds since the oldest answer in `settled`; 0 when there is none."""
@@ -173,6 +176,11 @@ class Wire:
         self._release(now)
         if len(self._held) >= HELD_MAX or (self._watermark and len(self._settled) >= UNCONFIRMED_MAX):
             return 0
+        return self.answer_room
+
+    @property
+    def answer_room(self) -> int:
+        """How many answers may go out now, whatever holds the rows up: a kit in trouble must obey still."""
         return max(0, min(self._window, max(1, self._window - 1)) - len(self._flights))
 
     def replay_room(self, now: float) -> int:
