@@ -178,6 +178,11 @@ class Clips(_Section):
     reserve_mb: float = Field(default=512.0, ge=0, description="kept free on the file system")
 
     @property
+    def ring_bytes(self) -> int:
+        """Memory for the pre-roll at most."""
+        return int(self.ring_mb * 1e6)
+
+    @property
     def refused(self) -> bool:
         """Whether nothing may be recorded: clips are to be sealed, and nobody is named to open them."""
         return self.seal == "age" and not self.recipients

@@ -16,7 +16,10 @@ from agent.app.wear import Wear
 from agent.backbone.orders import ORDERS
 from agent.backbone.outbox import Numbers
 from agent.capture.snapshot import still
+from agent.device.board import Board
 from agent.device.clock import Stamp
+from agent.device.power import Throttling
+from agent.device.storage import Card, Space
 from agent.doctor.registry import ALARMS
 from agent.types import BestMoment, Box, ClipRecord, Phase
 
@@ -85,10 +88,15 @@ def progress(**fields: Any) -> Progress:  # noqa: ANN401 - any counter
     return ledger.read()
 
 
+BOARD = Board()
+
+
 def beat(
     kit: Reporter, seen: Progress, stock: Stock | None = None, rtt: float | None = None
 ) -> dict[str, Any]:
-    return said(kit.heartbeat(seen, NUMBERS, rtt, stock, None, Dropped(0, 0), 4, ("clips.unsealed",)))
+    return said(
+        kit.heartbeat(seen, NUMBERS, rtt, stock, None, Dropped(0, 0), 4, ("clips.unsealed",), BOARD, 1.0)
+    )
 
 
 def test_a_new_event(tmp_path: Path) -> None:
@@ -343,20 +351,14 @@ def test_what_was_measured_is_in_the_heartbeat(tmp_path: Path) -> None:
     assert ([50.0, 50.0], 0.5, {"rtt": 12.3}, {"n": 3, "mb": 5.0}) == tuple(
         message[key] for key in ("inf_ms", "lastframe", "net", "clips")
     )
-    assert message["disk"]["free"] > 0
     assert message["mem"] > 1
-
-
-def test_a_disk_that_does_not_answer_is_absent(tmp_path: Path) -> None:
-    """Free space of a directory that is not there is not zero."""
-    assert "disk" not in beat(reporter(tmp_path / "nowhere", Hands()), progress())
 
 
 def test_what_was_written_is_in_the_heartbeat(tmp_path: Path) -> None:
     """In MiB and hours, as it was counted; absent where the kernel does not count."""
     kit = reporter(tmp_path, Hands())
     wear = Wear(bytes=3 << 19, seconds=5400.0)
-    message = body(kit.heartbeat(progress(), NUMBERS, None, None, wear, Dropped(0, 0), 0, ()))
+    message = body(kit.heartbeat(progress(), NUMBERS, None, None, wear, Dropped(0, 0), 0, (), BOARD, 1.0))
     assert "Heartbeat" == check(message)
     assert {"mb": 1.5, "h": 1.5} == message["wear"]
     assert "wear" not in beat(kit, progress())
@@ -366,7 +368,9 @@ def test_what_was_dropped_is_in_the_heartbeat(tmp_path: Path) -> None:
     """Pictures not analysed, not recorded, not kept for the pre-roll; messages given up."""
     seen = progress(skipped=1, packets_dropped=2)
     message = body(
-        reporter(tmp_path, Hands()).heartbeat(seen, NUMBERS, None, None, None, Dropped(3, 4), 0, ())
+        reporter(tmp_path, Hands()).heartbeat(
+            seen, NUMBERS, None, None, None, Dropped(3, 4), 0, (), BOARD, 1.0
+        )
     )
     assert "Heartbeat" == check(message)
     assert {"frames": 1, "packets": 2, "gops": 3, "writes": 4} == message["drop"]
@@ -376,6 +380,28 @@ def test_a_heartbeat_is_forgotten_when_stale(tmp_path: Path) -> None:
     """QoS 0, and the broker drops it after three periods."""
     kit = reporter(tmp_path, Hands(), backbone={"heartbeat_s": 10})
 
-    publication = kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, ())
+    publication = kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), BOARD, 1.0)
 
     assert (f"{BASE}hb", 0, 30) == (publication.topic, publication.qos, publication.expiry_s)
+
+
+def test_the_board_in_the_heartbeat(tmp_path: Path) -> None:
+    """What was measured is there, what this model cannot tell is absent, and the pace is said."""
+    hot = Board(
+        celsius=81.5,
+        throttling=Throttling(0x50005),
+        memory=0.25,
+        disk=Space(8 << 30, 2 << 30),
+        disk_errors=3,
+        card=Card("X", None, None, 0.3, None),
+        interface="wlan0",
+        signal_dbm=-68,
+    )
+    kit = reporter(tmp_path, Hands())
+    first = body(kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), hot, 0.5))
+    assert (first["t"], first["thr"], first["memfree"], first["pace"]) == (81.5, 0x50005, 0.25, 0.5)
+    assert first["disk"] == {"free": 2.0, "share": 0.25, "errors": 3, "life": 0.3}
+    assert first["net"] == {"dev": "wlan0", "rssi": -68}
+    plain = body(kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), Board(), 1.0))
+    assert not {"t", "thr", "memfree", "disk"} & plain.keys()
+    assert (plain["pace"], plain["net"]) == (1.0, {})

@@ -123,6 +123,21 @@ def house(tmp_path: Path) -> Iterator[House]:
     one.end()
 
 
+@pytest.mark.parametrize(("share", "taken"), [(1.0, 8), (0.5, 4), (0.25, 2)])
+def test_a_strained_board_analyses_fewer_frames(house: House, share: float, taken: int) -> None:
+    """Evenly, as the share says; none of them counts as skipped for being late."""
+    house.analysis.share = share
+    queued = []
+    for i in range(8):
+        house.analysis.put(frame(i, float(i)))
+        if house.analysis.backlog:
+            queued.append(i)
+            house.analysis._queue.get_nowait()
+    assert taken == len(queued)
+    assert len(set(map(int.__sub__, queued[1:], queued))) <= 1
+    assert 0 == house.ledger.read().skipped
+
+
 def test_analysis_stays_at_the_present(house: House) -> None:
     """When it is behind, the oldest waiting frames give way, and each is counted."""
     for i in range(FRAMES_WAITING + 3):

@@ -10,6 +10,7 @@ from test_doctor_machine import put
 
 from agent.app import vitals
 from agent.app.vitals import CLEAR_S, LOOK_S, Vitals
+from agent.app.want import STEP_S
 from agent.device import health
 from agent.device.power import THROTTLED
 from agent.doctor.registry import ALARMS
@@ -17,12 +18,15 @@ from agent.doctor.registry import ALARMS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from agent.app.want import Want
+
 
 class Said:
     """What an announcer would have said last of each alarm."""
 
     def __init__(self, *active: str) -> None:
         self.now: dict[str, bool] = dict.fromkeys(active, True)
+        self.told: list[Want] = []
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -46,7 +50,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def watch(root: Path, said: Said) -> Vitals:
-    return Vitals(settings(root), said, root)  # type: ignore[arg-type]
+    return Vitals(settings(root), said, said.told.append, root)  # type: ignore[arg-type]
 
 
 def test_each_code_is_a_check_and_an_alarm() -> None:
@@ -108,3 +112,16 @@ def test_what_an_earlier_run_raised_is_cleared_when_it_is_over(root: Path) -> No
     assert said.alarms == ("temp.cpu",)
     watcher.look(CLEAR_S)
     assert said.alarms == ()
+
+
+def test_what_is_done_without_follows_the_board(root: Path) -> None:
+    """A hot board analyses less; what was read is there for the heartbeat."""
+    said = Said()
+    watcher = watch(root, said)
+    put(root, "temp", "85000")
+    watcher.look(0.0)
+    watcher.look(STEP_S)
+    assert said.told[-1].analysis == 0.5
+    assert watcher.board.celsius == 85.0
+    assert watcher.board.throttling is not None
+    assert round(watcher.board.memory or 0, 2) == 0.46

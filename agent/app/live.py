@@ -35,6 +35,7 @@ from agent.app.statelock import StateLock
 from agent.app.status import StatusDesk
 from agent.app.trouble import FULL, Trouble
 from agent.app.usable import usable
+from agent.app.vitals import Vitals
 from agent.app.walltime import WallTime
 from agent.app.watch import Watch
 from agent.app.wear import WearMeter
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.app.ledger import Progress
+    from agent.app.want import Want
     from agent.backbone.link import Received
     from agent.backbone.publication import Publication
     from agent.config import Settings
@@ -91,9 +93,8 @@ class Agent:
         self._clock = clock
         self._ledger = Ledger()
         self._judged = self._ledger.read()
-        self._lock = (
-            None if terms and terms.lock else StateLock(settings.state.dir)
-        )  # released where it was taken
+        # Released where it was taken.
+        self._lock = None if terms and terms.lock else StateLock(settings.state.dir)
         terms = terms or Terms.own(settings)
         self._ballast = Ballast(settings.state.dir)
         self._database = self._ballast.database(settings.state.dir / DATABASE, SCHEMAS)
@@ -146,9 +147,10 @@ class Agent:
         self._readback = ReadBackStage(settings.clips_dir, self._journal, self._premises, announcer)
         self._trouble = Trouble(announcer, (settings.state.dir, settings.clips_dir))
         self._wear = WearMeter(self._journal, clock)
+        self._vitals = Vitals(settings, announcer, self._do_without)
         self._walltime = WallTime(clock)
         held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
-        ring = PacketRing(held_s, int(settings.clips.ring_mb * 1e6))
+        ring = self._ring = PacketRing(held_s, settings.clips.ring_bytes)
         self._recorder, self._house_refusal = open_recorder(
             settings, ring, self._mint, self._premises, clock, announcer
         )
@@ -255,6 +257,7 @@ class Agent:
             if not ready and (self._ledger.frames or self._camera.down is not None):
                 ready = systemd.notify("READY=1") or True
             systemd.feed_watchdog()
+            self._vitals.look(now)
             if self._walltime.changed():
                 self._courier.announce()
             if now >= heartbeat_due:
@@ -335,8 +338,14 @@ class Agent:
                 Dropped(self._recording.gops_dropped, self._journal.lost),
                 self._journal.events_24h,
                 self._announcer.alarms,
+                self._vitals.board,
+                self._vitals.want.analysis,
             )
         )
+
+    def _do_without(self, want: Want) -> None:
+        self._analysis.share = want.analysis
+        self._ring.limit(round(want.ring * self._settings.clips.ring_bytes))
 
     def _judge_speed(self, progress: Progress) -> None:
         """Raise or clear `camera.slow` by the share of frames skipped since the last heartbeat."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.backbone.outbox import Numbers
     from agent.backbone.publication import Publication
     from agent.config import Settings
+    from agent.device.board import Board
     from agent.device.clock import Clock
     from agent.doctor.registry import AlarmKind
     from agent.events.usefulness import Figures
@@ -229,27 +230,34 @@ class Reporter:
         dropped: Dropped,
         events_24h: int,
         alarms: tuple[str, ...],
+        board: Board,
+        pace: float,
     ) -> Publication:
-        """The kit's pulse: rates since the last one, the rest as it is now."""
+        """The kit's pulse: rates since the last one, the rest as it is now.
+
+        `pace` is the part of the wanted analysis rate that is kept up.
+        """
         now = self._clock.mono()
         rates = self._rates(now, progress)
-        free = health.free_bytes(self._settings.state.dir)
         self._beats += 1
         message = presence.Heartbeat(
             **self._origin(self._clock.stamp()),
             stream=self._stream,
             n=self._beats,
             up=round(now - self._begun, 1),
-            fps=None if rates is None else [rates[0], self._settings.capture.fps],
+            fps=None if rates is None else [rates[0], round(self._settings.capture.fps * pace, 2)],
             enc=None if rates is None else rates[1],
             inf_ms=None if progress.inference_ms is None else [round(v, 1) for v in progress.inference_ms],
             lastframe=None if progress.last_frame is None else round(max(0.0, now - progress.last_frame), 2),
             q=presence.QueueState(n=numbers.waiting, age=_rounded(numbers.age_s), dropped=numbers.dropped),
-            disk=None if free is None else presence.DiskState(free=round(free / GIB, 2)),
+            disk=_disk(board),
             cpu=self._cpu.percent(now),
-            t=health.temperature_c(),
+            t=board.celsius,
+            thr=None if board.throttling is None else board.throttling.bits,
             mem=health.resident_mb(),
-            net=presence.NetState(rtt=_rounded(rtt_ms)),
+            memfree=None if board.memory is None else round(board.memory, SCORE_DIGITS),
+            pace=pace,
+            net=presence.NetState(rtt=_rounded(rtt_ms), dev=board.interface, rssi=board.signal_dbm),
             ev24=events_24h,
             clips=None
             if stock is None
@@ -347,6 +355,17 @@ def _clipped(box: Box) -> list[float]:
     x, y = min(1.0, max(0.0, box.x)), min(1.0, max(0.0, box.y))
     w, h = max(0.0, min(1.0, box.x2) - x), max(0.0, min(1.0, box.y2) - y)
     return [round(value, SCORE_DIGITS) for value in (x, y, w, h)]
+
+
+def _disk(board: Board) -> presence.DiskState | None:
+    if board.disk is None:
+        return None
+    return presence.DiskState(
+        free=round(board.disk.free / GIB, 2),
+        share=round(board.disk.share, SCORE_DIGITS),
+        errors=board.disk_errors,
+        life=None if board.card is None else board.card.life,
+    )
 
 
 def _minutes(seconds: float) -> float:

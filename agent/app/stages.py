@@ -195,6 +195,9 @@ class AnalysisStage(Stage):
         self._queue: queue.Queue[Frame | None] = queue.Queue()
         self._last_t = 0.0
         self._interrupted = threading.Event()
+        self.share = 1.0
+        """Of the frames that are analysed; the rest is left out, to spare a board that is hot or busy."""
+        self._due = 0.0
         self.latest: Analysis | None = None
         """What the last frame gave."""
 
@@ -204,7 +207,11 @@ class AnalysisStage(Stage):
         return self._queue.qsize()
 
     def put(self, frame: Frame) -> None:
-        """Hand over; the oldest waiting frame gives way (counted)."""
+        """Hand over; the oldest waiting frame gives way (counted), and some are left out as `share` says."""
+        self._due += self.share
+        if self._due < 1.0:
+            return
+        self._due -= 1.0
         while self._queue.qsize() >= FRAMES_WAITING:
             try:
                 self._queue.get_nowait()

@@ -8,11 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.app.want import Strain, Want
+from agent.device.board import Board, measure
 from agent.doctor import disk, machine
 from agent.doctor.check import Status
 from agent.doctor.debounce import Debounce
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.app.announcer import Announcer
     from agent.config import Settings
 
@@ -35,17 +39,29 @@ WARNINGS = {"sd.life"}  # a worn card is replaced before it fails
 
 
 class Vitals:
-    """Looks at the board and raises its alarms. One thread drives it."""
+    """Looks at the board, raises its alarms, and tells `do_without` after each look. One thread drives it."""
 
-    def __init__(self, settings: Settings, announcer: Announcer, root: Path = ROOT) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        announcer: Announcer,
+        do_without: Callable[[Want], None],
+        root: Path = ROOT,
+    ) -> None:
         known = {check.code: check for check in (*machine.checks(root), *disk.checks(settings, root))}
         self._checks = [known[code] for code in RAISE_S]
+        self._state = settings.state.dir
+        self._root = root
         self._announcer = announcer
+        self._do_without = do_without
         raised = announcer.alarms
         self._beliefs = {
             code: Debounce(raise_s, CLEAR_S, active=code in raised) for code, raise_s in RAISE_S.items()
         }
         self._next = float("-inf")
+        self.board = Board()
+        """The last reading."""
+        self.want = Want()
 
     def look(self, now: float) -> None:
         """Ask and judge, if it is time to; `now` in seconds that never jump."""
@@ -60,6 +76,10 @@ class Vitals:
             seen = None if verdict.status is Status.SKIP else self._is_trouble(check.code, verdict.status)
             active = self._beliefs[check.code].judge(seen, now)
             self._announcer.alarm(check.code, active=active, detail=verdict.text.en)
+        board = self.board = measure(self._state, self._root)
+        slowed = None if board.throttling is None else board.throttling.slowed
+        self.want.judge(Strain(board.celsius, slowed, board.waiting, board.memory), now)
+        self._do_without(self.want)
 
     @staticmethod
     def _is_trouble(code: str, status: Status) -> bool:

@@ -3,7 +3,7 @@
 Heat and a crowded processor lower the rate of analysis, in steps: recording and events never suffer. Want of
 memory shortens the pre-roll, which is the largest thing that the agent can give back.
 
-A step up is taken at once and at most every STEP_S, a step down after CALM_S of calm: the board must have
+A step up is taken when strain has lasted for STEP_S, a step down after CALM_S of calm: the board must have
 felt the last step before the next is judged.
 """
 
@@ -36,7 +36,7 @@ class Limits:
     """Where strain begins, and below which it has ended."""
 
     celsius: tuple[float, float] = (78.0, 72.0)  # the firmware slows the processor down at 80
-    waiting: tuple[float, float] = (0.6, 0.3)
+    waiting: tuple[float, float] = (0.8, 0.4)
     memory: tuple[float, float] = (0.12, 0.2)
 
 
@@ -46,6 +46,7 @@ class Step:
     def __init__(self) -> None:
         self._step = 0
         self._moved = float("-inf")
+        self._strained: float | None = None
         self._calm: float | None = None
 
     @property
@@ -57,14 +58,16 @@ class Step:
         """The share after this was seen at `now` (s); None is neither strain nor calm."""
         if strained:
             self._calm = None
-            if now - self._moved >= STEP_S and self._step < len(SHARES) - 1:
+            self._strained = now if self._strained is None else self._strained
+            if self._step < len(SHARES) - 1 and now - max(self._strained, self._moved) >= STEP_S:
                 self._step, self._moved = self._step + 1, now
         elif strained is False:
+            self._strained = None
             self._calm = now if self._calm is None else self._calm
             if self._step and now - max(self._calm, self._moved) >= CALM_S:
                 self._step, self._moved = self._step - 1, now
         else:
-            self._calm = None
+            self._calm = self._strained = None
         return self.share
 
 

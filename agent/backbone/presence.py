@@ -17,6 +17,7 @@ from agent.backbone.fields import (  # noqa: TC001 - pydantic reads them
     PublicKey,
     Seal,
     Seq,
+    Share,
 )
 from agent.backbone.messages import SiteAddress, Stamped
 
@@ -77,12 +78,19 @@ class DiskState(Message):
     """The file system of the state directory."""
 
     free: Measure = Field(description="GiB")
+    share: Share | None = Field(default=None, description="free part of it")
+    errors: Count | None = Field(default=None, description="that its file system has counted (ext4)")
+    life: Measure | None = Field(
+        default=None, description="part of the flash's life that is used up, by itself; absent for SD cards"
+    )
 
 
 class NetState(Message):
     """The way to the broker."""
 
     rtt: Measure | None = Field(default=None, description="ms from a publish to its PUBACK, median")
+    dev: Name | None = Field(default=None, description="network interface that leads out")
+    rssi: int | None = Field(default=None, description="dBm of its radio")
 
 
 class ClipsState(Message):
@@ -126,7 +134,15 @@ class Heartbeat(Stamped):
     disk: DiskState | None = None
     cpu: Measure | None = Field(default=None, description="percent of one core")
     t: float | None = Field(default=None, description="°C of the processor")
+    thr: Count | None = Field(
+        default=None, description="get_throttled of a Raspberry Pi's firmware: under-voltage, throttling"
+    )
     mem: Measure | None = Field(default=None, description="MB of the agent")
+    memfree: Share | None = Field(default=None, description="part of the machine's memory that can be had")
+    pace: Share = Field(
+        default=1.0,
+        description="part of the analysis rate that heat, load or want of power leave; recording keeps all",
+    )
     net: NetState = NetState()
     ev24: Count = Field(description="events begun since the agent started, at most 24 hours ago")
     clips: ClipsState | None = None
