@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from app_parts import Hands, change, kept, query, settings
+from broker import wait_for
 from clips_footage import small_disk
 from clips_keys import KIT_KEY, notary
 
@@ -120,6 +121,22 @@ def test_an_open_event_has_its_row_and_its_message(run: Run) -> None:
     assert [] == query(run.state, "SELECT id FROM open_events")
     assert [(EVENT, "new", 1), (EVENT, "update", 2), (EVENT, "end", 3)] == run.steps()
     assert run.wakes >= 3
+
+
+def test_an_update_waits_for_company(run: Run) -> None:
+    """Beginning and end are on disk at once; an update shares the sync of what comes within a second."""
+    commits: list[str] = []
+    run.settle()
+    run.database._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    run.tell(Phase.UPDATE, 2, 1002.0)
+    run.tell(Phase.UPDATE, 3, 1007.0)
+    run.tell(Phase.END, 4, 1009.0)
+    run.settle()
+
+    assert [2, 3, 4] == [rev for _, _, rev in run.steps()]
+    assert len(commits) <= 2  # one for all three, one of `settle`
+    run.tell(Phase.UPDATE, 5, 1012.0)
+    wait_for(lambda: len(run.steps()) == 4)
 
 
 def test_message_and_row_are_one_transaction(run: Run) -> None:

@@ -336,7 +336,8 @@ class TestEnds:
 
     def test_the_event_of_a_killed_run_ends_once(self, ended: Ended) -> None:
         """The next run ends it, says why, with the revision that follows and the evidence it had."""
-        steps = [m.body for m in of(ended.listener, KILLED, "evt/")]
+        # What the killed run had not yet written down as delivered comes twice, under its number.
+        steps = list({m.body["seq"]: m.body for m in of(ended.listener, KILLED, "evt/")}.values())
 
         assert 1 == [step["phase"] for step in steps].count("end")
         assert ("end", "restart") == (steps[-1]["phase"], steps[-1]["why"])

@@ -98,6 +98,7 @@ def kits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Kit]]:
     monkeypatch.setattr(link_module, "BACKOFF_MIN_S", 0.05)
     monkeypatch.setattr(link_module, "BACKOFF_MAX_S", 0.2)
     monkeypatch.setattr(clerk_module, "MARK_AFTER_S", 0.1)
+    monkeypatch.setattr(clerk_module, "LINGER_S", 0.2)
     made: list[Kit] = []
     yield made
     ended = [kit.close(timeout_s=0.5) for kit in made if not kit.closed]

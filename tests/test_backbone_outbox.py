@@ -22,11 +22,13 @@ from backbone_samples import (
     event,
     raised,
     snapshot,
+    stat,
     ulid_of,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.backbone.candidates import Wanted
 from agent.backbone.gaps import RANGES_MAX
 from agent.backbone.outbox import SCHEMA, Outbox, Row
 from agent.backbone.stored import Cover
@@ -61,8 +63,12 @@ def outbox(rows: int = 1000, mb: float = 8.0, keep_h: float = 72.0) -> Outbox:
 
 
 def candidates(tx: sqlite3.Connection, box: Outbox | None = None, **wish: object) -> list[Row]:
-    asked = {"busy": (), "settled": (), "mark": 1, "room": 1000, "replay_room": 1000, **wish}
-    return (box or outbox()).candidates(tx, NOW, **asked)  # type: ignore[arg-type]
+    """As the clerk does it: what cannot be sent is dropped, then it looks again."""
+    wanted = Wanted(**{"mark": 1, "room": 1000, "replay_room": 1000, **wish})  # type: ignore[arg-type]
+    box = box or outbox()
+    while (pick := box.pick(tx, wanted)).corrupt or pick.gone:
+        box.give_up(tx, pick, NOW)
+    return pick.rows
 
 
 def seqs(rows: list[Row]) -> list[int]:
@@ -92,7 +98,7 @@ def counters_hold(tx: sqlite3.Connection) -> bool:
 
 def test_numbers_are_dense_and_the_stored_bytes_are_sent(tx: sqlite3.Connection) -> None:
     """Each row says its own (stream, seq), counted from 1, and topics and properties survive storage."""
-    made = [event(1), snapshot(1), raised(), cleared(), clip(1)]
+    made = [event(1), snapshot(2), raised(), cleared(), clip(3)]
     given_out = [outbox().append(tx, message, NOW) for message in made]
     stream = outbox().numbers(tx, NOW).stream
     found = {row.seq: row.publication for row in candidates(tx, settled=(3,))}
@@ -134,8 +140,8 @@ def test_sessions_only_rise(tx: sqlite3.Connection) -> None:
 
 def test_urgent_first_then_news_by_rank_then_backlog(tx: sqlite3.Connection) -> None:
     """An alarm waits for nothing, and news does not wait behind what piled up during an outage."""
-    backlog = [snapshot(1), event(1), raised()]
-    news = [snapshot(2), event(2, Phase.UPDATE), clip(2), event(2)]
+    backlog = [snapshot(1), event(2), raised()]
+    news = [snapshot(3), event(4, Phase.UPDATE), clip(5), event(6)]
     for message in [*backlog, *news]:
         outbox().append(tx, message, NOW)
 
@@ -153,6 +159,44 @@ def test_alarm_is_not_cleared_before_it_was_raised(tx: sqlite3.Connection) -> No
     assert [1, 3] == seqs(candidates(tx))
     assert [3] == seqs(candidates(tx, busy=(1,)))
     assert [2, 3] == seqs(candidates(tx, settled=(1,)))
+
+
+def test_steps_of_an_event_keep_their_order(tx: sqlite3.Connection) -> None:
+    """An `end` does not overtake its `new`, nor a picture its event; in a backlog it may overtake updates."""
+    for phase in (Phase.NEW, Phase.UPDATE, Phase.END):
+        outbox().append(tx, event(1, phase), NOW)
+    outbox().append(tx, snapshot(1), NOW)
+    outbox().append(tx, event(2), NOW)
+
+    assert [1, 5] == seqs(candidates(tx))
+    assert [5] == seqs(candidates(tx, busy=(1,)))  # refused, maybe: the rest of its event waits
+    assert [5, 2] == seqs(candidates(tx, settled=(1,)))
+    assert [3, 5] == seqs(candidates(tx, settled=(1, 2)))
+    assert [4] == seqs(candidates(tx, settled=(1, 2, 3, 5)))
+    assert [1, 5] == seqs(candidates(tx, mark=6))
+    assert [3, 5, 2] == seqs(candidates(tx, mark=6, settled=(1,)))
+
+
+def test_event_that_goes_on_brings_its_beginning(tx: sqlite3.Connection) -> None:
+    """It began while the link was down: with the first news of it its backlog is no backlog any more."""
+    for number in range(1, 6):
+        outbox().append(tx, event(number), NOW)
+    outbox().append(tx, event(4, Phase.UPDATE), NOW)
+    outbox().append(tx, event(6), NOW)
+
+    assert [4, 7, 1, 2, 3, 5] == seqs(candidates(tx, mark=6))
+    assert [4, 7, 1] == seqs(candidates(tx, mark=6, replay_room=1))
+    assert [4, 7] == seqs(candidates(tx, mark=6, room=2))
+    assert [7, 6, 1, 2, 3, 5] == seqs(candidates(tx, mark=6, settled=(4,)))
+
+
+def test_backlog_goes_by_priority_the_oldest_first(tx: sqlite3.Connection) -> None:
+    """A week in the dark is told in its order."""
+    for number in (1, 2):
+        for message in (event(number), event(number + 10, Phase.UPDATE), clip(number + 20)):
+            outbox().append(tx, message, NOW)
+
+    assert [1, 4, 3, 6, 2, 5] == seqs(candidates(tx, mark=7))
 
 
 def test_taken_rows_are_kept_and_not_sent_again(tx: sqlite3.Connection) -> None:
@@ -299,7 +343,7 @@ def test_altered_row_is_not_sent_but_told(tx: sqlite3.Connection) -> None:
     tx.execute("UPDATE outbox SET payload = CAST(replace(payload, '0.8', '0.9') AS BLOB) WHERE seq = 2")
     tx.execute("UPDATE outbox SET head = CAST(X'FF' || substr(head, 2) AS BLOB) WHERE seq = 3")
 
-    assert [1, 4] == seqs(candidates(tx))
+    assert [5, 1, 4] == seqs(candidates(tx))
     assert [5, 1, 4] == seqs(candidates(tx))
     gap = json.loads(candidates(tx)[0].publication.payload)
     assert ("corrupt", [[2, 3]], 2) == (gap["why"], gap["ranges"], gap["count"])
@@ -314,21 +358,21 @@ def test_altered_gap_still_excuses_what_it_named(tx: sqlite3.Connection) -> None
     box.drop(tx, [2, 5], "too-large", NOW)
     tx.execute("UPDATE outbox SET payload = X'00' WHERE seq = 8")
 
-    assert [1, 3, 4, 6, 7] == seqs(candidates(tx))
+    assert [9, 1, 3, 4, 6, 7] == seqs(candidates(tx))
     assert [9, 1, 3, 4, 6, 7] == seqs(candidates(tx))
     assert {2, 5, 8} == covered(candidates(tx))
     assert counters_hold(tx)
 
 
 def test_gap_that_was_taken_up_is_not_sent(tx: sqlite3.Connection) -> None:
-    """What goes out has a row: a gap that went into a new one in the same look has none."""
+    """What goes out has a row: a gap that went into a new one meanwhile has none."""
     box = outbox()
     for number in (1, 2, 3):
         box.append(tx, event(number), NOW)
     box.drop(tx, [1], "corrupt", NOW)
     tx.execute("UPDATE outbox SET payload = X'00' WHERE seq = 2")
 
-    assert [3] == seqs(candidates(tx))
+    assert [5, 3] == seqs(candidates(tx))
     assert [5, 3] == seqs(candidates(tx))
     assert {1, 2, 4} == covered(candidates(tx))
 
@@ -398,27 +442,27 @@ WRITER = """
     import os, signal, sys, time
     from pathlib import Path
     from backbone_samples import TOPICS, at, event
+    from agent.backbone.candidates import Wanted
     from agent.backbone.outbox import SCHEMA, Outbox
     from agent.config import Outbox as Settings
     from agent.database import Database
 
-    def work():
+    def work(first):
         box = Outbox(Settings(), TOPICS)
         database = Database(Path(sys.argv[1]), [SCHEMA])
         database.submit(box.open_stream).result()
-        for number in range(1, 10**6):
+        for number in range(first, 10**9):
             seq = database.submit(lambda tx: box.append(tx, event(number), at(1.0))).result()
             os.write(1, f"appended {seq}\\n".encode())
             if number % 5 == 0:
-                rows = database.submit(lambda tx: box.candidates(
-                    tx, at(1.0), busy=(), settled=(), mark=1, room=3, replay_room=3)).result()
-                seqs = [row.seq for row in rows]
+                wanted = Wanted(room=3, replay_room=3, mark=1)
+                seqs = [row.seq for row in database.look(lambda tx: box.pick(tx, wanted)).result().rows]
                 os.write(1, f"sent {' '.join(map(str, seqs))}\\n".encode())
                 database.submit(lambda tx: box.delivered(tx, seqs, at(1.0))).result()
 
     for kill in range(10):
         if not (child := os.fork()):
-            work()
+            work(10**6 * kill)
         time.sleep(0.1 + 0.02 * kill)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -475,11 +519,10 @@ def test_a_picture_whose_key_is_gone_is_told(tx: sqlite3.Connection) -> None:
     """After a power cut the kit cannot show it: a gap says so, and everything else is sent."""
     before = Outbox(OutboxSettings(), TOPICS, cover=Cover(bytes(32)))
     before.append(tx, event(1), NOW)
-    before.append(tx, snapshot(1), NOW)
+    before.append(tx, snapshot(2), NOW)
 
     for cover in (Cover(b"\1" * 32), None):
         later = Outbox(OutboxSettings(), TOPICS, cover=cover)
-        candidates(tx, later)
         rows = candidates(tx, later)
         assert [3, 1] == seqs(rows)
         assert {2} == covered(rows)
@@ -493,7 +536,7 @@ def test_what_was_delivered_is_told_with_its_subject(tx: sqlite3.Connection, how
     told: list[list[str]] = []
     box = Outbox(OutboxSettings(), TOPICS, delivered_hook=lambda _, subjects: told.append(subjects))
     first, second = box.append(tx, clip(1), NOW), box.append(tx, clip(2), NOW)
-    box.append(tx, event(1), NOW)
+    box.append(tx, stat(), NOW)
     stream = box.numbers(tx, NOW).stream
 
     if how == "puback":

@@ -27,8 +27,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from agent.backbone.candidates import Wanted
 from agent.backbone.consumer import Consumer, Fresh
-from agent.backbone.drafts import DropOrder, Priority
+from agent.backbone.drafts import DropOrder
 from agent.backbone.outbox import SCHEMA, Outbox
 from agent.backbone.runs import Runs
 from agent.backbone.stored import Cover
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 MAX_ROWS, MAX_MB, KEEP_H = 100, 0.06, 1.0  # so little that both limits are met within a few steps
 KINDS: dict[str, Callable[[int], Draft]] = {
     "new": event,
-    "update": lambda n: event(n, Phase.UPDATE),
-    "end": lambda n: event(n, Phase.END),
+    "update": lambda n: event(n - n % 3, Phase.UPDATE),
+    "end": lambda n: event(n - n % 3, Phase.END),
     "motion": lambda n: event(n, kind="motion"),
     "tamper": lambda n: event(n, kind="tamper"),
     "picture": lambda n: snapshot(n, bytes([n % 256]) * 3000),
@@ -130,9 +131,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """Rows go to the broker; some never reach the platform, or it dies before it keeps them."""
         mark = data.draw(st.integers(1, self.next_seq), "mark")
         rows = self.candidates(room=room, replay_room=replay_room, mark=mark)
-        older = [row for row in rows if row.seq < mark and not row.urgent]
         assert len(rows) <= room
-        assert len(older) <= replay_room
         heard = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)), "heard")
         self.carry(rows, heard)
 
@@ -308,19 +307,30 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def candidates(self, **wish: int) -> list[Row]:
         """What may go, looked at from all sides."""
-        urgent_before = [
-            seq for seq, row in self.kept().items() if row.waiting and row.priority == Priority.URGENT
-        ]
-        with self.unit() as tx:
-            rows = self.outbox.candidates(tx, self.now, busy=(), settled=self.settled, **wish)  # type: ignore[arg-type]
+        wanted = Wanted(**wish, settled=self.settled)
+        while (pick := self.outbox.pick(self.connection, wanted)).corrupt or pick.gone:
+            with self.unit() as tx:
+                self.outbox.give_up(tx, pick, self.now)
+        rows = pick.rows
         kept, mark = self.kept(), wish["mark"]
         assert [] == [row.seq for row in rows if row.seq in self.settled or row.seq in self.spoiled]
+        going_on = {row.subject for seq, row in kept.items() if row.waiting and seq >= mark} - {None}
+        late = {row.seq for row in rows if row.seq < mark and kept[row.seq].subject not in going_on}
         rank = [
-            (not row.urgent, not row.urgent and row.seq < mark, kept[row.seq].priority, row.seq)
+            (not row.urgent, not row.urgent and row.seq in late, kept[row.seq].priority, row.seq)
             for row in rows
         ]
         assert sorted(rank) == rank
-        assert {row.seq for row in rows if row.urgent} <= set(urgent_before)
+        for row in rows:
+            ahead = [
+                seq
+                for seq, other in kept.items()
+                if other.waiting and seq < row.seq and seq not in self.settled
+                if other.subject == kept[row.seq].subject is not None
+                if other.priority <= kept[row.seq].priority or not (row.urgent or row.seq in late)
+            ]
+            assert [] == ahead, "of one subject nothing overtakes what was said before"
+        assert len([row for row in rows if row.seq in late and not row.urgent]) <= wish["replay_room"]
         for row in rows:
             if row.seq in self.said:
                 assert self.said[row.seq] == row.publication

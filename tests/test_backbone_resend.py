@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from backbone_samples import TOPICS, at, cleared, event, raised
 
+from agent.backbone.candidates import Wanted
 from agent.backbone.outbox import SCHEMA, Outbox
 from agent.backbone.resend import Resent, make_due
 from agent.backbone.wire import Wire
@@ -60,10 +61,8 @@ def test_they_are_sent_as_backlog(database: Database) -> None:
     """With their numbers, behind what is new; asked for twice they are sent once."""
     for _ in range(2):
         database.submit(lambda tx: make_due(tx, 4, 6)).result()
-    rows = database.submit(
-        lambda tx: OUTBOX.candidates(tx, NOW, busy=[], settled=[], mark=8, room=20, replay_room=20)
-    ).result()
-    assert [8, 9, 10, 4, 5, 6] == [row.seq for row in rows]
+    pick = database.look(lambda tx: OUTBOX.pick(tx, Wanted(room=20, replay_room=20, mark=8))).result()
+    assert [8, 9, 10, 4, 5, 6] == [row.seq for row in pick.rows]
 
 
 def test_what_the_platform_has_not_confirmed_goes_again() -> None:

@@ -133,7 +133,7 @@ def test_silent_platform_gets_it_again_ever_more_slowly() -> None:
 
     some.sent(99, 2, now)
     some.acked(99, 0, now)
-    some.confirmed(1, now)
+    some.progressed(1, now)
     assert not some.resend(50, now + RESEND_MIN_S - 1)
     assert 1 == some.resend(50, now + RESEND_MIN_S)
 
@@ -144,10 +144,11 @@ def test_an_ack_that_says_nothing_new_is_no_progress() -> None:
     for seq in (4, 5):
         some.sent(seq, seq, 0.0)
         some.acked(seq, 0, 0.0)
-    some.confirmed(4, 0.0)
+    some.progressed(4, 0.0)
+    some.confirmed(4)
     again = []
     for second in range(1, 60):
-        some.confirmed(4, float(second))
+        some.progressed(4, float(second))
         if some.resend(50, float(second)):
             again.append(second)
     assert [RESEND_MIN_S] == again
@@ -169,7 +170,7 @@ def test_watermark_settles_all_below() -> None:
     for seq in (1, 2, 3):
         some.sent(seq, seq, 0.0)
         some.acked(seq, 0, 0.0)
-    some.confirmed(2, 1.0)
+    some.confirmed(2)
 
     assert [3] == some.settled
 

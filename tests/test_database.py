@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.database import GROUP_MAX, MIGRATIONS, VERSION, WAL_LIMIT_BYTES, Database
+from agent.database import GROUP_MAX, MIGRATIONS, PAGE_BYTES, VERSION, WAL_LIMIT_BYTES, Database
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ def test_it_is_durable_by_configuration(database: Database) -> None:
     """WAL, FULL and the bound of the log are really on: each is lost silently when misspelt."""
 
     def pragmas(connection: sqlite3.Connection) -> list[object]:
-        names = ("journal_mode", "synchronous", "journal_size_limit")
+        names = ("journal_mode", "synchronous", "journal_size_limit", "page_size", "secure_delete")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    # synchronous cannot be read back as text: 2 is FULL.
-    assert ["wal", 2, WAL_LIMIT_BYTES] == database.submit(pragmas).result(10)
+    # Neither can be read back as text: synchronous 2 is FULL, secure_delete 2 is FAST.
+    assert ["wal", 2, WAL_LIMIT_BYTES, PAGE_BYTES, 2] == database.submit(pragmas).result(10)
 
 
 def test_waiting_units_commit_together(database: Database) -> None:
@@ -98,6 +98,45 @@ def test_waiting_units_commit_together(database: Database) -> None:
     assert list(range(GROUP_MAX + 6)) == [future.result(10) for future in futures]
     # The held unit's own, a full group, the rest.
     assert 3 == len(seen)
+
+
+def test_what_can_wait_shares_a_sync(database: Database) -> None:
+    """It is on disk with the next unit that cannot wait, before it, and not earlier."""
+    seen = commits(database)
+    seen.clear()
+    patient = [database.submit(insert(n), within_s=60) for n in (1, 2)]
+    assert [] == database.look(lambda c: c.execute("SELECT n FROM item").fetchall()).result(10)
+    assert [False, False] == [future.done() for future in patient]
+    assert 3 == database.submit(insert(3)).result(10)
+
+    assert [1, 2] == [future.result(0) for future in patient]
+    assert 2 == len(seen)  # the look and the group
+    assert [1, 2, 3] == [
+        n for (n,) in database.look(lambda c: c.execute("SELECT n FROM item").fetchall()).result(10)
+    ]
+
+
+def test_what_can_wait_does_not_wait_for_ever(database: Database) -> None:
+    """Nobody else comes: it is on disk when its time is over; the shortest time counts."""
+    long, short = (database.submit(insert(n), within_s=s) for n, s in ((1, 60.0), (2, 0.05)))
+
+    assert (1, 2) == (long.result(10), short.result(10))
+
+
+def test_a_full_group_waits_no_longer(database: Database) -> None:
+    """Memory for what waits is bounded by the group."""
+    futures = [database.submit(insert(n), within_s=60) for n in range(GROUP_MAX)]
+
+    assert list(range(GROUP_MAX)) == [future.result(10) for future in futures]
+
+
+def test_closing_writes_what_waits(tmp_path: Path) -> None:
+    """A wanted end loses nothing."""
+    database = Database(tmp_path / "agent.db", [SCHEMA])
+    database.submit(insert(1), within_s=60)
+    database.close()
+
+    assert [1] == numbers(database.path)
 
 
 @pytest.mark.parametrize(

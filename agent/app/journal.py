@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.app import alarmbook
 from agent.backbone import docket, drafts
+from agent.backbone.drafts import DropOrder
 from agent.backbone.messages import AlarmClearedBody, origin
 from agent.clips import store
 from agent.device.clock import Stamp
@@ -55,6 +56,8 @@ log = logging.getLogger(__name__)
 REFUSED_MAX = 500  # writes kept in memory while the disk refuses: half an hour of a busy stairwell
 REFUSED_BYTES = 1_000_000  # of their messages; what else a write holds is no more than its message
 COMMIT_TIMEOUT_S = 60.0  # a card that syncs a few kilobytes for longer than this has failed
+BATCH_S = 1.0  # so long may wait for others to share its sync …
+PATIENT = (DropOrder.UPDATE, DropOrder.SNAPSHOT, DropOrder.STAT)  # … what nobody misses for a second
 DAY_S = 86_400.0
 
 UNREADABLE = EventChange(
@@ -321,7 +324,8 @@ class Journal:
             else:
                 self._wake()
 
-        self._database.submit(in_turn).add_done_callback(check)
+        within_s = BATCH_S if draft is not None and draft.drop_order in PATIENT else 0.0
+        self._database.submit(in_turn, within_s=within_s).add_done_callback(check)
 
     def _refuse(self, work: Work, draft: Draft | None, error: StorageError) -> None:
         size = 0 if draft is None else len(draft.body.model_dump_json())

@@ -76,8 +76,8 @@ class Draft:
     drop_order: DropOrder
     retain: bool = False
     subject: str | None = None
-    """What several messages speak of. Once a clip is erased, the message that announced it may go; what is
-    urgent and of one subject goes one after the other."""
+    """What several messages speak of: an event, an alarm, a clip. They go one after the other, but for what
+    matters less; and once a clip is erased, the message that announced it may be dropped."""
 
     def render(self, stream: str, seq: int) -> Publication:
         """The publication, numbered and validated.
@@ -140,7 +140,8 @@ def _file(topics: Topics, body: Body, picture: bytes | None) -> Draft:
         case EventBody():
             return _event(topics.evt(body.type), body)
         case SnapshotBody():
-            return Draft(topics.snap(body.event), body, picture, Priority.PICTURE, DropOrder.SNAPSHOT)
+            topic = topics.snap(body.event)
+            return Draft(topic, body, picture, Priority.PICTURE, DropOrder.SNAPSHOT, subject=body.event)
         case ClipBody() | ClipUploadedBody() | ClipErasedBody():
             return _clip(topics.clip, body)
         case StatBody():
@@ -154,12 +155,14 @@ def _file(topics: Topics, body: Body, picture: bytes | None) -> Draft:
 
 def _event(topic: str, body: EventBody) -> Draft:
     if body.type == "tamper":
-        return Draft(topic, body, None, Priority.URGENT, DropOrder.NEVER)
-    if body.phase is Phase.UPDATE:
-        return Draft(topic, body, None, Priority.DETAIL, DropOrder.UPDATE)
-    if body.type == "motion":
-        return Draft(topic, body, None, Priority.DETAIL, DropOrder.MOTION)
-    return Draft(topic, body, None, Priority.EVENT, DropOrder.EVENT)
+        priority, order = Priority.URGENT, DropOrder.NEVER
+    elif body.phase is Phase.UPDATE:
+        priority, order = Priority.DETAIL, DropOrder.UPDATE
+    elif body.type == "motion":
+        priority, order = Priority.DETAIL, DropOrder.MOTION
+    else:
+        priority, order = Priority.EVENT, DropOrder.EVENT
+    return Draft(topic, body, None, priority, order, subject=body.id)
 
 
 def _clip(topic: str, body: ClipBody | ClipUploadedBody | ClipErasedBody) -> Draft:

@@ -22,6 +22,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.backbone import gaps
+from agent.backbone.candidates import candidates
 from agent.backbone.drafts import DropOrder, Priority, draft
 from agent.backbone.eviction import victims
 from agent.backbone.messages import Gap
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterable
 
+    from agent.backbone.candidates import Wanted
     from agent.backbone.drafts import Draft
     from agent.backbone.gaps import Why
     from agent.backbone.publication import Publication
@@ -70,21 +72,6 @@ CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (priority, seq) WHERE done_b
 CREATE INDEX IF NOT EXISTS outbox_subject ON outbox (subject) WHERE subject IS NOT NULL;
 """
 
-# Only constants are put together here; every value is a parameter.
-_FREE = """
-SELECT seq, priority, crc, head, payload FROM outbox AS r
-WHERE done_boot IS NULL AND {} AND seq NOT IN (SELECT value FROM json_each(?))
-"""
-_ALONE = """
-AND NOT EXISTS (
-    SELECT 1 FROM outbox AS e WHERE e.subject = r.subject AND e.seq < r.seq AND e.done_boot IS NULL
-    AND e.seq NOT IN (SELECT value FROM json_each(?))
-)
-"""
-_URGENT = _FREE.format("priority = ?") + _ALONE + "ORDER BY seq LIMIT ?"
-_NEWS = _FREE.format("priority = ? AND seq >= ?") + "ORDER BY seq LIMIT ?"
-_BACKLOG = _FREE.format("priority > ? AND seq < ?") + "ORDER BY priority, seq LIMIT ?"
-
 ROW_BYTES = 150  # what a row costs beside its head and payload: columns, two index entries, page overhead
 ROOM = 0.05  # a full outbox makes this much room at once: one gap then speaks for many rows
 
@@ -98,6 +85,17 @@ class Row:
     seq: int
     publication: Publication
     urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Rows in the order in which to send them, and those among them that nobody can send any more."""
+
+    rows: list[Row]
+    corrupt: frozenset[int]
+    """Their checksum does not hold."""
+    gone: frozenset[int]
+    """Pictures that were covered by an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,57 +159,32 @@ class Outbox:
         seq = self._insert(tx, message, now)
         if message.drop_order is DropOrder.EXPIRED_CLIP:
             tx.execute(
-                "UPDATE outbox SET drop_order = ? WHERE subject = ?",
-                (DropOrder.EXPIRED_CLIP, message.subject),
+                "UPDATE outbox SET drop_order = ? WHERE subject = ? AND drop_order = ?",
+                (DropOrder.EXPIRED_CLIP, message.subject, DropOrder.CLIP),
             )
         self._make_room(tx, now)
         return seq
 
-    def candidates(
-        self,
-        tx: sqlite3.Connection,
-        now: Stamp,
-        *,
-        busy: Collection[int],
-        settled: Collection[int],
-        mark: int,
-        room: int,
-        replay_room: int,
-    ) -> list[Row]:
-        """What to send next, at most `room` rows, none that is `busy` (on its way) or `settled` (taken).
+    def pick(self, tx: sqlite3.Connection, wanted: Wanted) -> Pick:
+        """What to send next: see `agent.backbone.candidates`. Reads only."""
+        rows, corrupt, gone = [], set(), set()
+        for row in candidates(tx, wanted):
+            if checksum(row.head, row.payload) != row.crc:
+                corrupt.add(row.seq)
+            elif (publication := unpack(row.head, row.payload, self._cover)) is None:
+                gone.add(row.seq)
+            else:
+                rows.append(Row(row.seq, publication, urgent=row.priority == Priority.URGENT))
+        return Pick(rows, frozenset(corrupt), frozenset(gone))
 
-        Urgent rows first. Of those with the same subject (raising and clearing one alarm) a later one waits
-        until the earlier is settled: they are retained, and the last must win even if the broker refused one
-        for a while. Then rows numbered `mark` and up by (priority, seq), then at most `replay_room` of the
-        older ones: the news must not wait behind a week's backlog. A row that fails its checksum, or whose
-        picture nobody can uncover any more, is dropped with a gap.
-        """
-        done = json.dumps(sorted(settled))
-        skip = json.dumps(sorted({*busy, *settled}))
-        rows = tx.execute(_URGENT, (Priority.URGENT, skip, done, room)).fetchall()
-        for priority in list(Priority)[1:]:
-            rows += tx.execute(_NEWS, (priority, mark, skip, room - len(rows))).fetchall()
-        older = min(room - len(rows), replay_room)
-        rows += tx.execute(_BACKLOG, (Priority.URGENT, mark, skip, older)).fetchall()
-        corrupt = {row[0] for row in rows if checksum(row[3], row[4]) != row[2]}
-        found = [
-            (seq, priority, unpack(head, payload, self._cover))
-            for seq, priority, _, head, payload in rows
-            if seq not in corrupt
-        ]
-        gone = {seq for seq, _, publication in found if publication is None}
-        if corrupt:
-            _LOG.error("outbox: rows %s were altered on disk; dropped with a gap", sorted(corrupt))
-            self.drop(tx, corrupt, "corrupt", now)
-        if gone:
-            _LOG.warning("outbox: pictures %s were covered by an earlier run; dropped", sorted(gone))
-            self.drop(tx, gone, "restart", now)
-        left = self._left(tx, [row[0] for row in rows]) if corrupt or gone else {row[0] for row in rows}
-        return [
-            Row(seq, publication, urgent=priority == Priority.URGENT)
-            for seq, priority, publication in found
-            if publication is not None and seq in left
-        ]
+    def give_up(self, tx: sqlite3.Connection, pick: Pick, now: Stamp) -> None:
+        """Drop what cannot be sent, with a gap; another pick may find other gaps then."""
+        if pick.corrupt:
+            _LOG.error("outbox: rows %s were altered on disk; dropped with a gap", sorted(pick.corrupt))
+            self.drop(tx, pick.corrupt, "corrupt", now)
+        if pick.gone:
+            _LOG.warning("outbox: pictures %s were covered by an earlier run; dropped", sorted(pick.gone))
+            self.drop(tx, pick.gone, "restart", now)
 
     def delivered(self, tx: sqlite3.Connection, seqs: Iterable[int], now: Stamp) -> None:
         """The broker took these rows: keep them for a resend, don't send them again."""
@@ -265,30 +238,36 @@ class Outbox:
         )
         return self._delete(tx, "done_boot = ? AND done_mono < ?", (now.boot, now.mono - self._keep_s))
 
-    def numbers(self, tx: sqlite3.Connection, now: Stamp) -> Numbers:
-        """The state of the outbox."""
+    def numbers(self, tx: sqlite3.Connection, now: Stamp, taken: Collection[int] = ()) -> Numbers:
+        """The state of the outbox; rows that are `taken` already do not wait, whatever is written of them."""
         stream, session, next_seq, waiting, size, dropped = tx.execute(
             "SELECT stream, session, next_seq, waiting, bytes, dropped FROM outbox_state"
         ).fetchone()
         oldest = tx.execute("SELECT min(seq) FROM outbox").fetchone()[0]
-        return Numbers(
-            stream, session, next_seq, oldest or next_seq, waiting, self._age(tx, now), size, dropped
-        )
+        done = json.dumps(sorted(taken))
+        waiting -= tx.execute(
+            "SELECT count(*) FROM outbox WHERE done_boot IS NULL AND seq IN (SELECT value FROM json_each(?))",
+            (done,),
+        ).fetchone()[0]
+        age = self._age(tx, now, done)
+        return Numbers(stream, session, next_seq, oldest or next_seq, waiting, age, size, dropped)
 
     def _tell_delivered(self, tx: sqlite3.Connection, where: str, values: tuple[object, ...]) -> None:
         if self._delivered_hook is not None:
             rows = tx.execute(f"SELECT subject FROM outbox WHERE subject IS NOT NULL AND {where}", values)  # noqa: S608
             self._delivered_hook(tx, [subject for (subject,) in rows])
 
-    def _age(self, tx: sqlite3.Connection, now: Stamp) -> float | None:
+    def _age(self, tx: sqlite3.Connection, now: Stamp, done: str) -> float | None:
         # One index look-up per priority; a plain min(seq) would walk every kept row.
         firsts = [
             tx.execute(
-                "SELECT min(seq) FROM outbox WHERE done_boot IS NULL AND priority = ?", (priority,)
-            ).fetchone()[0]
+                "SELECT seq FROM outbox WHERE done_boot IS NULL AND priority = ? "
+                "AND seq NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT 1",
+                (priority, done),
+            ).fetchone()
             for priority in Priority
         ]
-        oldest = min((seq for seq in firsts if seq is not None), default=None)
+        oldest = min((first[0] for first in firsts if first is not None), default=None)
         if oldest is None:
             return None
         same_boot, mono, wall = tx.execute(
@@ -351,11 +330,6 @@ class Outbox:
         if dropped:
             _LOG.warning("outbox is full: %d messages dropped with a gap", len(dropped))
             self.drop(tx, dropped, "full", now)
-
-    def _left(self, tx: sqlite3.Connection, seqs: list[int]) -> set[int]:
-        """Those that have a row still; a waiting gap may have been taken up into another meanwhile."""
-        known = "SELECT seq FROM outbox WHERE seq IN (SELECT value FROM json_each(?))"
-        return {seq for (seq,) in tx.execute(known, (json.dumps(seqs),))}
 
     def _missing(self, tx: sqlite3.Connection) -> Runs:
         """All numbers that were given and have no row."""

@@ -131,14 +131,17 @@ class Wire:
         for seq in seqs:
             self._settled.pop(seq, None)
 
-    def confirmed(self, watermark: int, now: float) -> None:
-        """The platform has stored all rows up to `watermark`. One that is not new is no progress."""
-        for seq in [seq for seq in self._settled if seq <= watermark]:
-            del self._settled[seq]
+    def progressed(self, watermark: int, now: float) -> None:
+        """The platform says that it has stored all up to `watermark`. One that is not new is no progress."""
         if watermark > self._watermarked:
             self._watermarked = watermark
             self._progress = now
             self._resend_s = RESEND_MIN_S
+
+    def confirmed(self, watermark: int) -> None:
+        """The outbox has forgotten the rows up to `watermark`."""
+        for seq in [seq for seq in self._settled if seq <= watermark]:
+            del self._settled[seq]
 
     def free(self, first: int, last: int, seq_next: int) -> None:
         """The rows from `first` to `last` go again, behind the news and at the pace of the backlog."""
