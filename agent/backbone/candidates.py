@@ -62,12 +62,12 @@ ORDER BY priority, seq LIMIT :room
 """
 _URGENT = _ROWS.format("priority = :priority", "e.priority <= r.priority")
 _NEWS = _ROWS.format("priority = :priority AND seq >= :mark", "TRUE")
-_OF_THE_NEWS = _ROWS.format(
-    "priority > :priority AND seq < :mark AND subject IN (SELECT subject FROM outbox "
-    "WHERE seq >= :mark AND subject IS NOT NULL AND done_boot IS NULL)",
-    "TRUE",
+_GOES_ON = "IN (SELECT subject FROM outbox WHERE seq >= :mark AND subject IS NOT NULL AND done_boot IS NULL)"
+_OF_THE_NEWS = _ROWS.format(f"priority > :priority AND seq < :mark AND subject {_GOES_ON}", "TRUE")
+_BACKLOG = _ROWS.format(
+    f"priority > :priority AND seq < :mark AND (subject IS NULL OR subject NOT {_GOES_ON})",
+    "e.priority <= r.priority",
 )
-_BACKLOG = _ROWS.format("priority > :priority AND seq < :mark", "e.priority <= r.priority")
 
 
 def candidates(tx: sqlite3.Connection, wanted: Wanted) -> list[Candidate]:
@@ -87,8 +87,7 @@ def candidates(tx: sqlite3.Connection, wanted: Wanted) -> list[Candidate]:
     news = rows(_OF_THE_NEWS, room)
     for priority in list(Priority)[1:]:
         news += rows(_NEWS, room, priority)
+        if sum(row.priority <= priority for row in news) >= room:
+            break
     found += sorted(news, key=lambda row: (row.priority, row.seq))[:room]
-    older = min(wanted.room - len(found), wanted.replay_room)
-    taken = {row.seq for row in news}
-    backlog = rows(_BACKLOG, older + len(taken) if older > 0 else 0)
-    return found + [row for row in backlog if row.seq not in taken][:older]
+    return found + rows(_BACKLOG, min(wanted.room - len(found), wanted.replay_room))
