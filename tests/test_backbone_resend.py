@@ -88,13 +88,13 @@ def test_an_alarms_last_words_are_said_last(tmp_path: Path) -> None:
     sent: list[int] = []
 
     def due(tx: sqlite3.Connection) -> list[int]:
-        rows = OUTBOX.candidates(tx, NOW, busy=set(), settled=sent, mark=99, room=9, replay_room=9)
-        return [row.seq for row in rows]
+        pick = OUTBOX.pick(tx, Wanted(room=9, replay_room=9, mark=99, settled=sent))
+        return [row.seq for row in pick.rows]
 
     made.submit(fill).result()
     assert Resent(2, 0, 0, last_words=(4,)) == made.submit(lambda tx: make_due(tx, 1, 2)).result()
     waiting = made.submit(lambda tx: OUTBOX.numbers(tx, NOW)).result().waiting
-    while more := made.submit(due).result():
+    while more := made.look(due).result():
         sent += more
     made.close()
     assert 3 == waiting
