@@ -100,13 +100,13 @@ def test_a_file_arrives_whole(serve: Callable[..., Uploads]) -> None:
 def test_a_cut_connection_is_gone_on_with_where_the_server_keeps_count(
     serve: Callable[..., Uploads],
 ) -> None:
-    """It is asked how much it has, and given the rest."""
-    server = serve(CUT, kept(HALF), Step(201))
+    """Once it has shown that it does, it is asked how much it has, and given the rest."""
+    server = serve(kept(10), kept(10), CUT, kept(HALF), Step(201))
     sent = Sent(server)
-    first, question, rest = server.requests
+    *_, question, rest = server.requests
 
     assert sent.failure is None
-    assert CONTENT == first.body[:HALF] + rest.body
+    assert CONTENT[HALF:] == rest.body
     assert (f"bytes */{SIZE}", b"") == (question.headers["content-range"], question.body)
     assert f"bytes {HALF}-{SIZE - 1}/{SIZE}" == rest.headers["content-range"]
 
@@ -118,12 +118,36 @@ def test_a_server_that_took_less_than_it_got_is_given_the_rest(serve: Callable[.
     assert CONTENT[HALF:] == server.requests[-1].body
 
 
-@pytest.mark.parametrize("status", [501, 400, 411, 200, 403])
-def test_a_server_that_keeps_no_count_is_given_the_whole_again(
+@pytest.mark.parametrize("first", [CUT, BUSY, Step(None)])
+def test_a_server_that_is_not_known_to_keep_count_is_not_asked(
+    serve: Callable[..., Uploads], first: Step
+) -> None:
+    """It might take the question for an empty file, and lose the whole one whose answer was cut off."""
+    server = serve(first, first, Step(200))
+    assert Sent(server).failure is None
+    assert [str(SIZE)] * 3 == [request.headers["content-length"] for request in server.requests]
+    assert not any("content-range" in request.headers for request in server.requests)
+    assert CONTENT == server.requests[-1].body
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_server_that_says_it_has_all_is_given_no_more(serve: Callable[..., Uploads], status: int) -> None:
+    """The answer to the file was lost, and that to the question tells."""
+    server = serve(kept(HALF), kept(HALF), Step(None), Step(status))
+    assert Sent(server).failure is None
+    assert 4 == len(server.requests)
+    assert (f"bytes */{SIZE}", b"") == (
+        server.requests[-1].headers["content-range"],
+        server.requests[-1].body,
+    )
+
+
+@pytest.mark.parametrize("status", [501, 400, 411, 403])
+def test_a_server_that_no_longer_counts_is_given_the_whole_again(
     serve: Callable[..., Uploads], status: int
 ) -> None:
-    """Also one that takes the question for an empty file, and says that all is well."""
-    server = serve(CUT, Step(status), Step(200))
+    """It showed that it does, and does not understand the question after all."""
+    server = serve(kept(HALF), Step(status), Step(200))
     assert Sent(server).failure is None
     assert 3 == len(server.requests)
     assert CONTENT == server.requests[-1].body
@@ -132,7 +156,7 @@ def test_a_server_that_keeps_no_count_is_given_the_whole_again(
 
 def test_a_server_that_refuses_the_rest_is_given_the_whole(serve: Callable[..., Uploads]) -> None:
     """It kept count, and does not take a part after all."""
-    server = serve(CUT, kept(HALF), Step(501), Step(200))
+    server = serve(kept(HALF), kept(HALF), Step(501), Step(200))
     assert Sent(server).failure is None
     assert CONTENT == server.requests[-1].body
 
@@ -140,7 +164,7 @@ def test_a_server_that_refuses_the_rest_is_given_the_whole(serve: Callable[..., 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_in_trouble_is_tried_again(serve: Callable[..., Uploads], status: int) -> None:
     """With a pause, and not for ever."""
-    server = serve(Step(status), Step(501), Step(200))
+    server = serve(Step(status), Step(200))
     assert Sent(server).failure is None
     server = serve(*[Step(status)] * 40)
     sent = Sent(server)

@@ -61,12 +61,23 @@ def test_days_are_written_down_once_an_hour(meter: Meter) -> None:
 
     meter.meter = meter.another()
     meter.after(60, 50)
-    meter.meter.look(note=True)
+    meter.meter.end()
     assert [("2026-05-01", 350)] == meter.days()
 
     meter.clock.ts = "2026-05-02T10:00:00.000Z"
     meter.after(NOTE_S, 7)
     assert [("2026-05-02", 7), ("2026-05-01", 350)] == meter.days()
+
+
+def test_a_stop_does_not_wait_for_the_card(meter: Meter) -> None:
+    """It hangs, and the stop has other things to do; what was counted is written once it answers."""
+    go, waited = threading.Event(), list[bool]()
+    meter.kit.journal.submit(lambda _: waited.append(go.wait(30)))
+    meter.after(60, 100)
+    meter.meter.end()
+    assert [] == waited
+    go.set()
+    assert [("2026-05-01", 100)] == meter.days()
 
 
 def test_without_a_time_the_boot_names_the_day(meter: Meter) -> None:
@@ -100,7 +111,7 @@ def test_a_kernel_that_does_not_count(meter: Meter) -> None:
     """Then nothing is claimed."""
     meter.count = None
     silent = meter.another()
-    silent.look(note=True)
+    silent.end()
     assert silent.last_day is None
     assert [] == meter.days()
 

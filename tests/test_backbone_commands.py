@@ -143,6 +143,31 @@ def test_a_nonce_is_taken_once(kit: Obedient) -> None:
     assert 1 == len(kit.done)
 
 
+def test_a_forgotten_order_does_not_come_back_with_the_clock(kit: Obedient, tmp_path: Path) -> None:
+    """Its nonce is gone after a day of uptime; its time stays over, whatever the clock shows later."""
+    old, later = order("restart"), order("restart", exp=after(docket.KEPT_S + 120))
+    kit.tell(message(old))
+    ended(kit, 1)
+    for _ in range(2):  # the second time nothing is forgotten
+        kit.clock.go_on(docket.KEPT_S / 2 + 30)
+        kit.tell(message(order("echo", exp=None)))
+    ended(kit, 3)
+    assert [(0,)] == kit.book("SELECT count(*) FROM order_nonces")
+    kit.tell(message(later))
+    ended(kit, 4)
+    kit.close()
+
+    clock = Hands()
+    clock.boot = "bbbbbbbb"
+    again = Obedient(tmp_path / "agent.db", clock=clock)
+    fresh = [order("restart", exp=after(59)), order("restart", exp=after(61))]
+    again.tell(message(old), *map(message, fresh))
+    ended(again, 3)
+    again.close()
+    assert [("rejected", "expired")] * 2 == [(a["status"], a["code"]) for a in again.answers[:2]]
+    assert [fresh[1]["req"]] == [job.req for _, job in again.done]
+
+
 @pytest.mark.parametrize(
     ("ts", "exp", "expected"),
     [
@@ -231,6 +256,31 @@ def test_too_many_at_once_are_told_so(kit: Obedient) -> None:
     ended(kit, lane.WAITING_MAX + 2)
 
 
+def test_each_kind_that_is_slow_holds_up_itself_only(kit: Obedient) -> None:
+    """A technician finds the kit, and hears what is wrong with it, while it uploads."""
+    go = threading.Event()
+    kit.outcome = lambda _: Outcome(ok=go.wait(10))
+    slow = [name for name, kind in ORDERS.items() if kind.slow]
+    kit.tell(*(message(order(name)) for name in slow))
+    wait_for(lambda: len(kit.done) == len(slow))
+    go.set()
+    assert {"ok"} == {a["status"] for a in ended(kit, len(slow))}
+
+
+def test_one_lamp_blinks_for_one_at_a_time(kit: Obedient) -> None:
+    """Anybody may ask for it: five minutes each would add up. Whoever hears that it ended may ask at once."""
+    go = threading.Event()
+    kit.outcome = lambda _: Outcome(ok=go.wait(10))
+    kit.tell(message(order("identify")), message(order("identify")), message(order("diagnose")))
+    assert [("accepted", None), ("rejected", "too-many"), ("accepted", None)] == [
+        (a["status"], a.get("code")) for a in kit.answers
+    ]
+    go.set()
+    ended(kit, 3)
+    kit.tell(message(order("identify")))
+    assert "ok" == ended(kit, 4)[-1]["status"]
+
+
 def test_unsigned_orders_are_rationed(kit: Obedient) -> None:
     """Each is a write to the card, and anybody at the broker may give one; the platform's own go on."""
     burst = int(commands_module.UNSIGNED_BURST)
@@ -268,6 +318,26 @@ def test_failures_are_told(kit: Obedient, caplog: pytest.LogCaptureFixture) -> N
     assert ("failed", "fault") == (two["status"], two["code"])
     assert ("duplicate", "failed", "fault") == (again["status"], again["was"], again["code"])
     assert "ZeroDivisionError" in caplog.text
+    assert kit.commands.error is None
+
+
+@pytest.mark.parametrize("raised", [False, True])
+def test_a_long_reason_is_cut(kit: Obedient, *, raised: bool) -> None:
+    """To what an answer holds; the next order is done, and the repetition is answered too."""
+
+    def work(_: Job) -> Outcome:
+        if raised:
+            raise StorageError("x" * 5000, fix="none")
+        return Outcome(ok=False, code="unreadable", text="x" * 5000)
+
+    kit.outcome = work
+    payload = order("clip/hold")
+    kit.tell(message(payload))
+    ended(kit, 1)
+    kit.tell(message(payload))
+    kit.outcome = Outcome(ok=False, code="silent", text="")
+    kit.tell(message(order("clip/hold")))
+    assert ["x" * 1000, "x" * 1000, None] == [a.get("text") for a in ended(kit, 3)]
     assert kit.commands.error is None
 
 
@@ -485,7 +555,7 @@ def test_a_stop_ends_what_takes_long(tmp_path: Path) -> None:
     """It is told to, and answers; what waits behind it is answered at the next start."""
     kit = Obedient(tmp_path / "agent.db")
     kit.outcome = lambda job: Outcome(ok=not job.stopping.wait(30), code="interrupted")
-    kit.tell(message(order("identify")), message(order("identify")))
+    kit.tell(message(order("clip/upload")), message(order("clip/upload")))
     wait_for(lambda: kit.done)
     kit.close()
     assert ["accepted", "accepted", "failed"] == statuses(kit)

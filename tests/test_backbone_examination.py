@@ -193,6 +193,7 @@ def test_fields_that_are_not_known_are_passed_over() -> None:
         ("clip/upload", {"clip": CLIP, "url": "file:///etc/passwd"}),
         ("clip/upload", {"clip": CLIP, "url": "https://user:word@store.example/c"}),
         ("clip/upload", {"clip": CLIP, "url": "https:///c"}),
+        ("clip/upload", {"clip": CLIP, "url": f"https://{'h' * 201}/c"}),
         ("clip/upload", {"clip": CLIP, "url": "https://[::1/c"}),
         ("clip/upload", {"clip": CLIP, "url": "https://store.example:99999/c"}),
         ("clip/upload", {"clip": CLIP, "url": "https://store.example/c\r\nX: y"}),

@@ -12,6 +12,7 @@ import typer.main
 
 from agent.app import live
 from agent.app.schemas import DATABASE
+from agent.backbone import commands, courier
 from agent.cli import app
 from agent.config import DEFAULT_PATH, State
 from agent.device.reboot import REQUEST_NAME
@@ -94,8 +95,9 @@ def test_places_are_the_agents_own() -> None:
 
 def test_times_fit_the_agent() -> None:
     """A stop may take what it needs, and the watchdog is slower than the supervisor."""
-    stages_and_links = 6
-    assert int(values(AGENT, "TimeoutStopSec")[0]) > stages_and_links * live.DRAIN_S
+    long = 7 * live.DRAIN_S  # hatch, camera, analysis, recording, reading back, courier, database
+    short = live.ORDERS_END_S + commands.END_S + courier.LINK_END_S
+    assert int(values(AGENT, "TimeoutStopSec")[0]) > long + short
     assert int(values(AGENT, "WatchdogSec")[0]) > 10 * live.TICK_S
 
 

@@ -241,6 +241,14 @@ class Journal:
         self._wake()
         return answer
 
+    def submit(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Run a unit of work without waiting for it; nobody misses it if the disk refuses.
+
+        Raises:
+            StorageError: the database was closed.
+        """
+        self._database.submit(work)
+
     def append(self, tx: sqlite3.Connection, draft: Draft) -> int:
         """Put a message into the outbox within a unit of work; its number."""
         return self._outbox.append(tx, draft, self._clock.stamp())

@@ -371,7 +371,7 @@ class Agent:
             partial(self._readback.join, DRAIN_S),
             self._heartbeat,
             self._journal.retry,
-            self._note_wear,
+            self._wear.end,
             partial(self._courier.close, why, DRAIN_S),
             partial(self._database.close, DRAIN_S),
             *([self._lock.release] if self._lock else []),
@@ -387,10 +387,6 @@ class Agent:
                 first = first or error
         if first is not None:
             raise first
-
-    def _note_wear(self) -> None:
-        with contextlib.suppress(StorageError):  # an hour's count is lost, and the disk has told why
-            self._wear.look(note=True)
 
 
 def _detector(settings: Settings) -> tuple[PersonDetector | None, ModelError | None]:

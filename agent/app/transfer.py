@@ -3,9 +3,10 @@
 Invariants:
 - Nothing is followed: a redirect is a failure, for this address was given by a signed order and no other was.
 - Over https the server's certificate and name are checked always.
-- A try that broke off goes on where it was if the server keeps count: it is asked (an empty PUT with
-  `Content-Range: bytes */SIZE`) and says so (308 with `Range`, as resumable uploads of Google Cloud Storage
-  do). Any other answer to that question means that it keeps none, and it is given the whole file again.
+- A try that broke off begins anew, unless the server showed before that it keeps count: by a 308, with
+  `Range` if it has anything, as resumable uploads of Google Cloud Storage do. Only then it is asked how much
+  is there (an empty PUT with `Content-Range: bytes */SIZE`), and given the rest. Any other server could take
+  the question for an empty file, and put that in the place of the one that it has.
 - It ends: by success, by a refusal, after TRIES, when the time is over, soon after it was told to stop.
 """
 
@@ -93,20 +94,15 @@ class Transfer:
         self._time_s = time_s
         self._until = time.monotonic() + time_s
         self._told_at, self._told = time.monotonic(), 0.0
-        self._sent = 0  # bytes that left in any try: before the first there is nothing to go on from
-        self._counts = True  # whether the server may keep count, as far as is known
+        self._counts = False  # whether the server is known to keep count
         self._random = random.Random()  # noqa: S311 - it spreads load, it guards nothing
 
     def run(self) -> Failure | None:
         """Put it there; None once the server has said that it has the whole."""
-        start = 0
         failure = Failure("gave-up", "not tried")
         for attempt in range(TRIES):
             try:
-                if attempt:
-                    self._wait(attempt)
-                    start = self._received()
-                answer = self._put(start)
+                answer = self._try(attempt)
             except _StoppedError:
                 if self._stopping.is_set():
                     return Failure("interrupted", "the agent stops")
@@ -121,22 +117,33 @@ class Transfer:
                 failure = Failure(
                     f"http-{answer.status}", f"{self._url.hostname}: {answer.status} {answer.reason}"
                 )
-                partial = answer.received is not None or start > 0
-                if not partial and answer.status not in AGAIN:
+                if not self._worth_another(answer):
                     return failure
-                self._counts &= answer.received is not None or answer.status in AGAIN
             _LOG.info("upload, try %d: %s", attempt + 1, failure.text)
         return Failure("gave-up", f"{failure.text}, after {TRIES} tries")
 
-    def _received(self) -> int:
-        """Where to go on from: how much the server has, 0 if it does not keep count."""
-        if not self._sent or not self._counts:
-            return 0
-        answer = self._exchange({"Content-Length": "0", "Content-Range": f"bytes */{self._size}"}, None)
-        if answer.received is not None and answer.received < self._size:
-            return answer.received
-        self._counts = answer.status in AGAIN
-        return 0
+    def _try(self, attempt: int) -> _Answer:
+        """Give it the file, or what is missing; the answer to that, or the one that says that nothing is."""
+        if attempt:
+            self._wait(attempt)
+        start = 0
+        if self._counts:
+            question = {"Content-Length": "0", "Content-Range": f"bytes */{self._size}"}
+            answer = self._exchange(question, None)
+            if answer.good:
+                return answer
+            if answer.received is not None and answer.received < self._size:
+                start = answer.received
+            else:
+                self._counts = answer.status in AGAIN
+        return self._put(start)
+
+    def _worth_another(self, answer: _Answer) -> bool:
+        """Whether to try again after this answer to the file; a refusal of the rest is none of the whole."""
+        if answer.status in AGAIN:
+            return True
+        counted, self._counts = self._counts, answer.received is not None
+        return counted or self._counts
 
     def _put(self, start: int) -> _Answer:
         headers = {**self._headers, "Content-Length": str(self._size - start)}
@@ -180,7 +187,6 @@ class Transfer:
                     raise ConnectionError("the file is shorter than it was")
                 connection.send(data)
                 at += len(data)
-                self._sent += len(data)
                 self._tell(at / self._size)
         except TimeoutError:
             raise

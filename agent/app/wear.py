@@ -54,22 +54,31 @@ class WearMeter:
             self._samples.append((clock.mono(), self._noted))
         self._note_at = clock.mono() + NOTE_S
 
-    def look(self, *, note: bool = False) -> None:
-        """To be called every minute or so; `note` writes down at once (the agent stops).
+    def look(self) -> None:
+        """To be called every minute or so.
 
         Raises:
             StorageError: the disk refuses; what was counted is written down later.
         """
         now, count = self._clock.mono(), self._counter()
-        if count is None or self._noted is None:
+        if count is None or self._noted is None or now < self._note_at:
             return
-        if note or now >= self._note_at:
-            day, fresh = self._day(), count - self._noted
-            self._journal.ask(lambda tx: _add(tx, day, fresh))
-            self._noted, self._note_at = count, now + NOTE_S
-            self._samples.append((now, count))
-            while len(self._samples) > 1 and self._samples[1][0] <= now - DAY_S:
-                self._samples.popleft()
+        self._journal.ask(self._entry(count - self._noted))
+        self._noted, self._note_at = count, now + NOTE_S
+        self._samples.append((now, count))
+        while len(self._samples) > 1 and self._samples[1][0] <= now - DAY_S:
+            self._samples.popleft()
+
+    def end(self) -> None:
+        """Have the rest written down, and do not wait for it: a disk that hangs holds up no stop.
+
+        Raises:
+            StorageError: the database was closed.
+        """
+        count = self._counter()
+        if count is not None and self._noted is not None:
+            self._journal.submit(self._entry(count - self._noted))
+            self._noted = count
 
     @property
     def last_day(self) -> Wear | None:
@@ -79,6 +88,10 @@ class WearMeter:
             return None
         begun, before = self._samples[0]
         return Wear(count - before, self._clock.mono() - begun)
+
+    def _entry(self, fresh: int) -> Callable[[sqlite3.Connection], None]:
+        day = self._day()
+        return lambda tx: _add(tx, day, fresh)
 
     def _day(self) -> str:
         stamp = self._clock.stamp()

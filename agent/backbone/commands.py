@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,7 @@ from agent.backbone.allowance import Allowance
 from agent.backbone.docket import Entry, Outcome
 from agent.backbone.envelope import encode
 from agent.backbone.examination import Envelope, Given, Refused, examine
+from agent.backbone.fields import TEXT_MAX
 from agent.backbone.lane import Lane
 from agent.backbone.messages import origin
 from agent.backbone.orders import LIFE_MAX_S, ORDERS, Args, Refusal, Response
@@ -58,6 +60,7 @@ _TOO_LATE = {
     Flaw.EXPIRED: "its time is over by the kit's clock",
     Flaw.LIVES_TOO_LONG: f"exp may lie {LIFE_MAX_S:.0f} s ahead of the kit's clock at most",
 }
+_FORGOTTEN = "its time is not after that of orders which the kit has forgotten: it may have been done"
 _INTERRUPTED = Outcome(
     ok=False, code="interrupted", text="the agent ended meanwhile; whether it took effect is unknown"
 )
@@ -115,7 +118,10 @@ class Commands:
         self._rejected = Allowance(REJECTED_BURST, REJECTED_PER_S)
         self._passed_over = 0
         self._random = random.Random()  # noqa: S311 - it spreads load, it guards nothing
-        self._quick, self._slow = Lane("orders"), Lane("slow-orders")
+        self._quick = Lane("orders")
+        self._slow = {name: Lane(name.replace("/", "-")) for name, kind in ORDERS.items() if kind.slow}
+        self._alone: set[str] = set()  # kinds of which one is under way, and no other may be
+        self._lanes = (self._quick, *self._slow.values())
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -125,7 +131,7 @@ class Commands:
     @property
     def error(self) -> Exception | None:
         """What ended a thread."""
-        return self._quick.error or self._slow.error
+        return next((lane.error for lane in self._lanes if lane.error is not None), None)
 
     def start(self) -> None:
         """Answer what an earlier process left unanswered, and begin.
@@ -137,13 +143,15 @@ class Commands:
             envelope = Envelope(entry.topic, entry.correlation, group=False, name=entry.cmd, req=entry.req)
             self._say(docket.asked(envelope, outcome.status, outcome.code, outcome.text))
             self._answer(envelope, **_result(outcome))
-        self._quick.start()
-        self._slow.start()
+        for lane in self._lanes:
+            lane.start()
 
     def close(self) -> bool:
         """End; what is not done by then is answered at the next start. Whether all ended in time."""
-        self._slow.stopping.set()  # both at once: neither waits for the other's time
-        ended = [lane.close(END_S) for lane in (self._quick, self._slow)]
+        for lane in self._lanes:
+            lane.stopping.set()  # all at once, for END_S is for them together
+        end = time.monotonic() + END_S
+        ended = [lane.close(max(0.0, end - time.monotonic())) for lane in self._lanes]
         return all(ended)
 
     def handle(self, received: Received) -> None:
@@ -163,11 +171,13 @@ class Commands:
                 self._answer(envelope, after_s, status="rejected", code=code, text=text)
             case Entry():
                 self._say(docket.asked(envelope, "duplicate", judged.code))
-                known = {"code": judged.code, "text": judged.text, "out": judged.out}
+                known: dict[str, Any] = {"code": judged.code, "text": judged.text, "out": judged.out}
                 self._answer(envelope, after_s, status="duplicate", was=judged.status, **known)
             case Given():
                 self._say(docket.asked(envelope, "accepted"))
                 self._answer(envelope, after_s, status="accepted")
+                if envelope.name and ORDERS[envelope.name].alone:
+                    self._alone.add(envelope.name)
                 lane = self._lane(judged)
                 lane.put(lambda: self._run(judged, lane.stopping), after_s)
 
@@ -189,10 +199,12 @@ class Commands:
             flaw = None if given.exp is None else lapsed(given.exp, now, LIFE_MAX_S)
             if flaw is not None:
                 return refused(flaw, _TOO_LATE[flaw])
+            if signed and docket.outlived(tx, given.exp or ""):
+                return refused(Flaw.EXPIRED, _FORGOTTEN)
             may = not docket.full(tx) if signed else self._unsigned.take(now.mono)
-            if self._lane(given).full or not may:
+            if self._lane(given).full or name in self._alone or not may:
                 return refused(Refusal.TOO_MANY, "the kit has enough to do; try again in a minute")
-            if signed and not docket.take_nonce(tx, given.nonce or "", now):
+            if signed and not docket.take_nonce(tx, given.nonce or "", given.exp or "", now):
                 return refused(Refusal.REPLAYED, "another order had this nonce")
             docket.enter(tx, given, now)
             docket.audit(tx, docket.asked(given.envelope, "accepted"), now)
@@ -201,7 +213,7 @@ class Commands:
         return self._database.ask(work, DATABASE_S)
 
     def _lane(self, given: Given) -> Lane:
-        return self._slow if ORDERS[given.envelope.name or ""].slow else self._quick
+        return self._slow.get(given.envelope.name or "", self._quick)
 
     def _run(self, given: Given, stopping: threading.Event) -> None:
         """Do an order, in its lane, and tell what came of it."""
@@ -213,6 +225,7 @@ class Commands:
             stopping,
         )
         outcome = self._do(envelope.name or "", job)
+        self._alone.discard(envelope.name or "")  # before anybody hears that it ended
         if outcome is None:
             return
         line = docket.asked(envelope, outcome.status, outcome.code, outcome.text)
@@ -233,7 +246,7 @@ class Commands:
         try:
             return self._executors[name](job)
         except StairwellError as error:
-            return Outcome(ok=False, code="refused", text=str(error)[:1000])
+            return Outcome(ok=False, code="refused", text=str(error))
         except Exception:  # noqa: BLE001 - top of an order: a fault in one is told, and ends no recording
             _LOG.exception("order %s (%s) failed by a fault of ours", name, job.req)
             return Outcome(ok=False, code="fault", text="a fault of the agent; its journal has the details")
@@ -269,7 +282,16 @@ class Commands:
         asker = f"by {line.by or 'somebody'}" + (f" with key {line.key}" if line.key else "")
         _AUDIT.log(level, "order %s %s %s is %s%s", line.cmd or "?", line.req or "?", asker, line.status, why)
 
-    def _answer(self, envelope: Envelope, after_s: float = 0.0, **fields: Any) -> None:  # noqa: ANN401 - of a Response
+    def _answer(
+        self,
+        envelope: Envelope,
+        after_s: float = 0.0,
+        *,
+        text: str | None = None,
+        **fields: Any,  # noqa: ANN401 - of a Response
+    ) -> None:
+        """Answer. A text may quote anything: as much of it as an answer holds."""
+        fields["text"] = text[:TEXT_MAX] if text else None
         response = Response(
             **origin(self._topics.kit, self._clock.stamp()), req=envelope.req, cmd=envelope.name, **fields
         )

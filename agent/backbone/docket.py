@@ -5,7 +5,8 @@ Invariants:
   message, and not after a crash.
 - The last KEPT orders that ended are remembered for KEPT_S of uptime at least, with what came of them as far
   as that is short and nobody's picture.
-- A nonce that was taken is remembered for as long, which is longer than any order lives.
+- A nonce that was taken is remembered for as long. No signed order counts whose `exp` is not above that of
+  each nonce that was forgotten: none is done again, however far the clock may go back.
 - The audit keeps the last AUDIT_MAX lines. Rejected orders get a limited number of them: who floods the kit
   must neither wear out its card nor wash away what was done before.
 
@@ -48,8 +49,13 @@ CREATE TABLE IF NOT EXISTS orders (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS order_nonces (
     nonce TEXT PRIMARY KEY,
+    exp TEXT NOT NULL,     -- of its order, as Ts: such texts have the order of their times
     boot TEXT NOT NULL,
     mono REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS order_floor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    exp TEXT NOT NULL      -- the highest of the nonces that were forgotten
 ) STRICT;
 CREATE TABLE IF NOT EXISTS audit (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -132,10 +138,15 @@ def full(tx: sqlite3.Connection) -> bool:
     return count >= NONCES_MAX
 
 
-def take_nonce(tx: sqlite3.Connection, nonce: str, now: Stamp) -> bool:
-    """Note a nonce; False if it was taken before."""
-    row = (nonce, now.boot, now.mono)
-    return tx.execute("INSERT OR IGNORE INTO order_nonces VALUES (?, ?, ?)", row).rowcount == 1
+def take_nonce(tx: sqlite3.Connection, nonce: str, exp: str, now: Stamp) -> bool:
+    """Note the nonce of an order with this `exp`; False if it was taken before."""
+    row = (nonce, exp, now.boot, now.mono)
+    return tx.execute("INSERT OR IGNORE INTO order_nonces VALUES (?, ?, ?, ?)", row).rowcount == 1
+
+
+def outlived(tx: sqlite3.Connection, exp: str) -> bool:
+    """Whether the nonce of an order with this `exp` may have been taken, and forgotten since."""
+    return tx.execute("SELECT 1 FROM order_floor WHERE exp >= ?", (exp,)).fetchone() is not None
 
 
 def enter(tx: sqlite3.Connection, given: Given, now: Stamp) -> None:
@@ -179,12 +190,19 @@ def forget(tx: sqlite3.Connection, now: Stamp) -> None:
 
     How long the kit was without power nobody knows: rows of an earlier boot are counted from now.
     """
-    for table, ended in (("orders", "status <> 'accepted'"), ("order_nonces", "TRUE")):
+    for table in ("orders", "order_nonces"):
         tx.execute(
             f"UPDATE {table} SET boot = ?, mono = ? WHERE boot <> ?",  # noqa: S608 - own names
             (now.boot, now.mono, now.boot),
         )
-        tx.execute(f"DELETE FROM {table} WHERE mono < ? AND {ended}", (now.mono - KEPT_S,))  # noqa: S608 - own names
+    since = (now.mono - KEPT_S,)
+    tx.execute(
+        "INSERT INTO order_floor SELECT 1, exp FROM order_nonces WHERE mono < ? ORDER BY exp DESC LIMIT 1 "
+        "ON CONFLICT (one) DO UPDATE SET exp = max(exp, excluded.exp)",
+        since,
+    )
+    tx.execute("DELETE FROM order_nonces WHERE mono < ?", since)
+    tx.execute("DELETE FROM orders WHERE mono < ? AND status <> 'accepted'", since)
     tx.execute(
         "DELETE FROM orders WHERE status <> 'accepted' AND n NOT IN "
         "(SELECT n FROM orders WHERE status <> 'accepted' ORDER BY n DESC LIMIT ?)",

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field
 
 from agent.backbone.envelope import Message
-from agent.backbone.fields import (  # noqa: TC001 - pydantic reads them
+from agent.backbone.fields import (
+    NAME_MAX,
     Share,
     Signature,
     Text,
@@ -56,6 +57,8 @@ def _may_be_sent_to(url: str) -> str:
     _ = parts.port  # raises ValueError when it is none
     if not parts.hostname or parts.username is not None or parts.password is not None or parts.fragment:
         raise ValueError("no address of the form https://host/path?query")
+    if len(parts.hostname) > NAME_MAX:  # the `clip` message names it when all was sent
+        raise ValueError(f"a host of {NAME_MAX} characters at most")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError("footage leaves over https:// only")
     return url
@@ -131,11 +134,15 @@ class IdentifyArgs(Args):
 
 @dataclass(frozen=True, slots=True)
 class OrderKind:
-    """One thing that the kit may be told. `slow`: it takes its time, and others go on beside it."""
+    """One thing that the kit may be told. `slow`: it takes its time, and other kinds go on beside it.
+
+    `alone`: another of the kind is rejected until it has ended.
+    """
 
     args: type[Args]
     signed: bool
     slow: bool = False
+    alone: bool = False
 
 
 ORDERS: dict[str, OrderKind] = {
@@ -147,7 +154,7 @@ ORDERS: dict[str, OrderKind] = {
     "resend": OrderKind(ResendArgs, signed=False),
     "rebirth": OrderKind(Args, signed=False),
     "echo": OrderKind(EchoArgs, signed=False),
-    "identify": OrderKind(IdentifyArgs, signed=False, slow=True),
+    "identify": OrderKind(IdentifyArgs, signed=False, slow=True, alone=True),
     "restart": OrderKind(Args, signed=True),
     "reboot": OrderKind(Args, signed=True),
     "diagnose": OrderKind(Args, signed=True, slow=True),
