@@ -76,7 +76,7 @@ def test_list(desk: Desk) -> None:
     desk.kit.journal.ask(lambda tx: store.hold(tx, name(2), held=True))
     desk.kit.journal.ask(lambda tx: store.mark_announced(tx, [name(2)]))
     lines = desk("list").stdout.splitlines()
-    assert [name(1), "?", "6.0", "0.1", "1", "age", "unsent"] == lines[1].split()
+    assert [name(1), "?", "6.0", "0.1", "1", "unsent"] == lines[1].split()
     assert [name(2), "held"] == [lines[2].split()[0], lines[2].split()[-1]]
     assert [name(1), name(2)] == [clip["clip"] for clip in desk.data("list")]
     assert [name(2)] == [clip["clip"] for clip in desk.data("list", "--held")]
@@ -211,7 +211,7 @@ def test_somebody_at_a_terminal_is_asked_and_sees_bars(desk: Desk) -> None:
     assert "checking clips" in shown
     code, shown = at_terminal("erase", name(1), answer="n\n")
     assert 1 == code
-    assert "Erase 1 clips for good?" in shown
+    assert "Erase 1 clip for good?" in shown
     assert [name(1)] == [clip["clip"] for clip in desk.data("list")]
     assert 0 == at_terminal("erase", name(1), answer="y\n")[0]
     assert [] == desk.data("list")

@@ -208,11 +208,24 @@ def test_swapped_clips_are_altered(clips: Path) -> None:
     """Files exchanged: their hashes tell. Manifests exchanged with them: the ids tell."""
     one, two = sealed(clips, 1), sealed(clips, 2)
     swap(one, two)
-    assert ["altered", "altered", "authentic", "authentic"] == kinds(clips)
+    for keys in ((), (CITY,)):
+        found = verify([clips], PUBLIC, keys)
+        assert ["altered", "altered", "authentic", "authentic"] == [v.kind for v in found]
+        assert [f"it is the file of clip {clip_id(n)}" for n in (2, 1)] == [v.detail for v in found[:2]]
     swap(manifest_path(one), manifest_path(two))
     found = verify([clips], PUBLIC)
     assert ["altered", "altered", "authentic", "authentic"] == [v.kind for v in found]
     assert f"its manifest is that of {clip_id(2)}" == found[0].detail
+
+
+def test_a_shorter_clip_in_its_place_is_altered(clips: Path, tmp_path: Path) -> None:
+    """Not truncated: all of it is another's."""
+    record_clip(clips, 9, seconds=3)
+    record, plain = record_clip(tmp_path, 9, seconds=3)
+    notary(clips).attest(record, plain, Link(9, "0" * 64))
+    sealed(clips, 1).write_bytes((tmp_path / record.path).read_bytes())
+    verdict = verify([clips], PUBLIC)[0]
+    assert ("altered", f"it is the file of clip {clip_id(9)}") == (verdict.kind, verdict.detail)
 
 
 def swap(one: Path, two: Path) -> None:
@@ -228,7 +241,7 @@ def test_a_clip_taken_away_is_a_missing_link(clips: Path) -> None:
         path.unlink()
     found = verify([clips], PUBLIC, [CITY])
     assert ["authentic", "missing link", "authentic"] == [v.kind for v in found]
-    assert "numbers 2 to 2 of the chain are not here" == found[1].detail
+    assert "number 2 of the chain is not here" == found[1].detail
     assert found[1].full
     for number in (1, 4):
         for path in (sealed(clips, number), manifest_path(sealed(clips, number))):

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from agent.app.archive import Archive
 from agent.app.inspection import inspect
+from agent.cli import clip_tables
 from agent.cli.bars import bars
+from agent.cli.clip_tables import MB, counted
 from agent.cli.options import ConfigFile, config_path
 from agent.clips.export import target_of
 from agent.clips.unseal import read_keys
+from agent.clips.verify import size_of
 from agent.clips.verify import verify as verify_clips
 from agent.config import load
 from agent.device.clock import SystemClock
@@ -29,17 +30,6 @@ app = typer.Typer(
 )
 
 NOT_SOUND = StorageError.exit_code
-MB = 1e6
-UNBOUNDED = 1000  # columns
-LISTED: dict[str, Literal["left", "right"]] = {
-    "clip": "left",
-    "begins (UTC)": "left",
-    "seconds": "right",
-    "MB": "right",
-    "events": "right",
-    "sealed": "left",
-    "": "left",
-}
 
 Clips = Annotated[
     list[str], typer.Argument(metavar="CLIP...", help="Ids of clips, or a part of an id that fits only one.")
@@ -74,7 +64,8 @@ def list_(
 
     A clip without a time was recorded before the clock was set: its place in the list is right, and `show`
     tells its boot and the seconds since. Marks: **held** is kept whatever happens, **cut** ends early after a
-    power loss, **unsent** says that the city has not been told yet.
+    power loss, **unsent** says that the city has not been told yet, **open** is not sealed, and **DAMAGED**
+    came back from the card otherwise than it was written.
     """
     archive = _archive(config)
     found = archive.described(archive.clips(event=event))
@@ -83,22 +74,9 @@ def list_(
     if as_json:
         _json(found)
         return
-    table = Table(box=None, pad_edge=False)
-    for heading, justify in LISTED.items():
-        table.add_column(heading, justify=justify, no_wrap=True)
-    for clip in found:
-        table.add_row(
-            clip["clip"],
-            (clip["start"]["ts"] or "?")[: len("2026-01-31T12:59:59")].replace("T", " "),
-            f"{clip['dur']:.1f}",
-            f"{clip['file']['bytes'] / MB:.1f}",
-            str(len(clip["events"])),
-            clip["file"]["sealed"],
-            _marks(clip),
-        )
-    _wide().print(table)
+    clip_tables.wide().print(clip_tables.listed(found))
     total = sum(clip["file"]["bytes"] for clip in found)
-    typer.echo(f"{len(found)} clips, {total / MB:.1f} MB", err=True)
+    typer.echo(f"{counted(len(found), 'clip')}, {total / MB:.1f} MB", err=True)
 
 
 @app.command()
@@ -110,10 +88,7 @@ def show(clips: Clips, config: ConfigFile = None, as_json: Json = False) -> None
         _json(found)
         return
     for clip in found:
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for key, value in _flat(clip):
-            table.add_row(key, value)
-        _wide().print(table, "")
+        clip_tables.wide().print(clip_tables.shown(clip), "")
 
 
 @app.command()
@@ -173,7 +148,7 @@ def verify(
     keys = read_keys(identity) if identity else []
     with bars("verifying", quiet=as_json) as progress:
         try:
-            verdicts = verify_clips(paths, key, keys, progress=progress.of("clips", None))
+            verdicts = verify_clips(paths, key, keys, progress=progress.of("clips", size_of(paths)))
         except OSError as error:
             raise StorageError(
                 f"{error.filename}: cannot be read ({error.strerror})", fix="check it"
@@ -196,12 +171,7 @@ def verify(
             ]
         )
     else:
-        table = Table("clip", "verdict", "seconds", "", box=None, pad_edge=False)
-        for v in verdicts:
-            spans = ", ".join(f"{begin:.1f} to {end:.1f}" for begin, end in v.seconds)
-            style = "green" if v.kind == "authentic" else "bold red"
-            table.add_row(v.clip, f"[{style}]{v.kind}[/]", spans, v.detail or ("in full" if v.full else ""))
-        _wide().print(table)
+        clip_tables.wide().print(clip_tables.judged(verdicts))
     if any(v.kind != "authentic" for v in verdicts):
         raise typer.Exit(NOT_SOUND)
 
@@ -248,7 +218,7 @@ def erase(
     archive = _archive(config)
     found = archive.find(clips)
     if not yes:
-        _confirm(f"Erase {len(found)} clips for good?")
+        _confirm(f"Erase {counted(len(found), 'clip')} for good?")
     lines = [json.dumps(each, ensure_ascii=False) for each in archive.erase(found, why)]
     for line in lines:
         typer.echo(line)
@@ -293,21 +263,15 @@ def check(
     if as_json:
         _json(found.as_dict())
     else:
-        table = Table("finding", "what", "", "fix", box=None, pad_edge=False)
-        for finding in found.repaired:
-            table.add_row(f"[green]{finding.code}, repaired[/]", finding.what, finding.text, "")
-        for finding in found.findings:
-            style = "bold red" if finding.broken else "yellow"
-            table.add_row(f"[{style}]{finding.code}[/]", finding.what, finding.text, finding.fix)
-        if table.row_count:
-            _wide().print(table, "")
+        for paragraph in clip_tables.found(found.findings, found.repaired):
+            clip_tables.wide().print(paragraph)
         for day, count in found.wear:
             typer.echo(f"written on {day}: {count / MB:.0f} MB")
         how = "opened and decoded" if found.decoded else "compared with what was signed"
         typer.echo(
-            f"{found.clips} clips ({found.bytes / MB:.1f} MB) {how}, "
+            f"{counted(found.clips, 'clip')} ({found.bytes / MB:.1f} MB) {how}, "
             f"{found.scanned / MB:.1f} MB searched for open footage: "
-            + (f"{len(found.broken)} findings" if found.broken else "sound")
+            + (counted(len(found.broken), "finding") if found.broken else "sound")
         )
     if found.broken:
         raise typer.Exit(NOT_SOUND)
@@ -321,11 +285,6 @@ def _public_key(given: Path | None, config: Path | None) -> PublicKey:
     return PublicKey.read(given or load(config_path(config)).state.dir / "keys" / "kit.pub")
 
 
-def _wide() -> Console:
-    """A table in a pipe is not cut to the width of a terminal that is not there."""
-    return Console(width=None if sys.stdout.isatty() else UNBOUNDED)
-
-
 def _confirm(question: str) -> None:
     """Ask, or refuse where nobody can answer."""
     if not sys.stdin.isatty():
@@ -335,24 +294,3 @@ def _confirm(question: str) -> None:
 
 def _json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _marks(clip: dict[str, Any]) -> str:
-    marks = {
-        "held": clip["held"],
-        "cut": clip["truncated"],
-        "unsent": not clip["announced"],
-        f"part {clip['part']}": clip["part"] > 1,
-        "DAMAGED": clip["readback"] in {"mismatch", "unreadable"},
-    }
-    return " ".join(mark for mark, there in marks.items() if there)
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, item in value.items():
-        if isinstance(item, dict):
-            rows += _flat(item, f"{prefix}{key}.")
-        else:
-            rows.append((prefix + key, item if isinstance(item, str) else json.dumps(item)))
-    return rows

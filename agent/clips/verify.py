@@ -11,7 +11,7 @@ The clip messages that the platform keeps tell that: each names its manifest and
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from agent.clips import manifest
@@ -58,6 +58,8 @@ class Verdict:
     seconds: tuple[tuple[float, float], ...] = ()
     full: bool = False
     recovered: bool = False
+    sha256: str = field(default="", compare=False)
+    """Of the file, where it was compared whole."""
 
 
 def verify(
@@ -81,10 +83,25 @@ def verify(
         if signed is not None:
             chain.append((signed, len(verdicts)))
         verdicts.append(verdict)
+    owners = {signed.manifest.file.sha256: signed.manifest.clip for signed, _ in chain}
+    for index, verdict in enumerate(verdicts):
+        owner = owners.get(verdict.sha256, verdict.clip)
+        if verdict.kind in {"altered", "truncated"} and owner != verdict.clip:
+            detail = f"it is the file of clip {owner}"
+            verdicts[index] = replace(verdict, kind="altered", detail=detail, seconds=())
     for index, problem in _breaks(chain):
         if verdicts[index].kind == "authentic":
             verdicts[index] = replace(verdicts[index], kind="missing link", detail=problem)
     return verdicts
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """The bytes that `verify` will read of these, as long as nothing changes.
+
+    Raises:
+        OSError: a directory cannot be read.
+    """
+    return sum(clip.stat().st_size for clip in set(_clips(paths)) if clip.exists())
 
 
 def _clips(paths: Iterable[Path]) -> Iterator[Path]:
@@ -161,18 +178,19 @@ def _file(
     full = opened in {"whole", "broken"}
     ends = plain.bytes if full else _plain_bytes(told, size)
     seconds = plain.altered(ends) if full else ()
-    sound = not seconds if opened_copy else (size, digest.hexdigest()) == (told.file.bytes, told.file.sha256)
+    sha256 = "" if opened_copy else digest.hexdigest()
+    sound = not seconds if opened_copy else (size, sha256) == (told.file.bytes, told.file.sha256)
     note = "no key given opens it" if opened == "foreign" else ""
     if sound and not seconds:
         return Verdict(told.clip, clip, "authentic", note, full=full)
     if size < wanted.bytes and (not seconds or seconds[0][0] >= plain.at(ends)):
         lost = ((plain.at(ends), told.video.dur),)
         detail = f"{size} of {wanted.bytes} bytes are there"
-        return Verdict(told.clip, clip, "truncated", detail, lost, full)
+        return Verdict(told.clip, clip, "truncated", detail, lost, full, sha256=sha256)
     detail = note or ("" if seconds else "the file is another than was signed")
     if opened == "broken":
         detail = f"from {plain.at(ends):.1f} s on it does not open"
-    return Verdict(told.clip, clip, "altered", detail, seconds, full)
+    return Verdict(told.clip, clip, "altered", detail, seconds, full, sha256=sha256)
 
 
 def _plain_bytes(told: Manifest, size: int) -> int:
@@ -196,7 +214,11 @@ def _breaks(chain: list[tuple[Signed, int]]) -> Iterator[tuple[int, str]]:
         elif told.number == before.number:
             yield index, f"clip {before.clip} has its number {told.number} in the chain"
         elif told.number > before.number + 1:
-            yield index, f"numbers {before.number + 1} to {told.number - 1} of the chain are not here"
+            first, last = before.number + 1, told.number - 1
+            if first == last:
+                yield index, f"number {first} of the chain is not here"
+            else:
+                yield index, f"numbers {first} to {last} of the chain are not here"
         elif told.prev != digest:
             yield index, f"clip {before.clip} is not the one that it was chained to"
         before, digest = told, signed.digest
