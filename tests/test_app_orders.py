@@ -261,7 +261,7 @@ def test_a_clip_is_uploaded(
 ) -> None:
     """Sealed as it lies there, over a link that breaks; told on the way, and on `clip` when it is done."""
     state, record = clip
-    server = uploads(Step(None, read=1000), Step(501))
+    server = uploads(Step(None, read=1000), Step(503))
     number = desk.give("clip/upload", {"clip": record.id, "url": server.url})
     answer = desk.last(number, 60)
 
