@@ -69,6 +69,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # how often the supervisor looks; well below any time it judges
 DRAIN_S = 15.0  # to finish a clip and the last messages at a stop; systemd waits longer than this
+FAILED_DRAIN_S = 4.0  # the same after a failure: what hangs will not end, and the rest needs a moment
 ORDERS_END_S = 2.0  # a message is judged within milliseconds, unless the disk hangs
 DECISION_S = 1.0  # from a picture to the event that begins with it, at most, on a kit that keeps up
 SKIPPED_SHARE = 0.2  # of frames: below it a visit is still seen several times a second
@@ -360,20 +361,21 @@ class Agent:
         Raises:
             StairwellError: the first thing that went wrong.
         """
+        drain_s = FAILED_DRAIN_S if why == "failed" else DRAIN_S
         steps: tuple[Callable[[], object], ...] = (
             lambda: why == RECONFIGURE or systemd.notify("STOPPING=1"),
-            partial(self._hatch.close, DRAIN_S),
+            partial(self._hatch.close, drain_s),
             partial(self._inbox.close, ORDERS_END_S),
             self._control.close,
             self._camera.close,
-            *(partial(stage.join, DRAIN_S) for stage in self._stages),
+            *(partial(stage.join, drain_s) for stage in self._stages),
             self._readback.end,
-            partial(self._readback.join, DRAIN_S),
+            partial(self._readback.join, drain_s),
             self._heartbeat,
             self._journal.retry,
             self._wear.end,
-            partial(self._courier.close, why, DRAIN_S),
-            partial(self._database.close, DRAIN_S),
+            partial(self._courier.close, why, drain_s),
+            partial(self._database.close, drain_s),
             *([self._lock.release] if self._lock else []),
         )
         first: Exception | None = None
