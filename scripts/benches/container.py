@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING
 from agent.errors import StairwellError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PROJECT = Path(__file__).parent.parent.parent
 ROOTS = PROJECT / "build" / "roots"
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "dpkg-deb": "dpkg"}
 PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,mosquitto,mosquitto-clients"
 SHARE = "/run/bench"
+QEMU = {"arm64": "qemu-aarch64"}
 BOOT_S = 60.0  # of a container, beside what its program takes
 
 UNIT = f"""[Unit]
@@ -57,6 +59,8 @@ def debian(suite: str, architecture: str = "amd64", packages: str = PACKAGES) ->
     for program, package in PROGRAMS.items():
         if shutil.which(program) is None:
             raise StairwellError(f"{program} is not installed", fix=f"apt-get install {package}")
+    if architecture in QEMU and os.uname().machine != "aarch64":
+        _emulate(architecture)
     root = ROOTS / f"{suite}-{architecture}"
     if not (root / "etc" / "os-release").exists():
         bootstrap(root, suite, architecture, packages)
@@ -91,19 +95,28 @@ def bootstrap(
     half.rename(root)
 
 
+def run(root: Path, program: Path, files: dict[str, Path], timeout_s: float) -> Finished:
+    """As `boot`, but without systemd: `program` is all that runs. For roots of another architecture."""
+    with _share(program, files) as share, (share / "log").open("w") as log:
+        command = [*_nspawn(root, share), "--as-pid2", "--", "/usr/bin/python3", f"{SHARE}/program.py"]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=timeout_s, check=False
+            )
+            code: int | None = done.returncode
+        except subprocess.TimeoutExpired:
+            code = None
+        return Finished(code, _text(share / "log"), "")
+
+
 def boot(root: Path, program: Path, files: dict[str, Path], timeout_s: float) -> Finished:
     """Boot `root` and run `program` there as a unit, with `files` beside it in SHARE; then power off."""
-    with tempfile.TemporaryDirectory(prefix="stairwell-container-", dir=ROOTS) as directory:
-        share = Path(directory)
-        shutil.copy(program, share / "program.py")
-        for name, path in files.items():
-            shutil.copy(path, share / name)
+    with _share(program, files) as share:
         unit = share / "bench.service"
         unit.write_text(UNIT)
-        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={root}"]
-        command += ["--volatile=overlay", "--private-network", "--capability=all", "--boot"]
-        command += [f"--bind={share}:{SHARE}", f"--bind-ro={unit}:/etc/systemd/system/bench.service"]
-        command += ["--console=read-only", "--", "systemd.wants=bench.service", "systemd.show_status=0"]
+        command = [*_nspawn(root, share), "--boot", "--console=read-only"]
+        command += [f"--bind-ro={unit}:/etc/systemd/system/bench.service"]
+        command += ["--", "systemd.wants=bench.service", "systemd.show_status=0"]
         # Where the machine itself mixes both kinds of cgroups, systemd >= 256 boots with the new one only.
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with (share / "console").open("w") as console:
@@ -116,6 +129,40 @@ def boot(root: Path, program: Path, files: dict[str, Path], timeout_s: float) ->
                 process.kill()
                 process.wait()
         return Finished(_code(share / "code"), _text(share / "log"), _text(share / "console"))
+
+
+@contextmanager
+def _share(program: Path, files: dict[str, Path]) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="stairwell-container-", dir=ROOTS) as directory:
+        share = Path(directory)
+        shutil.copy(program, share / "program.py")
+        for name, path in files.items():
+            shutil.copy(path, share / name)
+        yield share
+
+
+def _nspawn(root: Path, share: Path) -> list[str]:
+    command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={root}"]
+    return [
+        *command,
+        "--volatile=overlay",
+        "--private-network",
+        "--capability=all",
+        f"--bind={share}:{SHARE}",
+    ]
+
+
+def _emulate(architecture: str) -> None:
+    """Let this kernel run that architecture's programs (binfmt_misc)."""
+    formats = Path("/proc/sys/fs/binfmt_misc")
+    if not (formats / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", formats], check=True)
+    name = QEMU[architecture]
+    if not (formats / name).exists():
+        rule = Path(f"/usr/lib/binfmt.d/{name}.conf")
+        if not rule.exists():
+            raise StairwellError(f"{architecture} cannot be emulated", fix="apt-get install qemu-user-static")
+        (formats / "register").write_text(rule.read_text().splitlines()[-1])
 
 
 def _code(path: Path) -> int | None:

@@ -33,6 +33,7 @@ class Part:
 PARTS = {
     "package": Part(SUITES, lambda suite, _: device_package.findings_of(suite)),
     "systemd": Part(SUITES, lambda suite, _: device_systemd.findings_of(suite)),
+    "arm64": Part(SUITES, lambda suite, _: device_package.emulated(suite)),
     "camera": Part(device_camera.SUITES, device_camera.findings_of),
 }
 

@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 
 GUEST = Path(__file__).parent / "guest"
 LIMIT_S = 900.0  # two minutes on an idle machine
+EMULATED_S = 1800.0  # bytecode and one inference take minutes there
 
 
-def built(suite: str, out: Path) -> Path:
-    """The package of this machine's architecture, squeezed little.
+def built(suite: str, out: Path, architecture: str = "") -> Path:
+    """The package, squeezed little; of this machine's architecture unless another one is named.
 
     Raises:
         StairwellError: scripts/build-deb failed.
     """
     command = [container.PROJECT / "scripts" / "build-deb", "--suite", suite, "--level", "1", "--out", out]
+    if architecture:
+        command += ["--arch", architecture]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise StairwellError("scripts/build-deb failed", fix="see what it says above")
@@ -48,7 +51,11 @@ def run_in(suite: str, part: str, program: str, files: dict[str, Path], limit_s:
         StairwellError: it ended without a word.
     """
     helpers = {"machine.py": GUEST / "machine.py"}
-    done = container.boot(container.debian(suite), GUEST / program, helpers | files, limit_s)
+    root = container.debian(suite)
+    yield from _findings(part, suite, container.boot(root, GUEST / program, helpers | files, limit_s))
+
+
+def _findings(part: str, suite: str, done: container.Finished) -> Iterator[Finding]:
     found = findings.of_lines(part, suite, done.output)
     yield from found
     if done.code != 0 and all(finding.ok for finding in found):
@@ -56,6 +63,17 @@ def run_in(suite: str, part: str, program: str, files: dict[str, Path], limit_s:
             f"{part} {suite}: ended with {done.code} after {len(found)} checks: {done.output[-2000:]}",
             fix=f"the container's console ended with: {done.console[-1000:]}",
         )
+
+
+def emulated(suite: str) -> Iterator[Finding]:
+    """The package for a Pi's processor, on an emulated one: installed, asked, purged. Slow."""
+    root = container.debian(suite, "arm64", "systemd,python3")
+    with tempfile.TemporaryDirectory(dir=container.ROOTS) as directory:
+        files = {
+            "machine.py": GUEST / "machine.py",
+            "agent.deb": built(suite, Path(directory) / "deb", "arm64"),
+        }
+        yield from _findings("arm64", suite, container.run(root, GUEST / "emulated.py", files, EMULATED_S))
 
 
 def recipient(directory: Path) -> Path:

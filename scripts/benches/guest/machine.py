@@ -67,7 +67,7 @@ def active(unit: str = UNIT) -> bool:
 
 def journal(unit: str = UNIT) -> str:
     """What the unit has said since the boot."""
-    return run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", "--boot")
+    return run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", "--boot", code=None)
 
 
 def configure(*, source: str, loop: bool = True, recipient: str = "") -> None:

@@ -95,7 +95,7 @@ def refuses_to_spin() -> dict[str, object]:
 
 
 def explains_a_missing_camera() -> dict[str, object]:
-    """Without a camera it is up, READY by the alarm, and the city is told what is missing."""
+    """Without a camera it is up, READY by the alarm; city and technician are told what is missing."""
     listener = Listener()
     configure(source="/dev/video0", recipient=RECIPIENT)
     run("runuser", "-u", "stairwell", "--", "stairwell", "config", "check")
@@ -104,7 +104,12 @@ def explains_a_missing_camera() -> dict[str, object]:
     listener.close()
     text = json.loads(alarm.split(" ", 1)[1])
     expect("/dev/video0" in journal(), journal())
-    return {"alarm": text["text"]["en"], "fix": text["fix"]["en"]}
+    doctor = run(
+        "runuser", "-u", "stairwell", "--", "stairwell", "doctor", "--lang", "en", "--offline", code=2
+    )
+    complaints = [line for line in doctor.splitlines() if "(cam.source)" in line]
+    expect(complaints and "/dev/video0" in complaints[0], doctor)
+    return {"alarm": text["text"]["en"], "fix": text["fix"]["en"], "doctor": complaints[0]}
 
 
 def tells_of_a_person() -> dict[str, object]:
