@@ -26,6 +26,7 @@ PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "
 PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,mosquitto,mosquitto-clients"
 SHARE = "/run/bench"
 QEMU = {"arm64": "qemu-aarch64"}
+REBOOT = 133  # systemd-nspawn(1), --keep-unit
 BOOT_S = 60.0  # of a container, beside what its program takes
 
 UNIT = f"""[Unit]
@@ -41,11 +42,15 @@ ExecStopPost=/bin/sh -c 'echo "$EXIT_STATUS" >{SHARE}/code; systemctl --no-block
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a program in a container ended: its exit code (None: it never did), what it printed."""
+    """How a program in a container ended: its exit code (None: it never did), what it printed.
+
+    `rebooted`: the container asked for a reboot, and was not given one.
+    """
 
     code: int | None
     output: str
     console: str
+    rebooted: bool = False
 
 
 def debian(suite: str, architecture: str = "amd64", packages: str = PACKAGES) -> Path:
@@ -128,7 +133,8 @@ def boot(root: Path, program: Path, files: dict[str, Path], timeout_s: float) ->
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        return Finished(_code(share / "code"), _text(share / "log"), _text(share / "console"))
+        output, console_text = _text(share / "log"), _text(share / "console")
+        return Finished(_code(share / "code"), output, console_text, process.returncode == REBOOT)
 
 
 @contextmanager

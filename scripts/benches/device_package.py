@@ -45,20 +45,21 @@ def built(suite: str, out: Path, architecture: str = "") -> Path:
 
 
 def run_in(suite: str, part: str, program: str, files: dict[str, Path], limit_s: float) -> Iterator[Finding]:
-    """What a program of guest/ finds in a container of `suite`.
+    """What a program of guest/ finds in a container of `suite`, as `reported`."""
+    helpers = {"machine.py": GUEST / "machine.py"}
+    root = container.debian(suite)
+    return reported(part, suite, container.boot(root, GUEST / program, helpers | files, limit_s))
+
+
+def reported(part: str, suite: str, done: container.Finished) -> Iterator[Finding]:
+    """What the program has found.
 
     Raises:
         StairwellError: it ended without a word.
     """
-    helpers = {"machine.py": GUEST / "machine.py"}
-    root = container.debian(suite)
-    yield from _findings(part, suite, container.boot(root, GUEST / program, helpers | files, limit_s))
-
-
-def _findings(part: str, suite: str, done: container.Finished) -> Iterator[Finding]:
     found = findings.of_lines(part, suite, done.output)
     yield from found
-    if done.code != 0 and all(finding.ok for finding in found):
+    if done.code != 0 and not done.rebooted and all(finding.ok for finding in found):
         raise StairwellError(
             f"{part} {suite}: ended with {done.code} after {len(found)} checks: {done.output[-2000:]}",
             fix=f"the container's console ended with: {done.console[-1000:]}",
@@ -73,7 +74,7 @@ def emulated(suite: str) -> Iterator[Finding]:
             "machine.py": GUEST / "machine.py",
             "agent.deb": built(suite, Path(directory) / "deb", "arm64"),
         }
-        yield from _findings("arm64", suite, container.run(root, GUEST / "emulated.py", files, EMULATED_S))
+        yield from reported("arm64", suite, container.run(root, GUEST / "emulated.py", files, EMULATED_S))
 
 
 def recipient(directory: Path) -> Path:

@@ -1,7 +1,7 @@
 """Stops one thread of a running process, as a driver that never returns does; the others go on.
 
-ptrace(2) stops threads one by one. Whoever holds Python's lock when it is stopped stops all the others with
-it: such a moment is let pass and another one is tried.
+ptrace(2) stops threads one by one. A thread that is stopped while it holds a lock stops others with it, as no
+hanging driver does: it is stopped while it waits for work, and let go again if the supervisor stands still.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ SEIZE, INTERRUPT = 0x4206, 0x4207  # linux/ptrace.h
 WALL = 0x40000000  # linux/wait.h: threads, too
 TRIES = 50
 LIVELY_S = 1.5  # the supervisor turns twice a second
+REST_S = 0.03  # who waits for Python's lock asks for it each 5 ms; who waits for work does not stir
+
+SUPERVISOR = "stairwell"  # the main thread has the program's name
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
@@ -31,8 +34,11 @@ class Frozen:
 
     def __init__(self, pid: int, name: str) -> None:
         for _ in range(TRIES):
-            self._holder = self._hold(_thread(pid, name))
-            if name == "stairwell" or _turns(pid):
+            thread = _thread(pid, name)
+            if name != SUPERVISOR:
+                _await_rest(pid, thread)
+            self._holder = self._hold(thread)
+            if name == SUPERVISOR or _turns(pid):
                 return
             self.thaw()
         raise RuntimeError(f"{name}: held Python's lock each time")
@@ -83,13 +89,19 @@ def _thread(pid: int, name: str) -> int:
 
 
 def _turns(pid: int) -> bool:
-    """Whether the supervisor (the main thread) goes on."""
-    status = Path(f"/proc/{pid}/status")
-    before = _switches(status)
+    """Whether the supervisor goes on."""
+    before = _switches(pid, pid)
     time.sleep(LIVELY_S)
-    return _switches(status) > before
+    return _switches(pid, pid) > before
 
 
-def _switches(status: Path) -> int:
-    lines = status.read_text().splitlines()
+def _await_rest(pid: int, thread: int) -> None:
+    """Return while it waits, and has done so for REST_S."""
+    before = -1
+    while before != (before := _switches(pid, thread)):
+        time.sleep(REST_S)
+
+
+def _switches(pid: int, thread: int) -> int:
+    lines = Path(f"/proc/{pid}/task/{thread}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
