@@ -74,7 +74,7 @@ def emulated(suite: str) -> Iterator[Finding]:
             "machine.py": GUEST / "machine.py",
             "agent.deb": built(suite, Path(directory) / "deb", "arm64"),
         }
-        yield from reported("arm64", suite, container.run(root, GUEST / "emulated.py", files, EMULATED_S))
+        yield from reported("arm64", suite, container.emulate(root, GUEST / "emulated.py", files, EMULATED_S))
 
 
 def recipient(directory: Path) -> Path:

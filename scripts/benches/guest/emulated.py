@@ -48,4 +48,5 @@ def purges() -> dict[str, object]:
     return {}
 
 
+run("mount", "--bind", str(SHARE / "cpuinfo"), "/proc/cpuinfo")
 report((installs, takes_a_configuration, finds_a_person, is_examined, purges))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def run(*command: str, code: int | None = 0, **environment: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **environment},
+        env={**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **environment},
     )
     if code is not None and done.returncode != code:
         raise BrokenPromiseError(
