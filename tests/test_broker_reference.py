@@ -27,7 +27,8 @@ from paho.mqtt.properties import Properties
 from agent.backbone import link as link_module
 from agent.backbone.causes import Cause
 from agent.backbone.inbox import PAYLOAD_MAX
-from agent.backbone.link import Connected, Disconnected, Link, LinkEvent, tls_context
+from agent.backbone.link import Connected, Disconnected, Link, LinkEvent
+from agent.backbone.papers import tls_context
 from agent.backbone.topics import Topics
 from pki import DAY, Authority
 from reference import ACL, CONF, PLACE, PLATFORM, ReferenceBroker, placed

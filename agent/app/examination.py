@@ -16,7 +16,7 @@ from agent.app import hatch, models
 from agent.app.archive import Archive
 from agent.app.status import Status
 from agent.backbone.causes import of_error
-from agent.backbone.link import tls_context
+from agent.backbone.papers import tls_context
 from agent.capture.picamera import connected
 from agent.capture.source import source_kind
 from agent.clips import store

@@ -18,7 +18,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from agent.backbone.consumer import Consumer, Fresh
-from agent.backbone.link import CONNECT_S, password, tls_context
+from agent.backbone.link import CONNECT_S
+from agent.backbone.papers import password, tls_context
 from agent.backbone.topics import ROOT
 
 if TYPE_CHECKING:

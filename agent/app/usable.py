@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.backbone import link
+from agent.backbone import papers
 from agent.capture.camera_controls import lores_size
 from agent.capture.container import open_file
 from agent.capture.picamera import SCHEME
@@ -83,8 +83,8 @@ def _source(settings: Settings) -> Iterator[ConfigError]:
 def _broker(settings: Settings) -> Iterator[ConfigError]:
     backbone = settings.backbone
     if backbone.tls:
-        yield from _refusal(lambda: link.tls_context(backbone))
-    yield from _refusal(lambda: link.password(backbone.password_file))
+        yield from _refusal(lambda: papers.tls_context(backbone))
+    yield from _refusal(lambda: papers.password(backbone.password_file))
 
 
 def _refusal(check: Callable[[], object]) -> Iterator[ConfigError]:

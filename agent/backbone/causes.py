@@ -34,6 +34,8 @@ class Cause(StrEnum):
     LOST = "lost"
     CLOSED = "closed"
     """We hung up."""
+    RENEWED = "renewed"
+    """We hung up, to come back with a renewed certificate."""
 
 
 # X509_V_ERR_… of openssl/x509_vfy.h

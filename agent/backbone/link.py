@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 import time
 from contextlib import suppress
@@ -38,13 +37,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.backbone.causes import Cause, of_error, of_reason
+from agent.backbone.papers import Papers, password
 from agent.backbone.properties import properties_of
-from agent.errors import ConfigError
 from agent.thread import NamedThread
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
-    from pathlib import Path
 
     from agent.backbone.publication import Publication
     from agent.config import Backbone
@@ -144,7 +143,10 @@ class Link:
         self._gate = threading.Lock()  # held while publishing, and while the link goes down
         self._reason: tuple[Cause, str] | None = None
         self._random = random.Random()  # noqa: S311 - it spreads load, it guards nothing
-        self._client = self._make_client(kit)
+        self._kit = kit
+        self._password = password(settings.password_file)
+        self._papers = Papers(settings)
+        self._client = self._make_client(self._papers.load())
         self._thread = NamedThread("mqtt", self._run)
         self.error: Exception | None = None
 
@@ -203,16 +205,19 @@ class Link:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _make_client(self, kit: str) -> Client:
+    def _make_client(self, tls: ssl.SSLContext | None) -> Client:
         client = Client(
-            CallbackAPIVersion.VERSION2, kit, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
+            CallbackAPIVersion.VERSION2,
+            self._kit,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            reconnect_on_failure=False,
         )
         client.max_inflight_messages_set(WINDOW)
         client.max_queued_messages_set(WINDOW)
         client.connect_timeout = CONNECT_S
-        client.username_pw_set(kit, password(self._settings.password_file))
-        if self._settings.tls:
-            client.tls_set_context(tls_context(self._settings))
+        client.username_pw_set(self._kit, self._password)
+        if tls is not None:
+            client.tls_set_context(tls)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -257,6 +262,9 @@ class Link:
     def _connection(self) -> tuple[Cause, str]:
         """One connection from its first packet to its end; why it ended."""
         self._reason = self._reset = None
+        renewed = self._papers.renewed()
+        if renewed is not None:
+            self._client = self._make_client(renewed)
         self._client.drop_out_messages()
         will = self._will(self._session)
         properties = properties_of(will, PacketTypes.WILLMESSAGE)
@@ -284,6 +292,8 @@ class Link:
                 return None
             if self._reset is not None:
                 return self._reset, "given up by the agent"
+            if self._papers.due(time.monotonic()):
+                return Cause.RENEWED, "the certificates were renewed"
             if not self._online and time.monotonic() > give_up:
                 return Cause.TIMEOUT, "the broker accepted the connection and did not answer"
         return Cause.CLOSED, "closed by the agent"
@@ -354,46 +364,6 @@ class Link:
 
 
 _KEEPALIVE = 0x8D
-
-
-def tls_context(settings: Backbone) -> ssl.SSLContext:
-    """TLS 1.2 or newer, the broker's name checked, our certificate shown if there is one.
-
-    Certificates must keep to RFC 5280 (authority key identifier, key usage of the authority …).
-
-    Raises:
-        ConfigError: a file is missing, unreadable, or no certificate or key.
-    """
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # Python 3.13 is strict by default: a fleet must not find out when its system is upgraded.
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        if settings.cert_file is not None:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
-    except OSError as error:
-        files = [str(f) for f in (settings.ca_file, settings.cert_file, settings.key_file) if f]
-        raise ConfigError(
-            f"backbone: TLS files {', '.join(files)}: {error}",
-            fix="check that the files exist, are PEM, belong together, and that the agent may read them",
-        ) from None
-    return context
-
-
-def password(path: Path | None) -> str | None:
-    """The password that the file holds, without its line's end; None without a file.
-
-    Raises:
-        ConfigError: the file is missing, unreadable, or no text.
-    """
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"backbone.password_file = {path}: {error}", fix="check that the file exists and is readable"
-        ) from None
 
 
 def _leave_writing_to_the_loop(_client: Client, _data: object, _sock: object) -> None:
