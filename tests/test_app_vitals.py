@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from app_parts import settings
+from app_parts import Hands, settings
 from test_doctor_machine import put
 
 from agent.app import vitals
 from agent.app.vitals import CLEAR_S, LOOK_S, Vitals
 from agent.app.want import STEP_S
+from agent.backbone.delivery import Delivery
 from agent.device import health
 from agent.device.power import THROTTLED
 from agent.doctor.registry import ALARMS
@@ -50,7 +51,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def watch(root: Path, said: Said) -> Vitals:
-    return Vitals(settings(root), said, said.told.append, root)  # type: ignore[arg-type]
+    return Vitals(settings(root), said, Hands(), Delivery, said.told.append, root)  # type: ignore[arg-type]
 
 
 def test_each_code_is_a_check_and_an_alarm() -> None:

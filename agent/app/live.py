@@ -148,7 +148,7 @@ class Agent:
         self._readback = ReadBackStage(settings.clips_dir, self._journal, self._premises, announcer)
         self._trouble = Trouble(announcer, (settings.state.dir, settings.clips_dir))
         self._wear = WearMeter(self._journal, clock)
-        self._vitals = Vitals(settings, announcer, self._do_without)
+        self._vitals = Vitals(settings, announcer, clock, lambda: self._courier.delivery, self._do_without)
         self._walltime = WallTime(clock)
         held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
         ring = self._ring = PacketRing(held_s, settings.clips.ring_bytes)

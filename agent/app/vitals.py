@@ -1,4 +1,4 @@
-"""The board's own troubles as alarms: the doctor's checks, asked by the agent, and believed once they last.
+"""The kit's own troubles as alarms: the doctor's checks, asked by the agent, and believed once they last.
 
 What the doctor calls a failure is an alarm of the same code; a warning is one where WARNINGS says so.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.app.linkwatch import LinkWatch
 from agent.app.want import Strain, Want
 from agent.device.board import Board, measure
-from agent.doctor import disk, machine
+from agent.doctor import disk, machine, papers
 from agent.doctor.check import Status
 from agent.doctor.debounce import Debounce
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.app.announcer import Announcer
+    from agent.backbone.delivery import Delivery
     from agent.config import Settings
+    from agent.device.clock import Clock
 
 ROOT = Path("/")
 LOOK_S = (
@@ -32,23 +35,34 @@ RAISE_S = {
     "mem.free": 60.0,
     "disk.errors": 0.0,
     "sd.life": 0.0,
+    "id.cert_expiry": 0.0,
+    "id.key_matches": 300.0,  # a renewal puts two files in place, one after the other
 }
 """The checks that are alarms too, and how long a failure must last."""
 CLEAR_S = 300.0  # calm for so long: a supply that sags with each person who comes in is one alarm, not twenty
-WARNINGS = {"sd.life"}  # a worn card is replaced before it fails
+WARNINGS = {"sd.life", "id.cert_expiry"}  # a card and a certificate are replaced before they fail
 
 
 class Vitals:
-    """Looks at the board, raises its alarms, and tells `do_without` after each look. One thread drives it."""
+    """Looks at board, papers and link, raises their alarms, and tells `do_without` after each look.
+
+    One thread drives it.
+    """
 
     def __init__(
         self,
         settings: Settings,
         announcer: Announcer,
+        clock: Clock,
+        delivery: Callable[[], Delivery],
         do_without: Callable[[Want], None],
         root: Path = ROOT,
     ) -> None:
-        known = {check.code: check for check in (*machine.checks(root), *disk.checks(settings, root))}
+        all_checks = (*machine.checks(root), *disk.checks(settings, root), *papers.checks(settings, clock))
+        known = {check.code: check for check in all_checks}
+        self._clock = clock
+        self._delivery = delivery
+        self._link = LinkWatch(announcer)
         self._checks = [known[code] for code in RAISE_S]
         self._state = settings.state.dir
         self._root = root
@@ -65,6 +79,7 @@ class Vitals:
 
     def look(self, now: float) -> None:
         """Ask and judge, if it is time to; `now` in seconds that never jump."""
+        self._link.judge(self._delivery(), self._clock.stamp().clk, now)
         if now < self._next:
             return
         self._next = now + LOOK_S

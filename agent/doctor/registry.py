@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from agent.doctor.kinds import AlarmKind, Severity, Text
+from agent.doctor.surroundings import SURROUNDINGS
 
-Severity = Literal["minor", "major", "critical"]
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One sentence in the technician's two languages."""
-
-    uk: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmKind:
-    """One kind of trouble."""
-
-    code: str
-    severity: Severity
-    text: Text
-    fix: Text
-
+__all__ = ["ALARMS", "NO_PICTURES", "AlarmKind", "Severity", "Text"]
 
 ALARMS: dict[str, AlarmKind] = {
     kind.code: kind
     for kind in (
+        *SURROUNDINGS,
         AlarmKind(
             "camera.lost",
             "critical",
@@ -248,87 +230,6 @@ ALARMS: dict[str, AlarmKind] = {
             Text(
                 "Звільніть місце; замініть картку, якщо вона лише для читання",
                 "Free space; replace the card if it has become read-only",
-            ),
-        ),
-        AlarmKind(
-            "power.undervoltage",
-            "major",
-            Text("Живлення просідає нижче 4,63 В", "The supply sags below 4.63 V"),
-            Text(
-                "Поставте рідний блок живлення та короткий товстий кабель",
-                "Use the maker's power supply and a short thick cable",
-            ),
-        ),
-        AlarmKind(
-            "power.throttled",
-            "minor",
-            Text("Процесор сповільнено", "The processor is slowed down"),
-            Text("Охолодіть корпус; перевірте живлення", "Cool the box; check the supply"),
-        ),
-        AlarmKind(
-            "temp.cpu",
-            "major",
-            Text("Процесор перегрівається", "The processor overheats"),
-            Text(
-                "Дайте корпусу повітря й тінь, поставте радіатор",
-                "Give the box air and shade, fit a heat sink",
-            ),
-        ),
-        AlarmKind(
-            "mem.free",
-            "major",
-            Text("Пам'ять закінчується", "Memory runs out"),
-            Text("Перезапустіть агента; зменште clips.ring_mb", "Restart the agent; lower clips.ring_mb"),
-        ),
-        AlarmKind(
-            "disk.errors",
-            "major",
-            Text("Файлова система картки рахує помилки", "The card's file system counts errors"),
-            Text(
-                "Замініть картку; кліпи з неї спершу вивантажте (stairwell clips export)",
-                "Replace the card; export its clips before (stairwell clips export)",
-            ),
-        ),
-        AlarmKind(
-            "sd.life",
-            "major",
-            Text("Ресурс пам'яті майже вичерпано", "The flash is almost worn out"),
-            Text("Замініть картку завчасно", "Replace the card in time"),
-        ),
-        AlarmKind(
-            "config.refused",
-            "major",
-            Text(
-                "Налаштування міста відхилено, діють попередні",
-                "The city's configuration was refused; the one before is in force",
-            ),
-            Text(
-                "Причину названо в cfg/rep; опублікуйте виправлену ревізію з більшим номером",
-                "cfg/rep tells why; publish a corrected revision with a higher number",
-            ),
-        ),
-        AlarmKind(
-            "config.rolled_back",
-            "major",
-            Text(
-                "Комплект не зміг працювати з новими налаштуваннями й повернувся до попередніх",
-                "The kit could not work with the new configuration and went back to the one before",
-            ),
-            Text(
-                "Причину названо в cfg/rep; опублікуйте виправлену ревізію з більшим номером",
-                "cfg/rep tells why; publish a corrected revision with a higher number",
-            ),
-        ),
-        AlarmKind(
-            "config.corrupt",
-            "minor",
-            Text(
-                "Збережені налаштування міста були пошкоджені; діють останні справні",
-                "The stored configuration of the city was damaged; the last good one is in force",
-            ),
-            Text(
-                "Замініть картку, якщо це повториться; за потреби опублікуйте нову ревізію",
-                "Replace the card if it comes again; publish a new revision if need be",
             ),
         ),
         AlarmKind(
