@@ -37,6 +37,7 @@ def kit(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """One that waits for the platform's word, and not for long."""
     monkeypatch.setattr(link_module, "BACKOFF_MIN_S", 0.05)
     monkeypatch.setattr(wire_module, "RESEND_MIN_S", 0.3)
+    monkeypatch.setattr(wire_module, "RESEND_NEW_S", 0.3)
     monkeypatch.setattr(wire_module, "UNHEARD_RETRY_S", 0.2)
     made = Kit(tmp_path / "agent.db", broker.port, delivery="watermark")
     yield made

@@ -339,14 +339,16 @@ def test_what_is_missing_for_too_long_is_told_once() -> None:
     keep(consumer, numbered(3), now=2.0)
     assert [] == consumer.tick(3.0)
     say(consumer, numbered(5), now=4.0)
+    say(consumer, beat(1, 30.0), now=REORDER_S)
     assert [] == consumer.tick(4.0 + REORDER_S - 1)
     assert [Missing(KIT, STREAM, ((2, 2), (4, 5)))] == consumer.tick(4.0 + REORDER_S)
     assert [] == consumer.tick(5.0 + REORDER_S)
-    keep(consumer, numbered(2), now=70.0)
-    assert [Missing(KIT, STREAM, ((4, 5),))] == consumer.tick(71.0 + REORDER_S)
-    say(consumer, numbered(4), now=140.0)
-    say(consumer, stopped(1), now=141.0)
-    assert [] == consumer.tick(150.0 + REORDER_S)
+    keep(consumer, numbered(2), now=130.0)
+    say(consumer, beat(2, 60.0), now=130.0 + REORDER_S)
+    assert [Missing(KIT, STREAM, ((4, 5),))] == consumer.tick(130.0 + REORDER_S)
+    say(consumer, numbered(4), now=260.0)
+    say(consumer, stopped(1, mono=70.0), now=261.0)
+    assert [] == consumer.tick(270.0 + REORDER_S)
 
 
 def test_time_before_the_clock_was_set() -> None:

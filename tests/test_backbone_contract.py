@@ -194,7 +194,10 @@ def test_the_rules_state_the_numbers_of_the_code() -> None:
     """What a platform is told to count on is what the kit does."""
     rules = " ".join((COMMITTED / "rules.md").read_text(encoding="utf-8").split())
     for told in (
-        f"sends again what it sent, first after {wire.RESEND_MIN_S:.0f} s",
+        (
+            f"sends again what it sent, first after {wire.RESEND_MIN_S:.0f} s, "
+            f"and on a new connection after {wire.RESEND_NEW_S:.0f} s"
+        ),
         f"and some jitter ({standing.SILENT_S:.0f} s by default) is silent",
         f"keeps what was sent for {['', 'one', 'two', 'three'][round(OutboxSettings().keep_h / 24)]} days",
         f"correlation data of up to {CORRELATION_MAX} bytes",

@@ -335,6 +335,7 @@ def test_nothing_is_lost_when_broker_and_kit_are_killed(
 ) -> None:
     """With the platform's watermark every number arrives, though the broker forgets what it acknowledged."""
     monkeypatch.setattr(wire_module, "RESEND_MIN_S", 0.5)
+    monkeypatch.setattr(wire_module, "RESEND_NEW_S", 0.5)
     monkeypatch.setattr(wire_module, "UNHEARD_RETRY_S", 0.2)
     stored: list[int] = []
     settings = Backbone(host="localhost", port=broker.port, tls=False)

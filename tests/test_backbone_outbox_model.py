@@ -31,6 +31,7 @@ from agent.backbone.candidates import Wanted
 from agent.backbone.consumer import Consumer, Fresh
 from agent.backbone.drafts import DropOrder
 from agent.backbone.outbox import SCHEMA, Outbox
+from agent.backbone.resend import make_due
 from agent.backbone.runs import Runs
 from agent.backbone.stored import Cover
 from agent.config import Outbox as OutboxSettings
@@ -158,6 +159,25 @@ class OutboxMachine(RuleBasedStateMachine):
     def send_again(self) -> None:
         """The watermark stood still: what was sent is free again."""
         self.settled.clear()
+
+    @precondition(lambda self: not self.by_watermark)
+    @rule(first=st.integers(1, 60), length=st.integers(0, 40))
+    def be_asked_again(self, first: int, length: int) -> None:
+        """The platform wants some once more: what is still there becomes due, nothing else changes."""
+        before = self.kept()
+        wanted = {seq for seq in before if first <= seq <= first + length}
+        with self.unit() as tx:
+            answer = make_due(tx, first, first + length)
+        done = {seq for seq in wanted if not before[seq].waiting}
+        given = max(0, min(first + length, self.next_seq - 1) - first + 1)
+        assert (len(done), len(wanted - done), given - len(wanted)) == (
+            answer.due,
+            answer.waiting,
+            answer.gone,
+        )
+        assert {seq: replace(row, waiting=row.waiting or seq in done) for seq, row in before.items()} == (
+            self.kept()
+        )
 
     @rule(data=st.data())
     def find_too_large(self, data: st.DataObject) -> None:

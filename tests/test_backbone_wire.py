@@ -10,6 +10,7 @@ from agent.backbone.wire import (
     REFUSED_RETRY_S,
     RESEND_MAX_S,
     RESEND_MIN_S,
+    RESEND_NEW_S,
     STALLED_S,
     UNCONFIRMED_MAX,
     UNHEARD_RETRY_S,
@@ -121,14 +122,14 @@ def test_silent_platform_gets_it_again_ever_more_slowly() -> None:
     """Without progress of the watermark all is sent again, after twice the wait each time."""
     some = wire(watermark=True)
     now, waits = 0.0, []
-    for round_ in range(9):
+    for round_ in range(6):
         some.sent(round_, 1, now)
         some.acked(round_, 0, now)
         began = now
         while not some.resend(50, now):
             now += 1.0
         waits.append(now - began)
-    assert [RESEND_MIN_S, 20, 40, 80, 160, 320, RESEND_MAX_S, RESEND_MAX_S, RESEND_MAX_S] == waits
+    assert [RESEND_MIN_S, 120, 240, 480, RESEND_MAX_S, RESEND_MAX_S] == waits
     assert ([], 50) == (some.settled, some.mark)
 
     some.sent(99, 2, now)
@@ -147,7 +148,7 @@ def test_an_ack_that_says_nothing_new_is_no_progress() -> None:
     some.progressed(4, 0.0)
     some.confirmed(4)
     again = []
-    for second in range(1, 60):
+    for second in range(1, 100):
         some.progressed(4, float(second))
         if some.resend(50, float(second)):
             again.append(second)
@@ -162,6 +163,23 @@ def test_answers_go_while_rows_are_held_up() -> None:
         some.acked(seq, NOBODY_LISTENS, 0.0)
     assert 0 == some.room(1.0)
     assert some.answer_room > 0
+
+
+def test_what_a_broker_took_is_soon_sent_again_on_the_next_connection() -> None:
+    """It may have died with the old one; once the platform speaks, the usual wait counts again."""
+    some = wire(watermark=True)
+    some.sent(1, 1, 0.0)
+    some.acked(1, 0, 0.0)
+    some.disconnected()
+    some.connected(20, 2, 50.0)
+    assert not some.resend(2, 49.9 + RESEND_NEW_S)
+    assert 1 == some.resend(2, 50.0 + RESEND_NEW_S)
+
+    some.sent(2, 1, 60.0)
+    some.acked(2, 0, 60.0)
+    some.progressed(1, 61.0)
+    assert not some.resend(2, 60.9 + RESEND_MIN_S)
+    assert 1 == some.resend(2, 61.0 + RESEND_MIN_S)
 
 
 def test_watermark_settles_all_below() -> None:

@@ -96,6 +96,7 @@ def kit(tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(link_module, "BACKOFF_MAX_S", 0.2)
     monkeypatch.setattr(wire_module, "UNHEARD_RETRY_S", 0.2)
     monkeypatch.setattr(wire_module, "RESEND_MIN_S", 0.2)
+    monkeypatch.setattr(wire_module, "RESEND_NEW_S", 0.2)
     monkeypatch.setattr(wire_module, "RESEND_MAX_S", 0.2)
     made = Kit(tmp_path / "agent.db", broker.port, delivery="watermark")
     yield made
@@ -109,13 +110,17 @@ def day(first: int) -> list[Draft]:
     return [*visits, raised(), snapshot(first), clip(first), erased(first), stat(), cleared()]
 
 
+def open_stream(kit: Kit) -> str:
+    return kit.database.submit(kit.outbox.open_stream).result()
+
+
 def test_every_row_leaves_by_the_watermark_of_an_outsider(
     kit: Kit, broker: Broker, platform: Platform
 ) -> None:
     """Repeated, interrupted and with a gap: each number is stored once and whole or excused, then forgotten.
 
     The kit repeats what is not acknowledged within 0.2 s, the platform acknowledges once a second, and the
-    broker is killed meanwhile: there must be duplicates. A message that breaks the contract is noticed.
+    broker is killed meanwhile; one row is said again on purpose. What breaks the contract is noticed.
     """
     sent = {kit.append(message): message for message in day(0)}
     dropped = [3, 4, 20]
@@ -126,6 +131,8 @@ def test_every_row_leaves_by_the_watermark_of_an_outsider(
     sent |= {kit.append(message): message for message in day(100)}
     broker.start()
     wait_for(lambda: kit.waiting == 0, PATIENCE_S)
+    repeated = sent[1].render(open_stream(kit), 1)
+    wait_for(lambda: kit.courier.pass_on(repeated), PATIENCE_S)
     beat = heartbeat(TOPICS, Heartbeat.model_validate(EXAMPLES["hb"]), 30.0)
     wait_for(lambda: kit.courier.pass_on(beat), PATIENCE_S)
     wait_for(lambda: kit.courier.pass_on(Publication(TOPICS.hb, b'{"v":1}', qos=0)), PATIENCE_S)

@@ -48,9 +48,9 @@ from agent.backbone.standing import Anchor, Presence, Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-REORDER_S = 60.0
+REORDER_S = 120.0
 """A hole that stays open for so long, with nothing new from the kit, is worth a word: a kit sends again by
-itself 10 s after an ack was due and 30 s after nobody listened. Then it may be asked for (`cmd/resend`)."""
+itself 60 s after an ack was due and 30 s after nobody listened. Then it may be asked for (`cmd/resend`)."""
 STREAMS_MAX = 8  # of one kit, the newest; each but the last ended with a broken database
 
 

@@ -21,8 +21,12 @@ UNHEARD_RETRY_MAX_S = 960.0  # the wait doubles up to this: nobody may ever want
 REFUSED_RETRY_S = 300.0  # not authorised, quota …: a person has to change something first
 HELD_MAX = 1000  # with more rows held than this, all wait: asking for each of them in turn is no use
 STALLED_S = 60.0  # a broker that answers pings and acknowledges nothing for so long is given up
-RESEND_MIN_S = 10.0  # without progress of the watermark; doubles with each resend
+RESEND_MIN_S = 60.0
+"""Without progress of the watermark; doubles with each resend. On a connection that stands only the platform
+can be the reason. It is slow or away, and a fleet that says everything again makes it slower: with 10 s a
+thousand kits said a burst of ten messages each five times over."""
 RESEND_MAX_S = 600.0
+RESEND_NEW_S = 10.0  # the first on a new connection: what the broker had taken may have died with the old one
 UNCONFIRMED_MAX = 2000  # rows sent ahead of the watermark; bounds memory and what a resend repeats
 BURST_S = 0.25  # the pace may be made up for this long, not longer
 RTT_SAMPLES = 20
@@ -89,6 +93,8 @@ class Wire:
         self._mark = seq_next
         self._allowance, self._allowed_at = BURST_S * self._rate, now
         self._rtt.clear()
+        if self._settled:
+            self._progress, self._resend_s = now, RESEND_NEW_S
 
     def disconnected(self) -> None:
         """The connection ended: what was in flight or held is free again, as backlog of the next one."""
@@ -161,7 +167,7 @@ class Wire:
         self._settled.clear()
         self._mark = seq_next
         self._progress = now
-        self._resend_s = min(RESEND_MAX_S, 2 * self._resend_s)
+        self._resend_s = min(RESEND_MAX_S, max(RESEND_MIN_S, 2 * self._resend_s))
         return count
 
     def stalled(self, now: float) -> bool:

@@ -66,7 +66,7 @@ class Plan:
 def hurry() -> None:
     """Shorten the waits, so that a minute sees as many meetings of failures as a day."""
     link.BACKOFF_MIN_S, link.BACKOFF_MAX_S = 0.2, 2.0
-    wire.RESEND_MIN_S = wire.UNHEARD_RETRY_S = 2.0
+    wire.RESEND_NEW_S = wire.RESEND_MIN_S = wire.UNHEARD_RETRY_S = 2.0
     wire.RESEND_MAX_S = wire.UNHEARD_RETRY_MAX_S = 4.0
 
 

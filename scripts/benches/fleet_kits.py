@@ -1,12 +1,8 @@
-"""A shelf of light kits for the fleet bench: some hundred in one process, each with a connection of its own.
-
-Run as a program it is a server: a JSON object on each line of stdin is an order, one on stdout its answer.
-Argument: a JSON file with a Shelf.
-"""
+"""Shelves of light kits for the fleet bench: some dozens in one process, each with its own connection."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import sys
 import threading
@@ -20,11 +16,15 @@ from light_kit import LightKit, kit_id, settings
 from reference import connection
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from agent.config import Backbone
 
 WATCH_S = 0.02  # how exactly it is known when a connection came
 COMMIT_S = 120.0
-STACK_BYTES = 256 * 1024  # of each of three threads per kit
+SWITCH_S = 0.1
+"""Python's default, 5 ms, is how often each waiting thread asks for its turn. With hundreds waiting while all
+connect, the asking took all of the processor, and nobody's turn came."""
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,12 @@ class Fleet:
                 kit.beat()
 
 
-def serve(shelf_file: str) -> None:
+def serve(shelf: Shelf, orders: Connection) -> None:
     """Answer orders until there are no more."""
-    logging.getLogger("agent").setLevel(
-        logging.CRITICAL
-    )  # a broker that is killed is what the bench is about
-    threading.stack_size(STACK_BYTES)
-    fleet = Fleet(Shelf(**json.loads(Path(shelf_file).read_text("utf-8"))))
-    _say(fleet.answer({}))
-    for line in sys.stdin:
-        _say(fleet.answer(json.loads(line)))
-
-
-def _say(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    serve(*sys.argv[1:])
+    logging.getLogger("agent").setLevel(logging.CRITICAL)  # that a broker was killed is no news here
+    sys.setswitchinterval(SWITCH_S)
+    fleet = Fleet(shelf)
+    orders.send(fleet.answer({}))
+    with contextlib.suppress(EOFError):
+        while True:
+            orders.send(fleet.answer(orders.recv()))

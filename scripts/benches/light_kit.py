@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from agent.app.ledger import Progress
-from agent.app.reporter import Dropped, Reporter, topics
+from agent.app.reporter import Reporter, topics
 from agent.app.schemas import DATABASE
 from agent.backbone.courier import REPLAY_PER_S, Courier
+from agent.backbone.drafts import heartbeat
+from agent.backbone.messages import origin
 from agent.backbone.outbox import SCHEMA, Outbox
+from agent.backbone.presence import Heartbeat, NetState, QueueState
 from agent.config import Backbone, Settings, load
 from agent.database import Database
 from agent.device.clock import SystemClock
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from agent.backbone.drafts import Draft
 
-NO_PICTURES = Progress(0, 0, 0, 0, 0, None, None, None, None)
 COMMIT_S = 60.0  # a machine full of kits is slow
 STEPS = (Phase.NEW, Phase.UPDATE, Phase.END)
 
@@ -68,6 +69,9 @@ class LightKit:
             self.reporter,
             replay_per_s=replay_per_s,
         )
+        self._topics = addresses
+        self._begun, self._beats = self.clock.mono(), 0
+        self._beat_s = chosen.backbone.heartbeat_s
         self._event = ""
 
     def start(self) -> None:
@@ -97,17 +101,17 @@ class LightKit:
         numbers = self.courier.numbers
         if numbers is None:
             return False
-        said = self.reporter.heartbeat(
-            progress=NO_PICTURES,
-            numbers=numbers,
-            rtt_ms=self.courier.delivery.rtt_ms,
-            stock=None,
-            wear=None,
-            dropped=Dropped(0, 0),
-            events_24h=0,
-            alarms=(),
+        self._beats += 1
+        message = Heartbeat(
+            **origin(self.id, self.clock.stamp()),
+            stream=self.stream,
+            n=self._beats,
+            up=round(self.clock.mono() - self._begun, 1),
+            q=QueueState(n=numbers.waiting, dropped=numbers.dropped),
+            net=NetState(rtt=self.courier.delivery.rtt_ms),
+            ev24=0,
         )
-        return self.courier.pass_on(said)
+        return self.courier.pass_on(heartbeat(self._topics, message, self._beat_s))
 
     def close(self, timeout_s: float) -> None:
         """Say `stopped`, disconnect, end the threads."""
