@@ -97,7 +97,7 @@ class Agent:
         # Released where it was taken.
         self._lock = None if terms and terms.lock else StateLock(settings.state.dir)
         terms = terms or Terms.own(settings)
-        self._ballast = Ballast(settings.state.dir)
+        self._adrift, self._ballast = terms.refusal, Ballast(settings.state.dir)
         self._database = self._ballast.database(settings.state.dir / DATABASE, SCHEMAS)
         detector, unusable = _detector(settings)
         addresses = topics(settings)
@@ -301,7 +301,8 @@ class Agent:
     def _refusals(self) -> list[StorageError | None]:
         """All that the disk refuses now."""
         recording = self._recorder.failed if self._recorder else None
-        return [recording, self._journal.refusal, self._house_refusal, self._readback.refusal]
+        others = (self._journal.refusal, self._house_refusal, self._readback.refusal, self._adrift)
+        return [recording, *others]
 
     def _keep_house(self) -> None:
         """Retention and what the disk refused before; a disk that still refuses is an alarm, not an end."""

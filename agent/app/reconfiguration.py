@@ -58,7 +58,7 @@ class Terms:
     """What an agent is to work by: its settings, where they come from, and what it may be told to change.
 
     `running` is the revision that is in `settings`; `misfit` is why a revision that was good before is not,
-    `lock` is held for the agent by whoever started it.
+    `lock` is held for the agent by whoever started it; `refusal` is why the state is not where it should be.
     """
 
     settings: Settings
@@ -67,6 +67,7 @@ class Terms:
     running: Revision = OWN
     misfit: ConfigError | None = None
     lock: StateLock | None = None
+    refusal: StorageError | None = None
 
     @classmethod
     def own(cls, settings: Settings) -> Terms:

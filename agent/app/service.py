@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.app.configured import fitted
+from agent.app.lifeboat import lifeboat
 from agent.app.live import Agent
 from agent.app.reconfiguration import RECONFIGURE, Terms
 from agent.app.statelock import StateLock
@@ -42,9 +43,13 @@ def serve(path: Path | None, clock: Clock, stop: threading.Event) -> bool:
     systemd.feed_watchdog()  # it knows nothing of a new process, which has taken its time until here
     layers = Layers.read(Settings, path)
     own = settled(layers)
-    lock = StateLock(own.state.dir)
+    boat = lifeboat(own.state.dir)
+    state = boat.directory if boat else own.state.dir
+    lock = StateLock(state)
     try:
-        terms = _terms(Terms(own, layers, Revisions(own.state.dir), lock=lock))
+        terms = _terms(Terms(own, layers, Revisions(state), lock=lock))
+        if boat:
+            terms = replace(terms, settings=boat.settings(terms.settings), refusal=boat.refusal)
         logging.getLogger().setLevel(terms.settings.log.level.upper())
         try:
             why = Agent(terms.settings, clock, terms).run(stop)

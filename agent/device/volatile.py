@@ -21,10 +21,10 @@ def volatile_key(environment: Mapping[str, str] = os.environ, mounts: Path = MOU
     They lie in systemd's RUNTIME_DIRECTORY, if that is in memory; without it they are new in each process.
     """
     fresh = os.urandom(KEY_BYTES)
-    named = _named(environment)
-    if not named or _file_system(Path(named), mounts) not in IN_MEMORY:
+    directory = memory_dir(environment, mounts)
+    if directory is None:
         return fresh
-    path = Path(named) / "pictures.key"
+    path = directory / "pictures.key"
     with contextlib.suppress(FileNotFoundError):
         if len(kept := path.read_bytes()) == KEY_BYTES:
             return kept
@@ -34,6 +34,12 @@ def volatile_key(environment: Mapping[str, str] = os.environ, mounts: Path = MOU
     finally:
         os.close(descriptor)
     return fresh
+
+
+def memory_dir(environment: Mapping[str, str] = os.environ, mounts: Path = MOUNTS) -> Path | None:
+    """Systemd's RUNTIME_DIRECTORY, if it is there and in memory."""
+    named = _named(environment)
+    return Path(named) if named and _file_system(Path(named), mounts) in IN_MEMORY else None
 
 
 def runtime_dir(otherwise: Path, environment: Mapping[str, str] = os.environ) -> Path:
