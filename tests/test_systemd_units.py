@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from agent.app import live
+from agent.app import journal, live
 from agent.app.schemas import DATABASE
 from agent.backbone import commands, courier
 from agent.cli import app
@@ -98,7 +98,7 @@ def test_times_fit_the_agent() -> None:
     long = 7 * live.DRAIN_S  # hatch, camera, analysis, recording, reading back, courier, database
     short = live.ORDERS_END_S + commands.END_S + courier.LINK_END_S
     assert int(values(AGENT, "TimeoutStopSec")[0]) > long + short
-    assert int(values(AGENT, "WatchdogSec")[0]) > 10 * live.TICK_S
+    assert int(values(AGENT, "WatchdogSec")[0]) > journal.COMMIT_TIMEOUT_S + live.DRAIN_S
 
 
 def test_a_wrong_configuration_does_not_spin() -> None:

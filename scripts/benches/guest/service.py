@@ -132,7 +132,7 @@ def watchdog(freeze, thaw) -> dict[str, object]:
     begun, before, old = time.monotonic(), restarts(), pid()
     held = freeze(old)
     try:
-        wait_for("the watchdog", lambda: "Watchdog timeout" in journal().rsplit("Started", 1)[-1], 60)
+        wait_for("the watchdog", lambda: "Watchdog timeout" in journal().rsplit("Started", 1)[-1], 180)
         seen = time.monotonic() - begun
         wait_for("a restart", lambda: restarts() > before and active(), RECOVER_S)
     finally:
