@@ -82,6 +82,19 @@ def installs() -> dict[str, object]:
     return {"installed_mb_with_bytecode": round(megabytes), "version": run("stairwell", "--version").strip()}
 
 
+def pleases_systemd() -> dict[str, object]:
+    """This systemd finds nothing wrong in the units, and little that they leave open."""
+    units = sorted(str(path) for path in Path("/usr/lib/systemd/system").glob("stairwell-*"))
+    said = run("systemd-analyze", "verify", "--man=no", *units)
+    expect("stairwell" not in said, said)  # it may complain of units of the root's own
+    verdict = run("systemd-analyze", "security", "--threshold=15", "--no-pager", UNIT)
+    exposure = re.search(r"Overall exposure level.*: (\S+)", verdict)
+    rules = Path("/usr/lib/udev/rules.d/70-stairwell.rules")
+    if "verify" in run("udevadm", "--help"):  # since systemd 254
+        run("udevadm", "verify", str(rules))
+    return {"exposure": exposure[1] if exposure else verdict}
+
+
 def refuses_to_spin() -> dict[str, object]:
     """Started without a configuration it fails once, with the line that names the key, and waits."""
     run("systemctl", "start", UNIT, code=None)
@@ -216,6 +229,7 @@ def purges_all_when_asked() -> dict[str, object]:
 report(
     (
         installs,
+        pleases_systemd,
         refuses_to_spin,
         explains_a_missing_camera,
         tells_of_a_person,
