@@ -9,7 +9,7 @@ import pytest
 
 from agent.device.reboot import REQUEST_NAME
 
-SCRIPT = Path(__file__).parent.parent / "packaging" / "escalate"
+SCRIPT = Path(__file__).parent.parent / "scripts" / "deb" / "escalate"
 HOUR = 3600
 
 

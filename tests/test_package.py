@@ -129,7 +129,7 @@ def test_it_runs_by_itself(tree: Path, words: list[str]) -> None:
 
 def test_maintainer_scripts() -> None:
     """What dpkg runs as root has none of the mistakes that shellcheck knows."""
-    scripts = [ROOT / "packaging" / name for name in ("postinst", "prerm", "postrm", "escalate")]
+    scripts = [ROOT / "scripts" / "deb" / name for name in ("postinst", "prerm", "postrm", "escalate")]
     verdict = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     assert "" == verdict.stdout
 
