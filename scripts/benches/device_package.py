@@ -59,7 +59,8 @@ def reported(part: str, suite: str, done: container.Finished) -> Iterator[Findin
     """
     found = findings.of_lines(part, suite, done.output)
     yield from found
-    if done.code != 0 and not done.rebooted and all(finding.ok for finding in found):
+    silent = done.code != 0 and not done.rebooted and all(finding.ok for finding in found)
+    if silent or not found:
         raise StairwellError(
             f"{part} {suite}: ended with {done.code} after {len(found)} checks: {done.output[-2000:]}",
             fix=f"the container's console ended with: {done.console[-1000:]}",
