@@ -18,6 +18,7 @@ from clips_keys import RECIPIENTS
 from agent.app import lifeboat as boats
 from agent.app.lifeboat import lifeboat
 from agent.app.service import serve
+from agent.backbone.revisions import Revision, Revisions
 from agent.device.clock import SystemClock
 from agent.device.identity import KEYS, Identity
 from agent.errors import StairwellError
@@ -119,6 +120,24 @@ def test_without_a_place_in_memory_there_is_no_boat(
     assert "takes no writes" in str(boat.refusal)
     monkeypatch.delenv("RUNTIME_DIRECTORY")
     assert lifeboat(card.place / "state") is None
+
+
+@pytest.mark.usefixtures("memory")
+def test_what_the_city_has_set_is_taken_along(card: Card) -> None:
+    """A mask must not fall away with the card; what was set since lies in the boat, over restarts."""
+    masks = {"privacy": {"masks": [{"name": "flat", "polygon": [[0, 0], [1, 0], [1, 1]]}]}}
+    on_card = Revisions(card.place)
+    on_card.take(Revision(rev=5, values=masks))
+    on_card.prove(on_card.begin())
+    card.give_up()
+
+    boat = lifeboat(card.place)
+    assert boat is not None
+    in_boat = Revisions(boat.directory)
+    assert (5, masks) == (in_boat.begin().rev, in_boat.good.values)
+    in_boat.take(Revision(rev=6))
+    assert lifeboat(card.place) is not None
+    assert 6 == Revisions(boat.directory).begin().rev
 
 
 def test_little_is_kept_in_memory(tmp_path: Path, memory: Path, card: Card) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from agent.app.usable import usable
 from agent.backbone.revisions import Revisions
-from agent.config import Settings, settled
+from agent.config import Settings, load, settled
 from agent.config_layers import CITY, Layers
 from agent.config_remote import refusals
-from agent.errors import ConfigError
+from agent.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,19 @@ def fitted(layers: Layers, values: Tables) -> Settings:
     settings = settled(layers.with_remote(values))
     usable(settings)
     return settings
+
+
+def in_force(path: Path | None) -> Settings:
+    """The settings that an agent started now would run with, as far as whoever asks may know.
+
+    Raises:
+        ConfigError: the kit's own file or environment is wrong.
+    """
+    own = load(path)
+    try:
+        return settled(next_start(path))
+    except (ConfigError, StorageError):  # it does not go with the kit's own file, or is not ours to read
+        return own
 
 
 def next_start(path: Path | None) -> Layers:

@@ -15,6 +15,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.app import moves
+from agent.backbone import revisions
 from agent.device.identity import KEYS
 from agent.device.volatile import memory_dir
 from agent.errors import StorageError
@@ -52,7 +54,8 @@ class Lifeboat:
 def lifeboat(state: Path) -> Lifeboat | None:
     """What to start in; None where the disk of `state` takes writes, or there is nothing to get into.
 
-    The kit's signing key is taken along, so that it stays the same kit.
+    The kit's signing key is taken along, so that it stays the same kit, and what the city has set: a mask
+    that it wanted must not fall away with the card. What the boat has of that is newer than the card's.
     """
     refusal, memory = _refusal(state), memory_dir()
     if refusal is None or memory is None:
@@ -62,6 +65,10 @@ def lifeboat(state: Path) -> Lifeboat | None:
     boat.directory.mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(OSError):  # what cannot be read is made anew, and told by an alarm
         shutil.copytree(state / KEYS, boat.directory / KEYS, dirs_exist_ok=True)
+    for name in (revisions.STATE, revisions.GOOD, moves.NAME):
+        if not (boat.directory / name).exists():
+            with contextlib.suppress(OSError):  # as above; the broker has it still, and delivers it again
+                shutil.copyfile(state / name, boat.directory / name)
     return boat
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from agent.app.archive import Archive
+from agent.app.configured import in_force
 from agent.app.inspection import inspect
 from agent.cli import clip_tables
 from agent.cli.bars import bars
@@ -278,7 +279,7 @@ def check(
 
 
 def _archive(config: Path | None) -> Archive:
-    return Archive(load(config_path(config)), SystemClock())
+    return Archive(in_force(config_path(config)), SystemClock())
 
 
 def _public_key(given: Path | None, config: Path | None) -> PublicKey:

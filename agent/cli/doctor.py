@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from agent.app.configured import in_force
 from agent.app.examination import examination
 from agent.cli.language import Lang, Language, spoken
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
-from agent.config import load
 from agent.device.clock import SystemClock
 from agent.doctor import runner
 from agent.doctor.check import Status
@@ -60,7 +60,7 @@ def doctor(
     language = spoken_in(lang)
     try:
         checks = runner.chosen(
-            examination(load(config_path(config)), SystemClock()),
+            examination(in_force(config_path(config)), SystemClock()),
             only=only or (),
             leave=leave or (),
             quick=quick,
