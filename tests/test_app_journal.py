@@ -8,7 +8,6 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from app_parts import Hands, change, kept, query, settings
 from broker import wait_for
@@ -16,10 +15,10 @@ from clips_footage import small_disk
 from clips_keys import KIT_KEY, notary
 
 from agent.app import journal
-from agent.app.journal import REFUSED_MAX, Journal
+from agent.app.deferred import AT_ONCE, WRITES_MAX
+from agent.app.journal import Journal
 from agent.app.reporter import Reporter, topics
 from agent.backbone import outbox
-from agent.capture.snapshot import still
 from agent.clips import store
 from agent.clips.fragment import Fragment, Plaintext
 from agent.clips.journal import OpenClip
@@ -28,7 +27,7 @@ from agent.clips.part import part_path
 from agent.database import Database
 from agent.doctor.registry import ALARMS
 from agent.errors import StorageError
-from agent.types import BestMoment, Box, ClipRecord, Phase, Picture
+from agent.types import ClipRecord, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -337,20 +336,68 @@ def test_what_is_said_after_a_refusal_does_not_overtake(run: Run) -> None:
     assert [(OTHER,)] == query(run.state, "SELECT id FROM open_events")
 
 
-def test_what_waits_in_memory_is_bounded(run: Run) -> None:
-    """Beyond the bound the newest is given up and counted: what was begun keeps its beginning."""
+def test_what_waits_in_memory_is_bounded_and_what_went_is_said(run: Run) -> None:
+    """Beyond the bound the least goes, the oldest of it; it gets numbers, and a gap names them."""
     run.refuse(on=True)
     run.tell(Phase.NEW)
-    for rev in range(2, REFUSED_MAX + 5):
+    for rev in range(2, WRITES_MAX + 5):
         run.tell(Phase.UPDATE, rev, 1000.0 + rev)
     run.settle()
-
-    assert 4 == run.journal.lost
+    assert (4, WRITES_MAX) == (run.journal.lost, run.journal.deferred)
 
     run.refuse(on=False)
     run.journal.retry()
+    wait_for(lambda: run.journal.deferred == 0)
     run.settle()
-    assert list(range(1, REFUSED_MAX + 1)) == [rev for _, _, rev in run.steps()]
+
+    assert [1, *range(6, WRITES_MAX + 5)] == [rev for _, _, rev in run.steps()]
+    messages = kept(run.state)
+    [gap] = [m for m in messages if "ranges" in m]
+    assert ("refused", 4) == (gap["why"], gap["count"])
+    named = {seq for first, last in gap["ranges"] for seq in range(first, last + 1)}
+    assert set(range(1, WRITES_MAX + 6)) == named | {m["seq"] for m in messages}
+    assert run.journal.refusal is None
+
+
+def test_an_almost_full_disk_takes_a_part(run: Run) -> None:
+    """What waits is not all or nothing: else it would wait for ever."""
+    run.refuse(on=True)
+    for number in range(3 * AT_ONCE):
+        run.tell(Phase.NEW, event=f"{number:026d}")
+    run.settle()
+    run.refuse(on=False)
+    seen: list[int] = []
+
+    def listen(sql: str) -> None:
+        if sql == "COMMIT":
+            seen.append(len(run.steps()))
+
+    run.database._connection.set_trace_callback(listen)
+    run.journal.retry()
+    wait_for(lambda: run.journal.deferred == 0)
+
+    assert [0, AT_ONCE, 2 * AT_ONCE] == seen[:3]
+
+
+def test_an_end_that_went_is_owed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event was begun on disk; its end found no place in memory. The next start ends it."""
+    run.tell(Phase.NEW)
+    run.settle()
+    monkeypatch.setattr("agent.app.deferred.WRITES_MAX", 0)
+    run.refuse(on=True)
+    run.tell(Phase.END, 2, 1004.0)
+    run.settle()
+    run.refuse(on=False)
+    run.journal.retry()
+    run.settle()
+    run.database.close()
+    later = Run(tmp_path, Hands(5.0, boot="bbbbbbbb"))
+    later.journal.recover()
+    later.settle()
+    later.database.close()
+
+    assert [(EVENT, "new", 1), (EVENT, "end", 2)] == later.steps()
+    assert [1] == [m["count"] for m in kept(tmp_path) if "ranges" in m]
 
 
 def test_two_retries_write_once(run: Run) -> None:
@@ -374,33 +421,31 @@ def test_two_retries_write_once(run: Run) -> None:
     assert run.journal.failure is None
 
 
-def test_what_waits_in_memory_is_bounded_in_bytes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few but large messages are given up as well; what was written makes room again."""
-    size = len(run.reporter.event(EVENT, change(Phase.NEW)).body.model_dump_json())
-    monkeypatch.setattr("agent.app.journal.REFUSED_BYTES", 3 * size + size // 2)
-    for _ in range(2):
-        run.refuse(on=True)
-        for rev in range(2, 7):
-            run.tell(Phase.UPDATE, rev)
-        run.settle()
-        run.refuse(on=False)
-        run.journal.retry()
-        run.settle()
-
-    assert [2, 3, 4] * 2 == [rev for _, _, rev in run.steps()]
-    assert (4, 0) == (run.journal.lost, run.journal._refused_bytes)
-
-
-def test_pictures_do_not_wait_in_memory(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    """While the disk refuses they are given up, counted, and told of once."""
-    image = still(Picture(np.zeros((36, 64), np.uint8)))
-    draft = run.reporter.snapshot(EVENT, BestMoment(1, 900.0, Box(0, 0, 1, 1), 0.5), image)
+def test_a_stop_writes_what_waits(run: Run) -> None:
+    """All of it if the disk takes it; a disk that still refuses does not hold the stop up."""
     run.refuse(on=True)
-    for _ in range(3):
-        run.journal.snapshot(draft)
+    for number in range(3 * AT_ONCE):
+        run.tell(Phase.NEW, event=f"{number:026d}")
+    run.settle()
+    run.journal.drain(60.0)
+    assert 3 * AT_ONCE == run.journal.deferred
+
+    run.refuse(on=False)
+    run.journal.drain(60.0)
+    assert (0, 3 * AT_ONCE) == (run.journal.deferred, len(run.steps()))
+
+
+def test_a_loss_is_told_once_in_the_log(
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal of the kit lies on the same disk."""
+    monkeypatch.setattr("agent.app.deferred.WRITES_MAX", 2)
+    run.refuse(on=True)
+    for rev in range(2, 9):
+        run.tell(Phase.UPDATE, rev)
     run.settle()
 
-    assert (3, 0) == (run.journal.lost, len(run.journal._refused))
+    assert 5 == run.journal.lost
     assert 1 == caplog.text.count("a message is given up")
 
 
@@ -432,7 +477,7 @@ def test_nothing_refused_is_nothing_to_retry(run: Run) -> None:
 
 def test_a_card_that_is_full_and_then_is_not(tmp_path: Path) -> None:
     """On a real full file system nothing is lost either, and waiting callers are told."""
-    with small_disk(tmp_path / "card", 400) as card:
+    with small_disk(tmp_path / "card", 1000) as card:
         run = Run(card, Hands())
         try:
             filler = fill(card)
@@ -444,7 +489,7 @@ def test_a_card_that_is_full_and_then_is_not(tmp_path: Path) -> None:
                 run.journal.closed(dataclasses.replace(RECORD, events=(EVENT,) * 2000), PLAIN)
 
             filler.unlink()
-            run.journal.retry()
+            run.journal.drain(60.0)
             run.settle()
 
             assert [f"{number:026d}" for number in range(200)] == [name for name, _, _ in run.steps()]

@@ -369,11 +369,12 @@ def test_what_was_dropped_is_in_the_heartbeat(tmp_path: Path) -> None:
     seen = progress(skipped=1, packets_dropped=2)
     message = body(
         reporter(tmp_path, Hands()).heartbeat(
-            seen, NUMBERS, None, None, None, Dropped(3, 4), 0, (), BOARD, 1.0
+            seen, NUMBERS, None, None, None, Dropped(3, 4, 5), 0, (), BOARD, 1.0
         )
     )
     assert "Heartbeat" == check(message)
     assert {"frames": 1, "packets": 2, "gops": 3, "writes": 4} == message["drop"]
+    assert 5 == message["q"]["deferred"]
 
 
 def test_a_heartbeat_is_forgotten_when_stale(tmp_path: Path) -> None:

@@ -179,6 +179,14 @@ class OutboxMachine(RuleBasedStateMachine):
             self.kept()
         )
 
+    @rule(count=st.integers(1, 30))
+    def give_up_unnumbered(self, count: int) -> None:
+        """The disk refused for so long that messages had no place in memory either."""
+        before = self.next_seq
+        with self.unit() as tx:
+            self.outbox.skip(tx, count, "refused", self.now)
+        assert before + count < self.next_seq
+
     @rule(data=st.data())
     def find_too_large(self, data: st.DataObject) -> None:
         """The broker takes no packets of that size."""

@@ -7,20 +7,23 @@ Invariants:
   its manifest are synced.
 - An alarm in the alarm book is raised at the broker; it is cleared by whoever finds its cause gone.
 - What the disk refuses waits in memory and is tried again; whatever comes after waits behind it, so that
-  messages are numbered in the order in which they were said. Bounded: beyond that the newest is given up
-  (counted), and the next start makes up for it from the rows of what was said before.
+  messages are numbered in the order in which they were said. Bounded: what had to be given up is named in a
+  gap, and an END among it is owed by the next start.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
+import time
 from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.app import alarmbook
+from agent.app.deferred import WRITES_MAX, Deferred, Write
 from agent.backbone import docket, drafts
 from agent.backbone.drafts import DropOrder
 from agent.backbone.messages import AlarmClearedBody, origin
@@ -53,8 +56,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-REFUSED_MAX = 500  # writes kept in memory while the disk refuses: half an hour of a busy stairwell
-REFUSED_BYTES = 1_000_000  # of their messages; what else a write holds is no more than its message
 COMMIT_TIMEOUT_S = 60.0  # a card that syncs a few kilobytes for longer than this has failed
 BATCH_S = 1.0  # so long may wait for others to share its sync …
 PATIENT = (DropOrder.UPDATE, DropOrder.SNAPSHOT, DropOrder.STAT)  # … what nobody misses for a second
@@ -113,11 +114,8 @@ class Journal:
         self._chain = threading.Lock()  # each manifest names the one before it: one at a time
         self._lock = threading.Lock()
         self._begun: deque[float] = deque()
-        self._refused: deque[tuple[Work, int]] = deque()  # with the bytes of its message
-        self._refused_bytes = 0
+        self._deferred = Deferred()
         self._again = False  # a retry is under way: two at once would write everything twice
-        self.lost = 0
-        """Writes given up because the disk refused them for too long."""
         self.refusal: StorageError | None = None
         """Why the disk refused the last write; None when it took it."""
         self.failure: BaseException | None = None
@@ -141,7 +139,7 @@ class Journal:
         self._submit(work, draft)
 
     def snapshot(self, draft: Draft) -> None:
-        """See Sink. While the disk refuses it is given up: pictures would fill the memory."""
+        """See Sink."""
         self._submit(lambda tx: self.append(tx, draft), draft)
 
     def stat(self, draft: Draft) -> None:
@@ -189,6 +187,18 @@ class Journal:
     def audit(self, line: AuditLine) -> None:
         """Add to the account of what the platform has ordered."""
         self._submit(lambda tx: docket.audit(tx, line, self._clock.stamp()))
+
+    @property
+    def lost(self) -> int:
+        """Writes given up since the start because the disk refused for too long."""
+        with self._lock:
+            return self._deferred.lost
+
+    @property
+    def deferred(self) -> int:
+        """Writes that wait in memory because the disk refuses."""
+        with self._lock:
+            return len(self._deferred)
 
     def left_alarms(self) -> set[str]:
         """The alarms that an earlier process left raised."""
@@ -254,38 +264,49 @@ class Journal:
         return self._outbox.append(tx, draft, self._clock.stamp())
 
     def retry(self) -> None:
-        """Try again what the disk refused: all of it in one transaction, in order."""
+        """Try again what the disk refused, in order, a part of it in each transaction."""
         with self._lock:
             if self._again:
                 return
-            if not self._refused:
+            if not self._deferred and not self._deferred.untold:
                 self.refusal = None
                 return
+            future = self._database.submit(self._write_deferred)
             self._again = True
+        future.add_done_callback(self._deferred_written)
 
-        def again(tx: sqlite3.Connection) -> int:
-            with self._lock:
-                waiting = tuple(self._refused)
-            for work, _ in waiting:
-                work(tx)
-            return len(waiting)
-
-        def check(done: Future[int]) -> None:
-            error = done.exception()
-            with self._lock:
-                self._again = False
-                if isinstance(error, StorageError):
-                    self.refusal = error
-                elif error is not None:
-                    self.failure = error
-                else:
-                    for _ in range(done.result()):  # what came meanwhile stands behind them
-                        self._refused_bytes -= self._refused.popleft()[1]
-            if error is None:
-                self._wake()
+    def drain(self, timeout_s: float) -> None:
+        """Write what waits for the disk, before a stop; what it still refuses goes with the process."""
+        until, before = time.monotonic() + timeout_s, WRITES_MAX + 1
+        with contextlib.suppress(StorageError):
+            while 0 < self.deferred < before and (left := until - time.monotonic()) > 0:
+                before = self.deferred
                 self.retry()
+                self._database.ask(lambda _: None, left)
 
-        self._database.submit(again).add_done_callback(check)
+    def _write_deferred(self, tx: sqlite3.Connection) -> int:
+        """Write a part of what waits; how many of the lost were named in a gap."""
+        with self._lock:
+            writes, untold = self._deferred.take(), self._deferred.untold
+        for write in writes:
+            write.work(tx)
+        if untold:
+            self._outbox.skip(tx, untold, "refused", self._clock.stamp())
+        return untold
+
+    def _deferred_written(self, done: Future[int]) -> None:
+        error = done.exception()
+        with self._lock:
+            self._again = False
+            self._deferred.settle(written=error is None, told=0 if error else done.result())
+            if isinstance(error, StorageError):
+                self.refusal = error
+            elif error is not None:
+                self.failure = error
+        if error is None:
+            self._wake()
+            with contextlib.suppress(StorageError):  # closed meanwhile
+                self.retry()  # what is left, and what came meanwhile and stands behind it
 
     def _enter(self, clip: ClipRecord, besides: Work) -> None:
         draft = self._reporter.clip(clip)
@@ -318,7 +339,7 @@ class Journal:
 
         def in_turn(tx: sqlite3.Connection) -> None:
             with self._lock:
-                refusal = self.refusal if self._refused else None
+                refusal = self.refusal if self._deferred else None
             if refusal is not None:
                 raise StorageError(refusal.problem, fix=refusal.fix, errno=refusal.errno)
             work(tx)
@@ -326,7 +347,7 @@ class Journal:
         def check(done: Future[None]) -> None:
             error = done.exception()
             if isinstance(error, StorageError):
-                self._refuse(work, draft, error)
+                self._defer(Write(work, draft), error)
             elif error is not None:
                 self.failure = error
             else:
@@ -335,17 +356,12 @@ class Journal:
         within_s = BATCH_S if draft is not None and draft.drop_order in PATIENT else 0.0
         self._database.submit(in_turn, within_s=within_s).add_done_callback(check)
 
-    def _refuse(self, work: Work, draft: Draft | None, error: StorageError) -> None:
-        size = 0 if draft is None else len(draft.body.model_dump_json())
+    def _defer(self, write: Write, error: StorageError) -> None:
         with self._lock:
             self.refusal = error
-            room = len(self._refused) < REFUSED_MAX and self._refused_bytes + size <= REFUSED_BYTES
-            if room and (draft is None or draft.picture is None):
-                self._refused.append((work, size))
-                self._refused_bytes += size
-                return
-            self.lost += 1
-            first = self.lost == 1
+            before = self._deferred.lost
+            self._deferred.add(write)
+            first = before == 0 < self._deferred.lost
         if first:
             log.error("a message is given up, and more may be: %s", error)
 

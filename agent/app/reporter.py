@@ -43,10 +43,14 @@ class Stock:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What was dropped since the start: groups of pictures (`gops`) out of the ring, messages (`writes`)."""
+    """What was dropped since the start: groups of pictures (`gops`) out of the ring, messages (`writes`).
+
+    `deferred` messages wait in memory and may yet be: the disk refuses them.
+    """
 
     gops: int
     writes: int
+    deferred: int = 0
 
 
 class Reporter:
@@ -249,7 +253,12 @@ class Reporter:
             enc=None if rates is None else rates[1],
             inf_ms=None if progress.inference_ms is None else [round(v, 1) for v in progress.inference_ms],
             lastframe=None if progress.last_frame is None else round(max(0.0, now - progress.last_frame), 2),
-            q=presence.QueueState(n=numbers.waiting, age=_rounded(numbers.age_s), dropped=numbers.dropped),
+            q=presence.QueueState(
+                n=numbers.waiting,
+                age=_rounded(numbers.age_s),
+                dropped=numbers.dropped,
+                deferred=dropped.deferred or None,
+            ),
             disk=_disk(board),
             cpu=self._cpu.percent(now),
             t=board.celsius,

@@ -293,8 +293,9 @@ class GapBody(Stamped):
 
     first: Seq = Field(alias="from", description="the lowest of them")
     last: Seq = Field(alias="to", description="the highest of them")
-    why: Literal["full", "corrupt", "too-large", "restart"] = Field(
-        description="restart: pictures that waited encrypted, and whose key went with the kit's memory"
+    why: Literal["full", "corrupt", "too-large", "restart", "refused"] = Field(
+        description="restart: pictures that waited encrypted, and whose key went with the kit's memory; "
+        "refused: the disk took no writes for so long that they had no place in memory either"
     )
     count: Seq = Field(description="how many")
     ranges: list[Annotated[list[Seq], Field(min_length=2, max_length=2)]] = Field(

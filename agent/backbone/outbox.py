@@ -227,6 +227,12 @@ class Outbox:
             ranges = list(self._missing(tx))
         self._tell_gap(tx, ranges, why, now)
 
+    def skip(self, tx: sqlite3.Connection, count: int, why: Why, now: Stamp) -> None:
+        """Number messages that were given up before they had a number, and say so in a gap."""
+        (first,) = tx.execute("SELECT next_seq FROM outbox_state").fetchone()
+        tx.execute("UPDATE outbox_state SET next_seq = next_seq + ?, dropped = dropped + ?", (count, count))
+        self._tell_gap(tx, [(first, first + count - 1)], why, now)
+
     def purge(self, tx: sqlite3.Connection, now: Stamp) -> int:
         """Delete delivered rows that were kept long enough; returns how many.
 

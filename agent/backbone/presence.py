@@ -72,6 +72,9 @@ class QueueState(Message):
     n: Count = Field(description="messages not yet delivered")
     age: Measure | None = Field(default=None, description="seconds that the oldest of them waits")
     dropped: Count = Field(description="since the stream began; each is covered by a gap")
+    deferred: Count | None = Field(
+        default=None, description="messages that wait in memory because the disk refuses them"
+    )
 
 
 class DiskState(Message):
