@@ -163,7 +163,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.by_watermark)
     @rule(first=st.integers(1, 60), length=st.integers(0, 40))
     def be_asked_again(self, first: int, length: int) -> None:
-        """The platform wants some once more: what is still there becomes due, nothing else changes."""
+        """The platform wants some once more: what is still there becomes due, and an alarm's last words."""
         before = self.kept()
         wanted = {seq for seq in before if first <= seq <= first + length}
         with self.unit() as tx:
@@ -175,6 +175,7 @@ class OutboxMachine(RuleBasedStateMachine):
             answer.waiting,
             answer.gone,
         )
+        done |= set(answer.last_words)
         assert {seq: replace(row, waiting=row.waiting or seq in done) for seq, row in before.items()} == (
             self.kept()
         )
