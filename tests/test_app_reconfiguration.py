@@ -161,6 +161,17 @@ def test_a_revision_proves_itself(tmp_path: Path) -> None:
     assert 5 == Revisions(tmp_path).good.rev
 
 
+def test_a_patient_camera_needs_a_longer_proof(tmp_path: Path) -> None:
+    """It must have had the time to be found hanging."""
+    kit = trial(tmp_path, {"capture": {"stall_after_s": 100}})
+    kit.it.greet()
+    assert not kit.due()
+    assert not kit.due(after_s=399)
+    assert "pending" == kit.report["state"]
+    assert not kit.due(after_s=1)
+    assert "applied" == kit.report["state"]
+
+
 @pytest.mark.parametrize("greeted", [False, True])
 def test_one_with_which_nobody_can_be_reached_is_rolled_back(tmp_path: Path, *, greeted: bool) -> None:
     """No connection, or a broker that refuses what the kit says at its place: back to the last good."""

@@ -118,6 +118,7 @@ def quick() -> Iterator[None]:
     """A minute of health is too long for a test, and so is one between two tries."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reconfiguration, "HEALTHY_S", 0.5)
+        patch.setattr(reconfiguration, "HEALTHY_STALLS", 0)
         patch.setattr(live, "TICK_S", 0.1)
         patch.setattr(link, "BACKOFF_MAX_S", 0.5)
         yield

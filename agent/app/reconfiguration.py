@@ -45,7 +45,8 @@ RECONFIGURE = "reconfigure"
 QUIET_WAIT_S = 300.0
 """For a moment without event and clip. A busy stairwell may have none all evening, and a mask that the city
 wants must come into force all the same; what is open then ends in order, and nothing of it is lost."""
-HEALTHY_S = 60.0  # a stage that stalls with the new settings is found within half of it (see `live`)
+HEALTHY_S = 60.0  # an analysis that stalls with the new settings is found within a third of it (`watch`)
+HEALTHY_STALLS = 4  # of `capture.stall_after_s`, if that is longer: a camera that hangs is found within three
 CONNECT_S = 900.0  # seven of the longest pauses between two tries: the broker is out of our reach
 RETRY_S = 5.0  # while the disk refuses to keep that a revision is good, or the kit's own file is broken
 REFUSALS, REFUSALS_PER_S = 5.0, 1 / 600  # answers to what nobody signed: a flood shall wear out no card
@@ -174,6 +175,10 @@ class Reconfiguration:
         return True
 
     @property
+    def _healthy_s(self) -> float:
+        return max(HEALTHY_S, HEALTHY_STALLS * self._terms.settings.capture.stall_after_s)
+
+    @property
     def _answer(self) -> Answer:
         return self._passing or self._terms.revisions.answer
 
@@ -252,7 +257,7 @@ class Reconfiguration:
         if self._ready_at is None:
             return
         try:
-            if self._connected and now - self._ready_at >= HEALTHY_S:
+            if self._connected and now - self._ready_at >= self._healthy_s:
                 revisions.prove(running)
                 log.info("configuration %d works", running.rev)
             elif not self._connected and now - self._ready_at >= CONNECT_S:

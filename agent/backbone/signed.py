@@ -6,7 +6,7 @@ A signed message is a JSON object with, beside its own fields,
   one district, and never counts elsewhere.
 - `exp`: UTC as in `ts`; after it the message means nothing. A configuration may go without: it is a state,
   which must reach a kit that was dark for months, and its revision keeps old ones from being played back.
-- `nonce`: 22 characters (base64url) of 16 random bytes; the receiver takes each once.
+- `nonce`: 22 characters (base64url) of 16 random bytes; the receiver takes each command's once.
 - `key`: which of the platform's keys signed: the first 16 hex digits of the SHA-256 of its 32 bytes.
 - `sig`: Ed25519 (RFC 8032), base64, over the line `stairwell <kind> v1` with its line feed, and the canonical
   JSON (RFC 8785) of all other fields, also of those that the receiver does not know.
