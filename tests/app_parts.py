@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import queue
+import socket
 import sqlite3
 import threading
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from capture_videos import ffmpeg
 from jsonschema import Draft202012Validator
 
@@ -70,6 +73,27 @@ def visit(path: Path, seconds: float = 7.0) -> Path:
     ffmpeg("-ss", start, "-t", str(seconds), "-i", PEOPLE, "-c:v", "libx264", "-g", "10", "-bf", "0",
            "-sc_threshold", "0", "-preset", "veryfast", "-an", path)  # fmt: skip
     return path
+
+
+@contextmanager
+def service_manager(address: Path) -> Iterator[list[str]]:
+    """Meanwhile this process and its children have a service manager with a watchdog; what it hears."""
+    heard: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, pytest.MonkeyPatch.context() as patch:
+        channel.bind(str(address))
+        patch.setenv("NOTIFY_SOCKET", str(address))
+        patch.setenv("WATCHDOG_USEC", "10000000")
+
+        def hear() -> None:
+            while (word := channel.recv(100).decode()) != "END":
+                heard.append(word)
+
+        thread = threading.Thread(target=hear)
+        thread.start()
+        yield heard
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.sendto(b"END", str(address))
+        thread.join()
 
 
 class Hands:

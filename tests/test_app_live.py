@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from app_parts import BASE, KIT, PEOPLE, Hands, Scripted, check, frame, kept, query, settings, toml, visit
+from app_parts import (
+    BASE,
+    KIT,
+    PEOPLE,
+    Hands,
+    Scripted,
+    check,
+    frame,
+    kept,
+    query,
+    service_manager,
+    settings,
+    toml,
+    visit,
+)
 from broker import Broker, Heard, Listener, free_port, wait_for
 from clips_footage import decoded, ffmpeg_plays, long_footage
 from picamera_fake import Board
@@ -146,23 +159,8 @@ def kit_settings(directory: Path, kit: str, port: int, **sections: dict[str, Any
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """What a service manager with a watchdog hears."""
-    address = str(tmp_path_factory.mktemp("notify") / "socket")
-    heard: list[str] = []
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, pytest.MonkeyPatch.context() as patch:
-        channel.bind(address)
-        patch.setenv("NOTIFY_SOCKET", address)
-        patch.setenv("WATCHDOG_USEC", "10000000")
-
-        def hear() -> None:
-            while (word := channel.recv(100).decode()) != "END":
-                heard.append(word)
-
-        thread = threading.Thread(target=hear)
-        thread.start()
+    with service_manager(tmp_path_factory.mktemp("notify") / "socket") as heard:
         yield heard
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
-            end.sendto(b"END", address)
-        thread.join()
 
 
 @dataclass

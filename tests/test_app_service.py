@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from app_parts import KIT, SITE, check, query, settings, toml, visit
+from app_parts import KIT, SITE, check, query, service_manager, settings, toml, visit
 from broker import Broker, Listener, wait_for
 from desired import desired
 from orders import PLATFORM_KEY, STRANGER
@@ -302,13 +302,19 @@ def process(kit: Kit) -> subprocess.Popen[str]:
 
 
 def test_two_deaths_on_trial_roll_it_back(tmp_path: Path, broker: Broker) -> None:
-    """SIGKILL, twice: the third start has the last good configuration, says so, and tries no more."""
+    """SIGKILL, twice: the third start has the last good configuration, says so, and tries no more.
+
+    The service manager sees one process go on over the change of settings, and never hears that it stops.
+    """
     kit = Kit(tmp_path, broker.port, Topics("51", "odesa", "kyivskyi", DYING))
-    running = process(kit)
-    wait_for(lambda: kit.reported("applied", None), 60)
-    kit.want(3, {"clips": {"retention_h": 24}})
-    wait_for(lambda: kit.born(3) == 1, 60)
-    running.kill()
+    with service_manager(tmp_path / "notify") as heard:
+        running = process(kit)
+        wait_for(lambda: kit.reported("applied", None), 60)
+        kit.want(3, {"clips": {"retention_h": 24}})
+        wait_for(lambda: kit.born(3) == 1, 60)
+        wait_for(lambda: heard.count("READY=1") == 2, 60)
+        running.kill()
+    assert {"READY=1", "WATCHDOG=1"} == set(heard)
     running.wait(30)
     running = process(kit)
     wait_for(lambda: kit.born(3) == 2, 60)
