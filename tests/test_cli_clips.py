@@ -133,6 +133,8 @@ def test_hold_and_release(desk: Desk) -> None:
     assert [f"{name(n)}: on hold" for n in (1, 2)] == desk("hold", name(1), name(2)).stdout.splitlines()
     assert 2 == len(desk.data("list", "--held"))
     assert f"{name(1)}: no longer on hold\n" == desk("release", name(1)).stdout
+    assert [{"clip": name(1), "held": True}] == desk.data("hold", name(1))
+    assert [{"clip": name(1), "held": False}] == desk.data("release", name(1))
     assert [name(2)] == [clip["clip"] for clip in desk.data("list", "--held")]
 
 

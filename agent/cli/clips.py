@@ -178,27 +178,19 @@ def verify(
 
 
 @app.command()
-def hold(clips: Clips, config: ConfigFile = None) -> None:
+def hold(clips: Clips, config: ConfigFile = None, as_json: Json = False) -> None:
     """Keep clips whatever happens: neither age nor a full disk deletes them.
 
     For evidence that the police have asked for. Held clips count in clips.max_mb: too many leave no room for
     new ones.
     """
-    archive = _archive(config)
-    found = archive.find(clips)
-    archive.hold(found, held=True)
-    for row in found:
-        typer.echo(f"{row.record.id}: on hold")
+    _hold(clips, config, held=True, as_json=as_json)
 
 
 @app.command()
-def release(clips: Clips, config: ConfigFile = None) -> None:
+def release(clips: Clips, config: ConfigFile = None, as_json: Json = False) -> None:
     """Give clips back to retention; one that is too old goes within a minute."""
-    archive = _archive(config)
-    found = archive.find(clips)
-    archive.hold(found, held=False)
-    for row in found:
-        typer.echo(f"{row.record.id}: no longer on hold")
+    _hold(clips, config, held=False, as_json=as_json)
 
 
 @app.command()
@@ -276,6 +268,16 @@ def check(
         )
     if found.broken:
         raise typer.Exit(NOT_SOUND)
+
+
+def _hold(clips: list[str], config: Path | None, *, held: bool, as_json: bool) -> None:
+    archive = _archive(config)
+    found = archive.find(clips)
+    archive.hold(found, held=held)
+    if as_json:
+        _json([{"clip": row.record.id, "held": held} for row in found])
+    for row in () if as_json else found:
+        typer.echo(f"{row.record.id}: {'on hold' if held else 'no longer on hold'}")
 
 
 def _archive(config: Path | None) -> Archive:
