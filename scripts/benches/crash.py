@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -171,9 +172,14 @@ class Crash:
         """Cut the file and the note of each clip under way back to what a sync has put on the disk.
 
         The note is synced after the file: what its last whole record calls sound is there after a power cut.
+        A clip that has its row is on the disk whole, though its note may not be gone yet: also one that
+        recovery has just mended, which is longer than its note calls sound.
         """
         directory = self._settings.clips_dir
+        entered = self._entered()
         for note in directory.glob(f"*{part.PART}"):
+            if note.stem in entered:
+                continue
             with note.open("rb") as file:
                 kept, sound = 0, 0
                 for record in part.notes(file):
@@ -181,6 +187,17 @@ class Crash:
             os.truncate(note, kept)
             for clip in directory.glob(f"{note.stem}.mp4.age"):
                 os.truncate(clip, sound)
+
+    def _entered(self) -> set[str]:
+        """The clips that have rows, read from a copy: the next start must find the database as it is."""
+        with tempfile.TemporaryDirectory(prefix="stairwell-crash-") as name:
+            for file in self._settings.state.dir.glob(f"{DATABASE}*"):
+                shutil.copy(file, name)
+            with contextlib.closing(sqlite3.connect(Path(name) / DATABASE)) as connection:
+                try:
+                    return {clip for (clip,) in connection.execute("SELECT id FROM clips")}
+                except sqlite3.OperationalError:  # killed before there was a table
+                    return set()
 
     def _look(self) -> None:
         """See what a thief would find, put the store in order as the next start would, check it whole."""
