@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import statistics
@@ -15,11 +16,13 @@ from typing import Annotated, Any
 
 import av
 import typer
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from pyrage import x25519
 from rich.console import Console
 from rich.table import Table
 
 from agent.capture.ring import PacketRing
+from agent.clips.agefile import CHUNK
 from agent.clips.recorder import Recorder
 from agent.config import Clips
 from agent.device.clock import VideoClock
@@ -42,13 +45,17 @@ def main(
 
     Both read the same file and write a file of their own; runs alternate. `ratio` compares ring, muxer,
     hashes, seal and syncs with ffmpeg, which reads the file and starts, too; `ratio_with_demux` counts our
-    reading of the file as well and takes off what ffmpeg needs to start. `beyond_ring_mb` is the peak memory
-    of a process that records less that of one that only fills the ring.
+    reading of the file as well and takes off what ffmpeg needs to start. `crypto_cpu_ms` is what SHA-256 (of
+    each second, of the file) and ChaCha20-Poly1305 need for these bytes by themselves: ffmpeg does neither.
+    `beyond_ring_mb` is the peak memory of a process that records less that of one that only fills the ring.
     """
     with tempfile.TemporaryDirectory(prefix="stairwell-mux-") as name:
         directory = Path(name)
         source = _source(directory, seconds)
-        runs = [_plain(source, directory) | _ours(source, directory, "record") for _ in range(repeat)]
+        runs = [
+            _plain(source, directory) | _ours(source, directory, "record") | {"crypto": _crypto(source)}
+            for _ in range(repeat)
+        ]
         ring = _ours(source, directory, "ring")
         size = source.stat().st_size
     median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
@@ -58,6 +65,7 @@ def main(
         "ffmpeg_cpu_ms": round(median["ffmpeg"], 1),
         "ffmpeg_start_cpu_ms": round(median["start"], 1),
         "agent_cpu_ms": round(median["record"], 1),
+        "crypto_cpu_ms": round(median["crypto"], 1),
         "agent_with_demux_cpu_ms": round(median["whole"], 1),
         "ratio": round(median["record"] / median["ffmpeg"], 3),
         "ratio_with_demux": round(median["whole"] / (median["ffmpeg"] - median["start"]), 3),
@@ -99,6 +107,21 @@ def _ffmpeg(*arguments: object) -> float:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def _crypto(source: Path) -> float:
+    """CPU milliseconds of what nobody can leave out who hashes, hashes the file, and seals."""
+    cipher = ChaCha20Poly1305(ChaCha20Poly1305.generate_key())
+    second, file = hashlib.sha256(), hashlib.sha256()
+    spent = 0.0
+    with source.open("rb") as video:
+        for number in range(-(-source.stat().st_size // CHUNK)):
+            chunk = video.read(CHUNK)
+            mark = time.process_time()
+            second.update(chunk)
+            file.update(cipher.encrypt(number.to_bytes(12), chunk, None))
+            spent += time.process_time() - mark
+    return 1000 * spent
 
 
 def _ours(source: Path, directory: Path, what: str) -> dict[str, float]:
