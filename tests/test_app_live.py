@@ -341,7 +341,8 @@ class TestEnds:
         assert ("end", "restart") == (steps[-1]["phase"], steps[-1]["why"])
         assert list(range(1, len(steps) + 1)) == [step["rev"] for step in steps]
         assert 1 == len({step["id"] for step in steps})
-        assert steps[-2]["mono"] == pytest.approx(steps[-1]["mono"], abs=0.2)
+        # The step is stamped when it is said, the end by its picture: a busy machine lies between.
+        assert steps[-2]["mono"] == pytest.approx(steps[-1]["mono"], abs=1.0)
         assert steps[-1]["dur"] >= 0
 
     def test_its_clip_so_far_plays(self, ended: Ended) -> None:
