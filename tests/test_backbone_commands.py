@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -505,9 +506,13 @@ def test_nonces_are_bounded(kit: Obedient, monkeypatch: pytest.MonkeyPatch) -> N
     assert 1 == Counter(a.get("code") for a in kit.answers)["too-many"]
 
 
-def test_each_order_is_accounted_for(kit: Obedient, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_order_is_accounted_for(
+    kit: Obedient, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+) -> None:
     """Who ordered what with which key, and what came of it: in the journal and in the audit."""
-    assert logging.WARNING == logging.getLogger().level  # the audit's lines come all the same
+    root = logging.getLogger()
+    request.addfinalizer(partial(root.setLevel, root.level))
+    root.setLevel(logging.WARNING)  # the audit's lines come all the same
     payload = order("reboot")
     kit.tell(message(payload), message(order("reboot", req=payload["req"], signed=False)))
     ended(kit, 2)
