@@ -154,8 +154,9 @@ def test_a_silent_platform_acknowledges_nothing(kit: Kit, broker: Broker) -> Non
 
 
 def test_it_leaves_without_a_broker(broker: Broker) -> None:
-    """Stopping waits for nobody."""
+    """Stopping waits for nobody, and who never began ends at once."""
     broker.stop()
+    Platform(settings(broker), "idle", lambda _: None).close()
     platform = Platform(settings(broker), "city", lambda _: None)
     platform.start()
     assert not platform.listening(0.1)

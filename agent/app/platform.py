@@ -92,7 +92,8 @@ class Platform:
     def close(self) -> None:
         """Keep what was heard, then leave."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _make_client(self, settings: Backbone, name: str) -> Client:
         client = Client(

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from agent.device.health import free_bytes
 from city import City
 from fleet_kits import Shelf, serve
 from light_kit import kit_id
@@ -34,6 +35,7 @@ DOWN_S = 5.0
 MINUTES = 3.0  # at most for each phase
 LOOK_S = 0.1
 MEMORY = Path("/dev/shm")  # noqa: S108 - a thousand databases on one disk would measure the disk
+KIT_BYTES = 4 << 20  # that a kit keeps here at most: its database with the log, which is cut back to this
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 TARGETS = {"connect_cpu_ms": 2.5, "lost": 0, "recovered_99_s": 30.0}
 
@@ -84,7 +86,8 @@ def main(
     """
     begun = time.monotonic()
     console = Console(stderr=True)
-    where = MEMORY if os.access(MEMORY, os.W_OK) else None
+    room = free_bytes(MEMORY) if os.access(MEMORY, os.W_OK) else None
+    where = MEMORY if room is not None and room > kits * KIT_BYTES else None
     with tempfile.TemporaryDirectory(prefix="stairwell-fleet-", dir=where) as directory:
         with Progress(console=console, disable=as_json) as progress:
             bench = Bench(Path(directory), kits, heartbeat, progress)
@@ -111,32 +114,20 @@ class Bench:
 
     def __init__(self, directory: Path, kits: int, heartbeat_s: float, progress: Progress) -> None:
         self.result = Result(kits)
+        self._directory = directory
+        self._heartbeat_s = heartbeat_s
         self._progress = progress
         self._said = 0
-        authority = Authority(directory / "keys")
-        authority.issue(PLATFORM)
-        for index in self._track(range(kits), "certificates"):
-            authority.issue(kit_id(index))
-        self._broker = ReferenceBroker(directory, authority)
-        self._broker.start()
+        self._authority = Authority(directory / "keys")
+        self._broker = ReferenceBroker(directory, self._authority)
         self._city = City(directory / "city")
         self._platform = self._city.platform(self._broker.settings(PLATFORM), PLATFORM, acknowledge=True)
         self._shelves: list[tuple[ForkServerProcess, Connection]] = []
-        for first in range(0, kits, PER_PROCESS):
-            count = min(PER_PROCESS, kits - first)
-            ours, theirs = FORKS.Pipe()
-            shelf = Shelf(
-                str(directory), self._broker.port, str(authority.directory), first, count, heartbeat_s
-            )
-            process = FORKS.Process(target=serve, args=(shelf, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            self._shelves.append((process, ours))
-        for _, orders in self._track(self._shelves, "kits made"):
-            orders.recv()
 
     def run(self, steady_s: float, burst: int) -> None:
         """All phases."""
+        self._make_kits()
+        self._broker.start()
         self._platform.start()
         if not self._platform.listening(30):
             raise RuntimeError("the broker takes no subscription of the platform")
@@ -153,6 +144,21 @@ class Bench:
             process.join()
         self._platform.close()
         self._broker.kill()
+
+    def _make_kits(self) -> None:
+        kits, keys = self.result.kits, str(self._authority.directory)
+        for index in self._track(range(kits), "certificates"):
+            self._authority.issue(kit_id(index))
+        for first in range(0, kits, PER_PROCESS):
+            count = min(PER_PROCESS, kits - first)
+            shelf = Shelf(str(self._directory), self._broker.port, keys, first, count, self._heartbeat_s)
+            ours, theirs = FORKS.Pipe()
+            process = FORKS.Process(target=serve, args=(shelf, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            self._shelves.append((process, ours))
+        for _, orders in self._track(self._shelves, "kits made"):
+            orders.recv()
 
     def _connect(self) -> None:
         before = self._cpu_s()
