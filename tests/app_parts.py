@@ -67,9 +67,9 @@ def toml(chosen: Settings) -> str:
     return "\n".join([*lines, ""])
 
 
-def visit(path: Path, seconds: float = 7.0) -> Path:
-    """The sample from a second before somebody comes in, key frames a second apart as a camera's are."""
-    start = str(4.9 - NOBODY_S)
+def visit(path: Path, seconds: float = 7.0, nobody_s: float = NOBODY_S) -> Path:
+    """The sample from a while before somebody comes in, key frames a second apart as a camera's are."""
+    start = str(4.9 - nobody_s)
     ffmpeg("-ss", start, "-t", str(seconds), "-i", PEOPLE, "-c:v", "libx264", "-g", "10", "-bf", "0",
            "-sc_threshold", "0", "-preset", "veryfast", "-an", path)  # fmt: skip
     return path

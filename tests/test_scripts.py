@@ -216,7 +216,7 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
         **options,
     )
     assert 1 == done.returncode
-    packages = "mosquitto-clients ffmpeg age openssl shellcheck systemd nodejs npm"
+    packages = "mosquitto-clients ffmpeg age faketime openssl shellcheck systemd nodejs npm"
     line = f"apt-get install --yes --no-install-recommends {packages}"
     assert f"somebody with root's rights must run: {line}" in done.stderr
 

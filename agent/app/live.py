@@ -149,7 +149,7 @@ class Agent:
         self._trouble = Trouble(announcer, (settings.state.dir, settings.clips_dir))
         self._wear = WearMeter(self._journal, clock)
         self._vitals = Vitals(settings, announcer, clock, lambda: self._courier.delivery, self._do_without)
-        self._walltime = WallTime(clock)
+        self._walltime = WallTime(clock, settings.state.dir)
         held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
         ring = self._ring = PacketRing(held_s, settings.clips.ring_bytes)
         self._recorder, self._house_refusal = open_recorder(
@@ -375,6 +375,7 @@ class Agent:
             self._heartbeat,
             partial(self._journal.drain, drain_s),
             self._wear.end,
+            self._walltime.end,
             partial(self._courier.close, why, drain_s),
             partial(self._database.close, drain_s),
             *([self._lock.release] if self._lock else []),

@@ -22,18 +22,19 @@ from agent.backbone.revisions import OWN, Revisions
 from agent.config import Settings, settled
 from agent.config_layers import Layers
 from agent.device import systemd
+from agent.device.savedtime import restore
 from agent.errors import ConfigError, StallError, StorageError
 
 if TYPE_CHECKING:
     import threading
     from pathlib import Path
 
-    from agent.device.clock import Clock
+    from agent.device.clock import SystemClock
 
 log = logging.getLogger(__name__)
 
 
-def serve(path: Path | None, clock: Clock, stop: threading.Event) -> bool:
+def serve(path: Path | None, clock: SystemClock, stop: threading.Event) -> bool:
     """Be a kit until `stop` is set, its source has ended, or other settings are due: then True.
 
     Raises:
@@ -46,6 +47,7 @@ def serve(path: Path | None, clock: Clock, stop: threading.Event) -> bool:
     boat = lifeboat(own.state.dir)
     state = boat.directory if boat else own.state.dir
     lock = StateLock(state)
+    restore(state, clock)
     try:
         terms = _terms(Terms(own, layers, Revisions(state), lock=lock))
         if boat:

@@ -69,6 +69,7 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._boot = BOOT_ID.read_text(encoding="ascii").replace("-", "")[:8]
+        self._floor = NEVER_SET_BEFORE
 
     @property
     def boot(self) -> str:
@@ -84,14 +85,39 @@ class SystemClock:
         now = self.mono()
         mono = now if mono is None else mono
         wall = time.time()
-        state = _state(wall)
+        state = self._state(wall)
         ts = None if state == "none" else _rfc3339(wall - (now - mono))
         return Stamp(self._boot, round(mono, 3), ts, state)
 
     def unix_ms(self) -> int:
         """See Clock."""
         wall = time.time()
-        return round(1000 * (wall if wall >= NEVER_SET_BEFORE else self.mono()))
+        return round(1000 * (wall if wall >= self._floor else self.mono()))
+
+    def remember(self, wall: float) -> None:
+        """It is later than `wall`, seconds since the epoch: a clock that says otherwise is not believed."""
+        self._floor = max(NEVER_SET_BEFORE, wall)
+
+    def set(self, wall: float) -> None:
+        """Set the wall clock of this machine.
+
+        Raises:
+            OSError: this process may not.
+        """
+        time.clock_settime(time.CLOCK_REALTIME, wall)
+
+    def _state(self, wall: float) -> ClockState:
+        if wall >= NEVER_SET_BEFORE and _disciplined(wall):
+            self.remember(wall)  # whatever was thought before
+            return "ntp"
+        if wall < self._floor:
+            return "none"
+        # hctosys is 1 on the clock chip that set the system time at boot.
+        try:
+            from_chip = RTC.read_text(encoding="ascii").strip() == "1"
+        except OSError:
+            from_chip = False
+        return "rtc" if from_chip else "saved"
 
 
 class VideoClock:
@@ -125,19 +151,6 @@ def slept_s() -> float:
 
 def _rfc3339(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _state(wall: float) -> ClockState:
-    if wall < NEVER_SET_BEFORE:
-        return "none"
-    if _disciplined(wall):
-        return "ntp"
-    # hctosys is 1 on the clock chip that set the system time at boot.
-    try:
-        from_chip = RTC.read_text(encoding="ascii").strip() == "1"
-    except OSError:
-        from_chip = False
-    return "rtc" if from_chip else "saved"
 
 
 def _disciplined(wall: float) -> bool:

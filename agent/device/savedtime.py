@@ -1,0 +1,76 @@
+"""The time that was last known for sure, kept over a power cut by a kit whose clock has no battery.
+
+It is the modification time of an empty file, as systemd-timesyncd keeps its own: nothing to parse, and hardly
+a write. Only what NTP said is kept: a wrong time from elsewhere would outlive its mistake.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.device.clock import Stamp, SystemClock
+
+NAME = "clock"  # in state.dir
+KEEP_S = 3600.0  # an hour behind is near enough for certificates; each time is one block of the card
+
+_LOG = logging.getLogger(__name__)
+
+
+class SavedTime:
+    """The file in `directory`. One thread drives it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / NAME
+        self._next = float("-inf")
+
+    def read(self) -> float | None:
+        """Seconds since the epoch; None when nothing was kept yet, or the card does not say."""
+        try:
+            return self._path.stat().st_mtime
+        except OSError:
+            return None
+
+    def keep(self, now: Stamp, *, at_once: bool = False) -> None:
+        """Keep the time, if NTP vouches for it and the last one is an hour old, or `at_once`.
+
+        A card that refuses has alarms of its own.
+        """
+        if now.clk != "ntp" or now.ts is None or not (at_once or now.mono >= self._next):
+            return
+        self._next = now.mono + KEEP_S
+        seconds = datetime.fromisoformat(now.ts).timestamp()
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            try:
+                os.utime(fd, (seconds, seconds))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            _LOG.debug("%s: the time cannot be kept (%s)", self._path, error)
+
+
+def restore(directory: Path, clock: SystemClock) -> None:
+    """Let the clock know the time that was kept; set a wall clock that is before it, if that is allowed.
+
+    Before anything is labelled, and before TLS: with a clock of before its beginning no certificate is valid.
+    Where it is not allowed, as under the sandbox of our unit, the clock labels nothing until it is set.
+    """
+    saved = SavedTime(directory).read()
+    if saved is None:
+        return
+    clock.remember(saved)
+    if clock.stamp().ts is not None:
+        return
+    try:
+        clock.set(saved)
+    except OSError as error:
+        _LOG.warning("the clock is behind the time that was kept, and cannot be set (%s)", error.strerror)
+    else:
+        _LOG.warning("the clock was behind the time that was kept; it is set to that until NTP answers")
