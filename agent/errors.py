@@ -16,22 +16,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.words import Text, say, verbatim
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agent.words import Language
+
 
 class StairwellError(Exception):
-    """An error with its fix, shown to a technician as one line and never as a traceback."""
+    """An error with its fix, shown to a technician as one line and never as a traceback.
+
+    Logs have it in English (`problem`, `fix`); what is given as a Text is told in both languages.
+    """
 
     exit_code = 1
 
-    def __init__(self, problem: str, *, fix: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
+    def __init__(self, problem: str | Text, *, fix: str | Text) -> None:
+        self.words = _text(problem), _text(fix)
+        self.problem, self.fix = (text.en for text in self.words)
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
-        return f"{self.problem}. Fix: {self.fix}"
+        return self.told("en")
+
+    def told(self, language: Language) -> str:
+        """The line, in this language."""
+        problem, fix = self.words
+        line = say("{problem}. Fix: {fix}", problem=problem, fix=fix)
+        return line.told("en" if problem.fixed else language)
 
 
 class ConfigError(StairwellError):
@@ -39,7 +52,9 @@ class ConfigError(StairwellError):
 
     exit_code = 3
 
-    def __init__(self, problem: str, *, fix: str, keys: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, problem: str | Text, *, fix: str | Text, keys: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(problem, fix=fix)
         self.keys = dict(keys or {})
 
@@ -49,7 +64,7 @@ class SourceError(StairwellError):
 
     exit_code = 4
 
-    def __init__(self, problem: str, *, fix: str, alarm: str = "camera.lost") -> None:
+    def __init__(self, problem: str | Text, *, fix: str | Text, alarm: str = "camera.lost") -> None:
         super().__init__(problem, fix=fix)
         self.alarm = alarm
 
@@ -72,7 +87,7 @@ class StorageError(StairwellError):
 
     exit_code = 6
 
-    def __init__(self, problem: str, *, fix: str, errno: int | None = None) -> None:
+    def __init__(self, problem: str | Text, *, fix: str | Text, errno: int | None = None) -> None:
         super().__init__(problem, fix=fix)
         self.errno = errno
 
@@ -87,3 +102,7 @@ class StallError(StairwellError):
     """A stage made no progress for longer than it may; the process must be started anew."""
 
     exit_code = 8
+
+
+def _text(said: str | Text) -> Text:
+    return said if isinstance(said, Text) else verbatim(said)

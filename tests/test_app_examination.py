@@ -180,10 +180,10 @@ def test_ports(tmp_path: Path) -> None:
     ("host", "years", "foreign", "expected", "word"),
     [
         ("127.0.0.1", None, False, "ok", "TLS"),
-        ("other.city", None, False, "fail", "tls-hostname"),
-        ("127.0.0.1", (2020, 2021), False, "fail", "tls-expired"),
-        ("127.0.0.1", (2045, 2046), False, "fail", "tls-not-yet-valid"),
-        ("127.0.0.1", None, True, "fail", "tls-untrusted"),
+        ("other.city", None, False, "fail", "another name"),
+        ("127.0.0.1", (2020, 2021), False, "fail", "has expired"),
+        ("127.0.0.1", (2045, 2046), False, "fail", "not valid yet"),
+        ("127.0.0.1", None, True, "fail", "do not know"),
     ],
 )
 def test_handshakes(

@@ -90,7 +90,7 @@ def test_languages(lang: str, word: str, configuration: Path) -> None:
 
 def test_ukrainian_is_the_kits_own(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that names no language is a kit's."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     assert "Усе гаразд" in run("-c", configuration, "--only", "priv.retention").output
     monkeypatch.setenv("LANG", "en_US.UTF-8")

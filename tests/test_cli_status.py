@@ -66,7 +66,7 @@ def test_json(told: list[Status], configuration: Path) -> None:
         ("camera", {"down": "no [such] device"}, "no [such] device"),
         ("detector", {"model": None}, "does not work"),
         ("detector", {"ms": None}, "has not looked yet"),
-        ("link", {"connected": False, "cause": "dns"}, "none (dns)"),
+        ("link", {"connected": False, "cause": "dns"}, "none (its name is not found)"),
         ("clips", {"refused": "the disk is full"}, "the disk is full"),
         ("clips", {"recording": "01M810CZZ29AREEN156GMCV6RD"}, "recording 01M810CZZ29AREEN156GMCV6RD"),
         ("clips", {"kept": None}, "Clips"),

@@ -9,18 +9,18 @@ import pytest
 
 from agent.doctor import runner
 from agent.doctor.check import Check, Status, Verdict, fail, ok, skip, warn
-from agent.doctor.registry import Text
+from agent.words import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FIX = Text("полагодьте", "mend it")
-TITLE = Text("назва", "title")
+FIX = verbatim("mend it")
+TITLE = verbatim("title")
 
 
 def check(
     code: str,
-    ask: Callable[[], Verdict] = lambda: ok("так", "yes"),
+    ask: Callable[[], Verdict] = lambda: ok(verbatim("yes")),
     *,
     after: tuple[str, ...] = (),
     box_s: float = 5.0,
@@ -35,7 +35,7 @@ def statuses(*checks: Check) -> dict[str, str]:
 
 
 def broken() -> Verdict:
-    return fail("ні", "no", FIX)
+    return fail(verbatim("no"), FIX)
 
 
 def test_each_is_answered_once_and_after_what_it_rests_on() -> None:
@@ -52,13 +52,13 @@ def test_a_failure_silences_what_follows_from_it() -> None:
 
     def witness() -> Verdict:
         asked.append("asked")
-        return ok("так", "yes")
+        return ok(verbatim("yes"))
 
     got = statuses(
         check("link", broken),
         check("dns", witness, after=("link",)),
         check("tls", witness, after=("dns",)),
-        check("disk", lambda: warn("мало", "little", FIX)),
+        check("disk", lambda: warn(verbatim("little"), FIX)),
         check("clips", after=("disk",)),
     )
     assert got == {"link": "fail", "dns": "skip", "tls": "skip", "disk": "warn", "clips": "ok"}
@@ -78,7 +78,7 @@ def test_one_that_hangs_is_told_and_holds_up_nobody() -> None:
 
     def hang() -> Verdict:
         released.wait(60)
-        return ok("так", "yes")
+        return ok(verbatim("yes"))
 
     hanging = [check(f"hangs{i}", hang, box_s=0.2) for i in range(runner.SIDE_BY_SIDE + 1)]
     results = {r.check.code: r for r in runner.run([*hanging, check("a"), check("b", after=("hangs0",))])}
@@ -128,9 +128,9 @@ def test_choice() -> None:
     ("answers", "expected"),
     [
         ([], 0),
-        ([ok("так", "yes"), skip("ні", "no")], 0),
-        ([ok("так", "yes"), warn("мало", "little", FIX)], 1),
-        ([warn("мало", "little", FIX), broken()], 2),
+        ([ok(verbatim("yes")), skip(verbatim("no"))], 0),
+        ([ok(verbatim("yes")), warn(verbatim("little"), FIX)], 1),
+        ([warn(verbatim("little"), FIX), broken()], 2),
     ],
 )
 def test_exit_code(answers: list[Verdict], expected: int) -> None:

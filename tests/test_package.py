@@ -80,8 +80,9 @@ def test_what_is_inside(deb: Path) -> None:
     assert {(True, 0o755), (False, 0o755), (False, 0o644)} == modes
     commands = {"./usr/bin/stairwell", f"{LIBRARY}escalate"}
     assert commands == {m.name for m in found if m.isfile() and m.mode == 0o755}
-    wrong = re.compile(r"\.pyc$|/__pycache__|/tests(/|$)|\.pyi$|haarcascade|^\./usr/lib/stairwell/bin")
+    wrong = re.compile(r"\.pyc$|\.po$|/__pycache__|/tests(/|$)|\.pyi$|haarcascade|^\./usr/lib/stairwell/bin")
     assert [] == [member.name for member in found if wrong.search(member.name)]
+    assert f"{LIBRARY}agent/locale/uk/LC_MESSAGES/stairwell.mo" in {member.name for member in found}
     ours = [m.name for m in found if m.isfile() and not m.name.startswith(LIBRARY)]
     places = {str(Path(name).parent) for name in ours}
     assert {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agent.app.examination import examination
 from agent.doctor import runner
 from agent.doctor.check import Status
+from agent.words import LANGUAGES
 
 if TYPE_CHECKING:
     from agent.app.status import StatusDesk
@@ -35,8 +36,8 @@ def _told(result: Result) -> dict[str, Any]:
     told: dict[str, Any] = {
         "code": result.check.code,
         "status": verdict.status.value,
-        "text": {"uk": verdict.text.uk, "en": verdict.text.en},
+        "text": {language: verdict.text.told(language) for language in LANGUAGES},
     }
     if verdict.fix is not None:
-        told["fix"] = {"uk": verdict.fix.uk, "en": verdict.fix.en}
+        told["fix"] = {language: verdict.fix.told(language) for language in LANGUAGES}
     return told

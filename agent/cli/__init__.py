@@ -6,6 +6,7 @@ import sys
 
 from agent.cli.application import app
 from agent.errors import StairwellError
+from agent.words import environment_language
 
 __all__ = ["INTERRUPTED", "app", "main"]
 
@@ -21,5 +22,5 @@ def main() -> None:
     try:
         app(prog_name="stairwell")  # as `python -m agent` too
     except StairwellError as error:
-        sys.stderr.write(f"stairwell: {error}\n")
+        sys.stderr.write(f"stairwell: {error.told(environment_language())}\n")
         sys.exit(error.exit_code)

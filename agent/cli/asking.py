@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.errors import StairwellError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +21,16 @@ def asked(question: Callable[[], bytes]) -> bytes:
         return question()
     except PermissionError:
         raise StairwellError(
-            "the agent's socket: permission denied",
-            fix="use sudo, or join the group: sudo usermod -aG stairwell $USER, and log in again",
+            say("the agent's socket: permission denied"),
+            fix=say("use sudo, or join the group: sudo usermod -aG stairwell $USER, and log in again"),
         ) from None
     except (FileNotFoundError, ConnectionRefusedError):
         raise StairwellError(
-            "no agent runs here",
-            fix="systemctl start stairwell-agent; `stairwell doctor` tells what is wrong",
+            say("no agent runs here"),
+            fix=say("systemctl start stairwell-agent; `stairwell doctor` tells what is wrong"),
         ) from None
     except OSError as error:
         raise StairwellError(
-            f"the agent does not answer ({error})", fix="journalctl -u stairwell-agent tells what it does"
+            say("the agent does not answer ({error})", error=error),
+            fix=say("journalctl -u stairwell-agent tells what it does"),
         ) from None

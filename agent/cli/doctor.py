@@ -11,16 +11,18 @@ from rich.markup import escape
 
 from agent.app.configured import in_force
 from agent.app.examination import examination
-from agent.cli.language import Lang, Language, spoken
+from agent.cli.language import Lang
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
 from agent.device.clock import SystemClock
 from agent.doctor import runner
 from agent.doctor.check import Status
 from agent.errors import StairwellError
+from agent.words import counted, joined, say
 
 if TYPE_CHECKING:
     from agent.doctor.check import Result
+    from agent.words import Language, Text
 
 _MARKS = {
     Status.OK: "[green]✓[/]",
@@ -28,10 +30,7 @@ _MARKS = {
     Status.FAIL: "[red]✗[/]",
     Status.SKIP: "[dim]–[/]",
 }
-_WORDS = {
-    "uk": ("Усе гаразд.", "Помилок: {fail}, попереджень: {warn}, не перевірено: {skip}."),
-    "en": ("All is well.", "{fail} failures, {warn} warnings, {skip} not asked."),
-}
+_WELL = say("All is well.")
 
 
 def doctor(
@@ -67,7 +66,7 @@ def doctor(
             offline=offline,
         )
     except StairwellError as error:
-        typer.echo(f"stairwell: {error}", err=True)
+        typer.echo(f"stairwell: {error.told(language)}", err=True)
         raise typer.Exit(runner.EXIT_COULD_NOT_RUN) from None
     console = Console(highlight=False)
     results = []
@@ -95,9 +94,9 @@ def _as_dict(result: Result, language: Language) -> dict[str, Any]:
     return {
         "code": result.check.code,
         "status": verdict.status.value,
-        "title": spoken(result.check.title, language),
-        "text": spoken(verdict.text, language),
-        "fix": None if verdict.fix is None else spoken(verdict.fix, language),
+        "title": result.check.title.told(language),
+        "text": verdict.text.told(language),
+        "fix": None if verdict.fix is None else verdict.fix.told(language),
         "seconds": round(result.seconds, 3),
     }
 
@@ -108,16 +107,22 @@ def _print(console: Console, results: list[Result], language: Language, *, verbo
         verdict = result.verdict
         if verdict.status in {Status.OK, Status.SKIP} and not verbose:
             continue
-        title, text = spoken(result.check.title, language), spoken(verdict.text, language)
+        title, text = result.check.title.told(language), verdict.text.told(language)
         console.print(
             f"{_MARKS[verdict.status]} {escape(title)}: {escape(text)} [dim]({result.check.code})[/]"
         )
         if verdict.fix is not None:
-            console.print(f"  → {escape(spoken(verdict.fix, language))}")
-    well, summary = _WORDS[language]
-    if counts[Status.FAIL] or counts[Status.WARN] or verbose:
-        console.print(
-            summary.format(fail=counts[Status.FAIL], warn=counts[Status.WARN], skip=counts[Status.SKIP])
-        )
-    else:
-        console.print(well)
+            console.print(f"  → {escape(verdict.fix.told(language))}")
+    well = not (counts[Status.FAIL] or counts[Status.WARN] or verbose)
+    console.print((_WELL if well else _summary(counts)).told(language))
+
+
+def _summary(counts: dict[Status, int]) -> Text:
+    return joined(
+        ", ",
+        (
+            counted("{n} failure", "{n} failures", counts[Status.FAIL]),
+            counted("{n} warning", "{n} warnings", counts[Status.WARN]),
+            counted("{n} not asked.", "{n} not asked.", counts[Status.SKIP]),
+        ),
+    )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from agent.doctor.registry import Text
-
-Language = Literal["uk", "en"]
+from agent.words import LANGUAGES, Language, environment_language
 
 Lang = Annotated[
     str | None,
@@ -19,20 +15,13 @@ Lang = Annotated[
 
 
 def language(given: str | None) -> Language:
-    """The one given, else the terminal's if it is English, else Ukrainian.
+    """The one given, else the terminal's.
 
     Raises:
         typer.BadParameter: another one was given.
     """
-    if given not in {None, "uk", "en"}:
-        raise typer.BadParameter(f"{given}: there are uk and en", param_hint="--lang")
-    named = given or next((value for name in _NAMES if (value := os.environ.get(name))), "uk")
-    return "en" if named.startswith("en") else "uk"
-
-
-def spoken(text: Text, language: Language) -> str:
-    """The text in this language."""
-    return text.uk if language == "uk" else text.en
-
-
-_NAMES = ("LC_ALL", "LC_MESSAGES", "LANG")  # setlocale(3): the first that is set decides
+    if given is None:
+        return environment_language()
+    if given not in LANGUAGES:
+        raise typer.BadParameter(f"{given}: there are {' and '.join(LANGUAGES)}", param_hint="--lang")
+    return given

@@ -19,6 +19,7 @@ from agent.cli.options import ConfigFile, config_path
 from agent.config import load
 from agent.durable import write_whole
 from agent.errors import SourceError, StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,7 @@ def look(
     jpeg = asked(lambda: hatch.reach(state, "still", STILL_S))
     if not jpeg:
         raise SourceError(
-            "the camera gives no picture now", fix="`stairwell doctor --only 'cam.*'` tells why"
+            say("the camera gives no picture now"), fix=say("`stairwell doctor --only 'cam.*'` tells why")
         )
     if output is not None:
         _write(output, jpeg)
@@ -67,7 +68,8 @@ def _write(output: Path, jpeg: bytes) -> None:
         write_whole(output, data, PRIVATE)
     except OSError as error:
         raise StorageError(
-            f"{output}: cannot be written ({error.strerror})", fix="name a place that may be written"
+            say("{path}: cannot be written ({reason})", path=output, reason=error.strerror),
+            fix=say("name a place that may be written"),
         ) from None
 
 

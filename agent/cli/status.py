@@ -13,17 +13,20 @@ from rich.table import Table
 
 from agent.app import hatch
 from agent.app.status import Status
+from agent.app.symptoms import no_link
 from agent.cli.asking import asked
-from agent.cli.language import Lang, Language, spoken
+from agent.cli.language import Lang
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
 from agent.config import load
-from agent.doctor.registry import ALARMS, Text
+from agent.doctor.registry import ALARMS
+from agent.words import Language, Text, joined, say, verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 REFRESH_S = 1.0
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 WIDTH = 80  # of a terminal on a phone, at most
 
 
@@ -65,135 +68,121 @@ def _screen(found: Status, language: Language) -> Table:
     table.add_column(no_wrap=True, style="bold")
     table.add_column()
     for label, text in _rows(found):
-        table.add_row(spoken(label, language), spoken(text, language))
+        table.add_row(label.told(language), text.told(language))
     return table
 
 
 def _rows(found: Status) -> list[tuple[Text, Text]]:
     return [
-        (Text("Комплект", "Kit"), _same(f"{found.kit}  {found.sw}  {found.machine.model}")),
-        (Text("Працює", "Up"), _ago(found.up)),
-        (Text("Годинник", "Clock"), _same(f"{found.clock.ts or '-'}  ({found.clock.clk})")),
-        (Text("Камера", "Camera"), _camera(found)),
-        (Text("Детектор", "Detector"), _detector(found)),
-        (Text("Події", "Events"), _events(found)),
-        (Text("Повідомлення", "Messages"), _messages(found)),
-        (Text("Зв'язок", "Link"), _link(found)),
-        (Text("Кліпи", "Clips"), _clips(found)),
-        (Text("Плата", "Board"), _board(found)),
-        (Text("Тривоги", "Alarms"), _alarms(found)),
+        (say("Kit"), verbatim(f"{found.kit}  {found.sw}  {found.machine.model}")),
+        (say("Up"), _ago(found.up)),
+        (say("Clock"), verbatim(f"{found.clock.ts or '-'}  ({found.clock.clk})")),
+        (say("Camera"), _camera(found)),
+        (say("Detector"), _detector(found)),
+        (say("Events"), _events(found)),
+        (say("Messages"), _messages(found)),
+        (say("Link"), _link(found)),
+        (say("Clips"), _clips(found)),
+        (say("Board"), _board(found)),
+        (say("Alarms"), _alarms(found)),
     ]
 
 
 def _camera(found: Status) -> Text:
     camera = found.camera
     if camera.down is not None:
-        why = escape(camera.down)
-        return Text(
-            f"[red]{camera.source}: немає зображення: {why}[/]",
-            f"[red]{camera.source}: no pictures: {why}[/]",
-        )
-    age = "-" if camera.age is None else f"{camera.age:.1f}"
-    return Text(
-        f"{camera.source}, кадр {age} с тому, {camera.fps:g}/с, пропущено {camera.skipped}/{camera.frames}",
-        f"{camera.source}, a picture {age} s ago, {camera.fps:g}/s, {camera.skipped}/{camera.frames} skipped",
+        return _red(say("{source}: no pictures: {why}", source=camera.source, why=escape(camera.down)))
+    return say(
+        "{source}, a picture {age} s ago, {fps:g}/s, {skipped}/{frames} skipped",
+        source=camera.source,
+        age=_figure(camera.age, 1),
+        fps=camera.fps,
+        skipped=camera.skipped,
+        frames=camera.frames,
     )
 
 
 def _detector(found: Status) -> Text:
     detector = found.detector
     if detector.model is None:
-        return Text("[red]не працює[/]", "[red]does not work[/]")
+        return _red(say("does not work"))
     if detector.ms is None:
-        return Text(f"{detector.model}, ще не дивився", f"{detector.model}, has not looked yet")
+        return say("{model}, has not looked yet", model=detector.model)
     middle, slow = detector.ms
-    return Text(
-        f"{detector.model}, {middle:.0f} мс (95 %: {slow:.0f})",
-        f"{detector.model}, {middle:.0f} ms (95 %: {slow:.0f})",
-    )
+    return say("{model}, {middle:.0f} ms (95 %: {slow:.0f})", model=detector.model, middle=middle, slow=slow)
 
 
 def _events(found: Status) -> Text:
-    last = found.last_event
-    since = Text("", "") if last is None else _ago(last)
-    return Text(
-        f"{found.events_24h} за 24 год" + (f", остання {since.uk} тому" if last is not None else ""),
-        f"{found.events_24h} in 24 h" + (f", the last {since.en} ago" if last is not None else ""),
-    )
+    if found.last_event is None:
+        return say("{n} in 24 h", n=found.events_24h)
+    return say("{n} in 24 h, the last {age} ago", n=found.events_24h, age=_ago(found.last_event))
 
 
 def _messages(found: Status) -> Text:
     box = found.outbox
     if box is None:
-        return _same("-")
-    age = _ago(box.age or 0.0)
-    full = f"{100 * box.bytes / box.max_bytes:.0f} %"
-    return Text(
-        f"{box.waiting} чекають"
-        + (f" (найстаріше {age.uk})" if box.waiting else "")
-        + f", зайнято {full}, втрачено {box.dropped}",
-        f"{box.waiting} wait"
-        + (f" (the oldest for {age.en})" if box.waiting else "")
-        + f", {full} full, {box.dropped} dropped",
+        return verbatim("-")
+    waiting = say("{n} wait", n=box.waiting)
+    if box.waiting:
+        waiting = say("{n} wait (the oldest for {age})", n=box.waiting, age=_ago(box.age or 0.0))
+    share = box.bytes / box.max_bytes
+    return joined(
+        ", ", (waiting, say("{share:.0%} full, {dropped} dropped", share=share, dropped=box.dropped))
     )
 
 
 def _link(found: Status) -> Text:
     link = found.link
     if not link.connected:
-        cause = link.cause or "…"
-        return Text(f"[red]{link.host}: немає ({cause})[/]", f"[red]{link.host}: none ({cause})[/]")
-    rtt = "-" if link.rtt_ms is None else f"{link.rtt_ms:.0f}"
-    return Text(
-        f"{link.host}, відповідь за {rtt} мс, прийнято {link.taken}, відмов {link.refused}",
-        f"{link.host}, answers in {rtt} ms, {link.taken} taken, {link.refused} refused",
+        return _red(say("{host}: none ({cause})", host=link.host, cause=no_link(link.cause)))
+    return say(
+        "{host}, answers in {rtt} ms, {taken} taken, {refused} refused",
+        host=link.host,
+        rtt=_figure(link.rtt_ms, 0),
+        taken=link.taken,
+        refused=link.refused,
     )
 
 
 def _clips(found: Status) -> Text:
     clips = found.clips
     if clips.refused is not None:
-        return _same(f"[red]{escape(clips.refused)}[/]")
-    kept = Text(
-        "-" if clips.kept is None else f"{clips.kept}, {clips.mb or 0:.0f} МБ",
-        "-" if clips.kept is None else f"{clips.kept}, {clips.mb or 0:.0f} MB",
-    )
+        return _red(verbatim(escape(clips.refused)))
+    kept = verbatim("-") if clips.kept is None else say("{n}, {mb:.0f} MB", n=clips.kept, mb=clips.mb or 0.0)
     if clips.recording is None:
         return kept
-    return Text(
-        f"{kept.uk}, [red]●[/] пишеться {clips.recording}",
-        f"{kept.en}, [red]●[/] recording {clips.recording}",
-    )
+    return joined(", ", (kept, say("[red]●[/] recording {clip}", clip=clips.recording)))
 
 
 def _board(found: Status) -> Text:
     board = found.machine
-    heat = "" if board.t is None else f"{board.t:.0f} °C, "
-    cpu = "" if board.cpu is None else f"CPU {board.cpu:.0f} %, "
-    free = "-" if board.disk_free_gib is None else f"{board.disk_free_gib:.1f}"
-    return Text(
-        f"{heat}{cpu}{board.mem_mb:.0f} МБ, вільно {free} ГіБ",
-        f"{heat}{cpu}{board.mem_mb:.0f} MB, {free} GiB free",
-    )
+    parts = [
+        None if board.t is None else verbatim(f"{board.t:.0f} °C"),
+        None if board.cpu is None else verbatim(f"CPU {board.cpu:.0f} %"),
+        say("{mb:.0f} MB, {free} GiB free", mb=board.mem_mb, free=_figure(board.disk_free_gib, 1)),
+    ]
+    return joined(", ", (part for part in parts if part is not None))
 
 
 def _alarms(found: Status) -> Text:
     if not found.alarms:
-        return Text("[green]жодної[/]", "[green]none[/]")
-    kinds = [(code, ALARMS[code].text if code in ALARMS else Text(code, code)) for code in found.alarms]
-    return Text(
-        "\n".join(f"[red]{code}[/] {text.uk}" for code, text in kinds),
-        "\n".join(f"[red]{code}[/] {text.en}" for code, text in kinds),
-    )
+        return say("[green]none[/]")
+    known = [(code, ALARMS[code].text if code in ALARMS else verbatim(code)) for code in found.alarms]
+    return joined("\n", (joined(" ", (_red(verbatim(code)), text)) for code, text in known))
 
 
 def _ago(seconds: float) -> Text:
     whole = round(seconds)
-    for size, uk, en in ((86_400, "дн", "d"), (3600, "год", "h"), (60, "хв", "min")):
-        if whole >= size:
-            return Text(f"{whole // size} {uk}", f"{whole // size} {en}")
-    return Text(f"{whole} с", f"{whole} s")
+    if whole >= DAY_S:
+        return say("{n} d", n=whole // DAY_S)
+    if whole >= HOUR_S:
+        return say("{n} h", n=whole // HOUR_S)
+    return say("{n} min", n=whole // MINUTE_S) if whole >= MINUTE_S else say("{n} s", n=whole)
 
 
-def _same(text: str) -> Text:
-    return Text(text, text)
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _red(text: Text) -> Text:
+    return joined("", (verbatim("[red]"), text, verbatim("[/]")))

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from agent.doctor.registry import ALARMS, Text
+from agent.doctor.registry import ALARMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from agent.words import Text
 
 BOX_S = 5.0
 """A check answers within this, or is said to hang: a technician waits for all of them together."""
@@ -67,24 +69,24 @@ class Result:
     seconds: float
 
 
-def ok(uk: str, en: str) -> Verdict:
+def ok(text: Text) -> Verdict:
     """All is well."""
-    return Verdict(Status.OK, Text(uk, en))
+    return Verdict(Status.OK, text)
 
 
-def skip(uk: str, en: str) -> Verdict:
+def skip(text: Text) -> Verdict:
     """It cannot be told here, and why."""
-    return Verdict(Status.SKIP, Text(uk, en))
+    return Verdict(Status.SKIP, text)
 
 
-def warn(uk: str, en: str, fix: Text) -> Verdict:
+def warn(text: Text, fix: Text) -> Verdict:
     """It works, and should be seen to."""
-    return Verdict(Status.WARN, Text(uk, en), fix)
+    return Verdict(Status.WARN, text, fix)
 
 
-def fail(uk: str, en: str, fix: Text) -> Verdict:
+def fail(text: Text, fix: Text) -> Verdict:
     """It does not work."""
-    return Verdict(Status.FAIL, Text(uk, en), fix)
+    return Verdict(Status.FAIL, text, fix)
 
 
 def alarmed(code: str, status: Status = Status.FAIL) -> Verdict:

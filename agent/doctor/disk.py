@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from agent.device import health, storage
 from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
-from agent.doctor.registry import ALARMS, Text
+from agent.doctor.registry import ALARMS
+from agent.words import say, verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,18 +27,9 @@ WORN, SPENT = 0.8, 1.0  # of a chip's life as it says itself
 BLOCK = 4096
 
 _SPACE = ALARMS["storage.full"].fix
-_CARD = Text(
-    "Замініть картку; кліпи з неї спершу вивантажте (stairwell clips export)",
-    "Replace the card; export its clips before (stairwell clips export)",
-)
-_STATE = Text(
-    "Створіть теку state.dir і віддайте її користувачеві stairwell (chown stairwell)",
-    "Make the directory state.dir and give it to the user stairwell (chown stairwell)",
-)
-_AS_USER = Text(
-    "Запустіть від імені агента: sudo -u stairwell stairwell doctor",
-    "Run it as the agent's user: sudo -u stairwell stairwell doctor",
-)
+_CARD = say("Replace the card; export its clips before (stairwell clips export)")
+_STATE = say("Make the directory state.dir and give it to the user stairwell (chown stairwell)")
+_AS_USER = say("Run it as the agent's user: sudo -u stairwell stairwell doctor")
 
 
 def checks(settings: Settings, root: Path) -> list[Check]:
@@ -45,22 +37,22 @@ def checks(settings: Settings, root: Path) -> list[Check]:
     state = settings.state.dir
     clips = settings.clips_dir
     return [
-        Check("disk.state", Text("Тека стану", "State directory"), lambda: _state(state)),
+        Check("disk.state", say("State directory"), lambda: _state(state)),
         Check(
             "disk.writable",
-            Text("Картка приймає запис", "The card takes writes"),
+            say("The card takes writes"),
             lambda: _writable(state),
             ("disk.state",),
         ),
         Check(
             "disk.free",
-            Text("Вільне місце", "Free space"),
+            say("Free space"),
             lambda: _free(clips if clips.is_dir() else state),
             ("disk.state",),
         ),
         Check(
             "disk.write_ms",
-            Text("Швидкість запису", "Time of a write"),
+            say("Time of a write"),
             lambda: _write_time(state),
             ("disk.writable",),
             box_s=20.0,
@@ -68,20 +60,18 @@ def checks(settings: Settings, root: Path) -> list[Check]:
         ),
         Check(
             "disk.errors",
-            Text("Помилки файлової системи", "Errors of the file system"),
+            say("Errors of the file system"),
             lambda: _errors(state, root),
             ("disk.state",),
         ),
-        Check(
-            "sd.life", Text("Знос пам'яті", "Wear of the flash"), lambda: _life(state, root), ("disk.state",)
-        ),
+        Check("sd.life", say("Wear of the flash"), lambda: _life(state, root), ("disk.state",)),
     ]
 
 
 def _state(path: Path) -> Verdict:
     if not path.is_dir():
-        return fail(f"{path}: немає теки", f"{path}: no such directory", _STATE)
-    return ok(str(path), str(path))
+        return fail(say("{path}: no such directory", path=path), _STATE)
+    return ok(verbatim(str(path)))
 
 
 def _writable(path: Path) -> Verdict:
@@ -89,20 +79,20 @@ def _writable(path: Path) -> Verdict:
         return alarmed("storage.readonly")
     if not os.access(path, os.W_OK):
         if os.geteuid() != path.stat().st_uid:
-            return skip(f"{path}: лише для користувача агента", f"{path}: only for the agent's user")
-        return fail(f"{path}: запис заборонено", f"{path}: writing is not allowed", _AS_USER)
-    return ok("так", "yes")
+            return skip(say("{path}: only for the agent's user", path=path))
+        return fail(say("{path}: writing is not allowed", path=path), _AS_USER)
+    return ok(say("yes"))
 
 
 def _free(path: Path) -> Verdict:
     space = storage.space(path)
     if space is None:
-        return skip(f"{path}: не відповідає", f"{path}: does not answer")
+        return skip(say("{path}: does not answer", path=path))
     gb = space.free / 1e9
-    uk, en = f"{gb:.1f} ГБ вільно ({space.share:.0%})", f"{gb:.1f} GB free ({space.share:.0%})"
+    told = say("{gb:.1f} GB free ({share:.0%})", gb=gb, share=space.share)
     if space.share < EMPTY:
-        return fail(uk, en, _SPACE)
-    return warn(uk, en, _SPACE) if space.share < LOW else ok(uk, en)
+        return fail(told, _SPACE)
+    return warn(told, _SPACE) if space.share < LOW else ok(told)
 
 
 def _write_time(path: Path) -> Verdict:
@@ -121,34 +111,34 @@ def _write_time(path: Path) -> Verdict:
             os.close(descriptor)
     except OSError as error:
         reason = error.strerror or repr(error)
-        return fail(f"запис не вдався: {reason}", f"a write failed: {reason}", _CARD)
+        return fail(say("a write failed: {reason}", reason=reason), _CARD)
     finally:
         with suppress(OSError):
             probe.unlink()
-    uk, en = f"найповільніший {1000 * worst:.0f} мс", f"the slowest took {1000 * worst:.0f} ms"
+    told = say("the slowest took {ms:.0f} ms", ms=1000 * worst)
     if worst >= STUCK_S:
-        return fail(uk, en, _CARD)
-    return warn(uk, en, _CARD) if worst >= SLOW_S else ok(uk, en)
+        return fail(told, _CARD)
+    return warn(told, _CARD) if worst >= SLOW_S else ok(told)
 
 
 def _errors(path: Path, root: Path) -> Verdict:
     name = storage.partition(path, root)
     count = storage.file_system_errors(name, root) if name else None
     if count is None:
-        return skip("ця файлова система їх не рахує", "this file system does not count them")
+        return skip(say("this file system does not count them"))
     if count:
-        return fail(f"{count} на {name}", f"{count} on {name}", _CARD)
-    return ok(f"жодної на {name}", f"none on {name}")
+        return fail(say("{count} on {name}", count=count, name=name), _CARD)
+    return ok(say("none on {name}", name=name))
 
 
 def _life(path: Path, root: Path) -> Verdict:
     name = storage.device(path, root)
     card = storage.card(name, root) if name else None
     if card is None:
-        return skip("це не картка і не мікросхема eMMC", "neither a card nor an eMMC chip")
+        return skip(say("neither a card nor an eMMC chip"))
     if card.spent or (card.life is not None and card.life >= SPENT):
-        return fail(f"{card.name}: ресурс вичерпано", f"{card.name}: its life is used up", _CARD)
+        return fail(say("{name}: its life is used up", name=card.name), _CARD)
     if card.life is None:
-        return skip(f"{card.name}: картка про знос не каже", f"{card.name}: the card does not tell its wear")
-    uk, en = f"{card.name}: зношено на {card.life:.0%}", f"{card.name}: {card.life:.0%} worn"
-    return warn(uk, en, _CARD) if card.life >= WORN else ok(uk, en)
+        return skip(say("{name}: the card does not tell its wear", name=card.name))
+    told = say("{name}: {share:.0%} worn", name=card.name, share=card.life)
+    return warn(told, _CARD) if card.life >= WORN else ok(told)

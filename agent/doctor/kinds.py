@@ -1,19 +1,14 @@
-"""What an alarm is made of: a code, how bad it is, its text and its fix in the technician's two languages."""
+"""What an alarm is made of: a code, how bad it is, its text and its fix."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from agent.words import Text
 
 Severity = Literal["minor", "major", "critical"]
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One sentence in the technician's two languages."""
-
-    uk: str
-    en: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from agent.config import Kit
 from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
-from agent.doctor.registry import Text
+from agent.words import counted, say, verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,27 +23,21 @@ SOON_DAYS, NOW_DAYS = 30, 7  # a certificate lives 90 days and is renewed at hal
 DAY_S = 86_400.0
 REASON_H = 72  # EDPB guidelines 3/2019 on video devices: longer storage must be justified
 
-_NTP = Text(
-    "Відкрийте комплекту доступ до NTP (UDP 123); timedatectl timesync-status покаже сервер",
-    "Let the kit reach NTP (UDP 123); `timedatectl timesync-status` shows the server",
-)
-_CERTIFICATE = Text(
-    "Видайте комплекту новий сертифікат (cert_file і key_file у [backbone])",
-    "Issue the kit a new certificate (cert_file and key_file in [backbone])",
-)
-_LABEL = Text("Впишіть kit.id з етикетки комплекту", "Set kit.id to the id on the kit's label")
-_MODE = Text("Закрийте файл для інших: chmod 600", "Close the file to others: chmod 600")
+_NTP = say("Let the kit reach NTP (UDP 123); `timedatectl timesync-status` shows the server")
+_CERTIFICATE = say("Issue the kit a new certificate (cert_file and key_file in [backbone])")
+_LABEL = say("Set kit.id to the id on the kit's label")
+_MODE = say("Close the file to others: chmod 600")
 
 
 def checks(settings: Settings, clock: Clock) -> list[Check]:
     """The checks of this room."""
-    kit = Check("id.kit", Text("Номер комплекту", "The kit's id"), lambda: _kit(settings))
-    files = Check("id.files", Text("Файли TLS", "TLS files"), lambda: _files(settings))
+    kit = Check("id.kit", say("The kit's id"), lambda: _kit(settings))
+    files = Check("id.files", say("TLS files"), lambda: _files(settings))
     return [
-        Check("time.set", Text("Годинник виставлено", "The clock is set"), lambda: _set(clock)),
+        Check("time.set", say("The clock is set"), lambda: _set(clock)),
         Check(
             "time.sync",
-            Text("Годинник іде за NTP", "The clock follows NTP"),
+            say("The clock follows NTP"),
             lambda: _sync(clock),
             ("time.set",),
         ),
@@ -51,77 +45,75 @@ def checks(settings: Settings, clock: Clock) -> list[Check]:
         files,
         Check(
             "id.cert_expiry",
-            Text("Строк сертифіката", "The certificate's term"),
+            say("The certificate's term"),
             lambda: _expiry(settings, clock),
             (files.code, "time.set"),
         ),
         Check(
             "id.cn_matches",
-            Text("Ім'я в сертифікаті", "The certificate's name"),
+            say("The certificate's name"),
             lambda: _name(settings),
             (kit.code, files.code),
         ),
         Check(
             "id.key_matches",
-            Text("Ключ до сертифіката", "The certificate's key"),
+            say("The certificate's key"),
             lambda: _pair(settings),
             (files.code,),
         ),
-        Check("sec.secrets", Text("Секрети закриті", "Secrets are closed"), lambda: _secrets(settings)),
-        Check("priv.seal", Text("Кліпи запечатано", "Clips are sealed"), lambda: _seal(settings)),
-        Check(
-            "priv.recipients", Text("Хто відкриє кліпи", "Who can open clips"), lambda: _recipients(settings)
-        ),
-        Check("priv.retention", Text("Строк зберігання", "Retention"), lambda: _retention(settings)),
-        Check("priv.masks", Text("Приватні зони", "Privacy masks"), lambda: _masks(settings)),
-        Check("sec.tls", Text("Зв'язок шифровано", "The link is encrypted"), lambda: _tls(settings)),
+        Check("sec.secrets", say("Secrets are closed"), lambda: _secrets(settings)),
+        Check("priv.seal", say("Clips are sealed"), lambda: _seal(settings)),
+        Check("priv.recipients", say("Who can open clips"), lambda: _recipients(settings)),
+        Check("priv.retention", say("Retention"), lambda: _retention(settings)),
+        Check("priv.masks", say("Privacy masks"), lambda: _masks(settings)),
+        Check("sec.tls", say("The link is encrypted"), lambda: _tls(settings)),
     ]
 
 
 def _set(clock: Clock) -> Verdict:
     stamp = clock.stamp()
     if stamp.ts is None:
-        return fail("годинник не виставлено", "the clock was never set", _NTP)
-    return ok(stamp.ts, stamp.ts)
+        return fail(say("the clock was never set"), _NTP)
+    return ok(verbatim(stamp.ts))
 
 
 def _sync(clock: Clock) -> Verdict:
     state = clock.stamp().clk
     if state == "ntp":
-        return ok("так", "yes")
-    return warn(f"ні, час узято з: {state}", f"no, its time comes from: {state}", _NTP)
+        return ok(say("yes"))
+    return warn(say("no, its time comes from: {source}", source=state), _NTP)
 
 
 def _kit(settings: Settings) -> Verdict:
     if settings.kit.id == Kit().id:
-        return fail("не задано", "not set", _LABEL)
-    return ok(settings.kit.id, settings.kit.id)
+        return fail(say("not set"), _LABEL)
+    return ok(verbatim(settings.kit.id))
 
 
 def _files(settings: Settings) -> Verdict:
     backbone = settings.backbone
     if not backbone.tls:
-        return skip("TLS вимкнено", "TLS is off")
+        return skip(say("TLS is off"))
     named = [path for path in (backbone.ca_file, backbone.cert_file, backbone.key_file) if path is not None]
     for path in named:
         try:
             path.read_bytes()
         except OSError as error:
             reason = error.strerror or str(error)
-            return fail(f"{path}: {reason}", f"{path}: {reason}", _CERTIFICATE)
+            return fail(verbatim(f"{path}: {reason}"), _CERTIFICATE)
     if backbone.cert_file is None:
-        return fail("backbone.cert_file не задано", "backbone.cert_file is not set", _CERTIFICATE)
-    return ok(f"{len(named)} прочитано", f"{len(named)} can be read")
+        return fail(say("backbone.cert_file is not set"), _CERTIFICATE)
+    return ok(counted("{n} can be read", "{n} can be read", len(named)))
 
 
 def _certificate(settings: Settings) -> x509.Certificate | Verdict:
     path = settings.backbone.cert_file
     if path is None:
-        return skip("сертифіката немає", "there is no certificate")
+        return skip(say("there is no certificate"))
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except ValueError:
-        return fail(f"{path}: не сертифікат PEM", f"{path}: no PEM certificate", _CERTIFICATE)
+        return fail(say("{path}: no PEM certificate", path=path), _CERTIFICATE)
 
 
 def _expiry(settings: Settings, clock: Clock) -> Verdict:
@@ -133,13 +125,13 @@ def _expiry(settings: Settings, clock: Clock) -> Verdict:
     date = found.not_valid_after_utc.date().isoformat()
     if now < found.not_valid_before_utc.timestamp():
         since = found.not_valid_before_utc.date().isoformat()
-        return fail(f"чинний лише з {since}", f"valid only from {since}", _NTP)
+        return fail(say("valid only from {date}", date=since), _NTP)
     if left < 0:
-        return fail(f"скінчився {date}", f"expired on {date}", _CERTIFICATE)
-    uk, en = f"до {date}, лишилося {left:.0f} дн.", f"until {date}, {left:.0f} days left"
+        return fail(say("expired on {date}", date=date), _CERTIFICATE)
+    told = counted("until {date}, {n} day left", "until {date}, {n} days left", int(left), date=date)
     if left < NOW_DAYS:
-        return fail(uk, en, _CERTIFICATE)
-    return warn(uk, en, _CERTIFICATE) if left < SOON_DAYS else ok(uk, en)
+        return fail(told, _CERTIFICATE)
+    return warn(told, _CERTIFICATE) if left < SOON_DAYS else ok(told)
 
 
 def _name(settings: Settings) -> Verdict:
@@ -150,11 +142,10 @@ def _name(settings: Settings) -> Verdict:
     if names != [settings.kit.id]:
         said = ", ".join(names) or "-"
         return fail(
-            f"{said}, а комплект — {settings.kit.id}",
-            f"{said}, but the kit is {settings.kit.id}",
+            say("{said}, but the kit is {kit}", said=said, kit=settings.kit.id),
             _CERTIFICATE,
         )
-    return ok(settings.kit.id, settings.kit.id)
+    return ok(verbatim(settings.kit.id))
 
 
 def _pair(settings: Settings) -> Verdict:
@@ -163,15 +154,15 @@ def _pair(settings: Settings) -> Verdict:
         return found
     path = settings.backbone.key_file
     if path is None:
-        return skip("ключа немає", "there is no key")
+        return skip(say("there is no key"))
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except (ValueError, TypeError):
-        return fail(f"{path}: не ключ PEM без пароля", f"{path}: no PEM key without a password", _CERTIFICATE)
+        return fail(say("{path}: no PEM key without a password", path=path), _CERTIFICATE)
     form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     if key.public_key().public_bytes(*form) != found.public_key().public_bytes(*form):
-        return fail("ключ від іншого сертифіката", "the key is another certificate's", _CERTIFICATE)
-    return ok("пасує", "fits")
+        return fail(say("the key is another certificate's"), _CERTIFICATE)
+    return ok(say("fits"))
 
 
 def _secrets(settings: Settings) -> Verdict:
@@ -182,8 +173,8 @@ def _secrets(settings: Settings) -> Verdict:
     open_ones = [path for path in secrets if _mode(path) & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP)]
     if open_ones:
         names = ", ".join(map(str, open_ones))
-        return fail(f"відкриті для інших: {names}", f"open to others: {names}", _MODE)
-    return ok(f"{len(secrets)} перевірено", f"{len(secrets)} looked at")
+        return fail(say("open to others: {names}", names=names), _MODE)
+    return ok(counted("{n} looked at", "{n} looked at", len(secrets)))
 
 
 def _mode(path: Path) -> int:
@@ -195,70 +186,56 @@ def _mode(path: Path) -> int:
 
 def _seal(settings: Settings) -> Verdict:
     if not settings.clips.enabled:
-        return skip("запис вимкнено", "recording is off")
-    return ok("age", "age") if settings.clips.seal == "age" else alarmed("clips.unsealed")
+        return skip(say("recording is off"))
+    return ok(verbatim("age")) if settings.clips.seal == "age" else alarmed("clips.unsealed")
 
 
 def _recipients(settings: Settings) -> Verdict:
     clips = settings.clips
     if not clips.enabled or clips.seal == "none":
-        return skip("кліпи не запечатуються", "clips are not sealed")
+        return skip(say("clips are not sealed"))
     if clips.refused:
         return alarmed("clips.disabled")
     count = len(clips.recipients)
     if count == 1:
         return warn(
-            "лише один ключ: загубиться він — загубляться всі кліпи",
-            "one key only: if it is lost, so are all clips",
-            Text(
-                "Додайте другий ключ (депозитний) у clips.recipients",
-                "Add a second key (an escrow's) to clips.recipients",
-            ),
+            say("one key only: if it is lost, so are all clips"),
+            say("Add a second key (an escrow's) to clips.recipients"),
         )
-    return ok(f"{count} ключі", f"{count} keys")
+    return ok(counted("{n} key", "{n} keys", count))
 
 
 def _retention(settings: Settings) -> Verdict:
     hours = settings.clips.retention_h
-    uk, en = f"{hours:.0f} год", f"{hours:.0f} h"
+    told = say("{hours:g} h", hours=hours)
     if hours > REASON_H:
         return warn(
-            f"{uk}: понад 72 год потребує обґрунтування",
-            f"{en}: more than 72 h needs a reason on paper",
-            Text(
-                "Зменште clips.retention_h або запишіть підставу в паспорт",
-                "Lower clips.retention_h, or write the reason into the passport",
-            ),
+            say("{hours:g} h: more than 72 h needs a reason on paper", hours=hours),
+            say("Lower clips.retention_h, or write the reason into the passport"),
         )
-    return ok(uk, en)
+    return ok(told)
 
 
 def _masks(settings: Settings) -> Verdict:
     names = [mask.name for mask in settings.privacy.masks]
     if not names:
         return warn(
-            "жодної: двері квартир у кадрі видно",
-            "none: doors of flats in the picture are visible",
-            Text(
-                "Намалюйте [[privacy.masks]] на двері квартир і вікна",
-                "Draw [[privacy.masks]] over doors of flats and windows",
-            ),
+            say("none: doors of flats in the picture are visible"),
+            say("Draw [[privacy.masks]] over doors of flats and windows"),
         )
-    return ok(", ".join(names), ", ".join(names))
+    return ok(verbatim(", ".join(names)))
 
 
 def _tls(settings: Settings) -> Verdict:
     backbone = settings.backbone
     if backbone.tls:
-        return ok("TLS", "TLS")
+        return ok(verbatim("TLS"))
     if backbone.host in {"localhost", "127.0.0.1", "::1"}:
         return warn(
-            "TLS вимкнено; брокер на цій машині",
-            "TLS is off; the broker is on this machine",
-            Text("На справжньому комплекті: backbone.tls = true", "On a real kit: backbone.tls = true"),
+            say("TLS is off; the broker is on this machine"),
+            say("On a real kit: backbone.tls = true"),
         )
     return fail(
-        f"TLS вимкнено, а брокер — {backbone.host}: усе йде відкрито",
-        f"TLS is off, and the broker is {backbone.host}: all goes in the open",
-        Text("Увімкніть backbone.tls", "Set backbone.tls = true"),
+        say("TLS is off, and the broker is {host}: all goes in the open", host=backbone.host),
+        say("Set backbone.tls = true"),
     )

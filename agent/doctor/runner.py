@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from agent.doctor.check import Result, Status, Verdict, fail, skip
-from agent.doctor.registry import Text
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,10 +24,7 @@ SIDE_BY_SIDE = 4  # most of them wait for a disk or the network, and the smalles
 
 EXIT_OK, EXIT_WARNINGS, EXIT_FAILURES, EXIT_COULD_NOT_RUN = 0, 1, 2, 3
 
-_HANGS = Text(
-    "Запустіть перевірку ще раз; якщо знову зависне, перезавантажте комплект",
-    "Run it again; if it hangs again, reboot the kit",
-)
+_HANGS = say("Run it again; if it hangs again, reboot the kit")
 
 
 def chosen(
@@ -97,7 +94,7 @@ def _silenced(check: Check, found: dict[str, Verdict]) -> Verdict | None:
     """Why the check need not be asked: what it rests on does not hold."""
     for code in check.depends_on:
         if code in found and found[code].status in {Status.FAIL, Status.SKIP}:
-            return skip(f"не перевірено: спершу {code}", f"not asked: {code} comes first")
+            return skip(say("not asked: {code} comes first", code=code))
     return None
 
 
@@ -114,12 +111,11 @@ def _ask(check: Check, answers: queue.SimpleQueue[Result]) -> None:
     try:
         verdict = check.ask()
     except OSError as error:
-        verdict = skip(f"не вдалося перевірити: {error}", f"could not be asked: {error}")
+        verdict = skip(say("could not be asked: {error}", error=error))
     except Exception as error:  # noqa: BLE001 - top of the thread: a check with a flaw must not end the others
         verdict = fail(
-            f"перевірка зламана: {error!r}",
-            f"the check itself is broken: {error!r}",
-            Text("Повідомте розробників агента", "Report it to the agent's makers"),
+            say("the check itself is broken: {error!r}", error=error),
+            say("Report it to the agent's makers"),
         )
     answers.put(Result(check, verdict, time.monotonic() - began))
 
@@ -135,7 +131,5 @@ def _answers(
         return [answers.get(timeout=max(0.0, end - time.monotonic()))]
     except queue.Empty:
         check = known[code]
-        verdict = fail(
-            f"не відповідає за {check.box_s:.0f} с", f"no answer within {check.box_s:.0f} s", _HANGS
-        )
+        verdict = fail(say("no answer within {seconds:g} s", seconds=check.box_s), _HANGS)
         return [Result(check, verdict, check.box_s)]

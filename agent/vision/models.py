@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from agent.errors import ModelError
+from agent.words import say
 
 SHIPPED = Path(__file__).parent.parent / "models"
 """Where the cards and models lie that come with the agent."""
@@ -62,15 +63,21 @@ def load_card(name: str) -> ModelCard:
     except FileNotFoundError:
         shipped = ", ".join(sorted(card.stem for card in SHIPPED.glob("*.toml")))
         raise ModelError(
-            f"detector model {name!r}: there is no {path}",
-            fix=f"set detector.model to one of {shipped}, or to the path of a card (.toml)",
+            say("detector model {name!r}: there is no {path}", name=name, path=path),
+            fix=say(
+                "set detector.model to one of {shipped}, or to the path of a card (.toml)", shipped=shipped
+            ),
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"model card {path}: cannot be read ({error})", fix="correct the card") from None
+        raise ModelError(
+            say("model card {path}: cannot be read ({error})", path=path, error=error),
+            fix=say("correct the card"),
+        ) from None
     file = values.pop("file", None)
     if not isinstance(file, str) or not file:
         raise ModelError(
-            f"model card {path}: file = {file!r}", fix="name the .tflite file that lies beside it"
+            say("model card {path}: file = {file!r}", path=path, file=file),
+            fix=say("name the .tflite file that lies beside it"),
         )
     try:
         return _CARD.validate_python({**values, "name": path.stem, "path": path.parent / file})
@@ -79,7 +86,7 @@ def load_card(name: str) -> ModelCard:
         key = ".".join(str(part) for part in first["loc"])
         raise ModelError(
             f"model card {path}: {key}: {first['msg']}",
-            fix=f"correct it after the example of {SHIPPED / 'ssdlite.toml'}",
+            fix=say("correct it after the example of {example}", example=SHIPPED / "ssdlite.toml"),
         ) from None
 
 
@@ -93,14 +100,25 @@ def verify(card: ModelCard) -> bytes:
         content = card.path.read_bytes()
     except OSError as error:
         raise ModelError(
-            f"model {card.label}: {card.path} cannot be read ({error.strerror})",
-            fix="install the agent's package again, or put the file back",
+            say(
+                "model {label}: {path} cannot be read ({reason})",
+                label=card.label,
+                path=card.path,
+                reason=error.strerror,
+            ),
+            fix=say("install the agent's package again, or put the file back"),
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != card.sha256:
         raise ModelError(
-            f"model {card.label}: {card.path} is altered (sha256 {found[:8]}…, {len(content)} bytes)",
-            fix="install the agent's package again; for a model of your own, correct sha256 in its card",
+            say(
+                "model {label}: {path} is altered (sha256 {digest}…, {size} bytes)",
+                label=card.label,
+                path=card.path,
+                digest=found[:8],
+                size=len(content),
+            ),
+            fix=say("install the agent's package again; for a model of your own, correct sha256 in its card"),
         )
     return content
 

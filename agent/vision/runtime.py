@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 
 from agent.errors import ModelError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,8 @@ def open_model(content: bytes, label: str, runtime: Runtime, threads: int) -> In
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(
-            f"model {label}: the runtime refuses it ({error})", fix="give a model in TFLite's format"
+            say("model {label}: the runtime refuses it ({error})", label=label, error=error),
+            fix=say("give a model in TFLite's format"),
         ) from None
     return interpreter
 
@@ -105,6 +107,10 @@ def _interpreter_class(runtime: Runtime) -> Callable[..., Interpreter]:
             log.warning("LiteRT is not installed: the detector runs on tflite-runtime, which is slower")
         return cast("Callable[..., Interpreter]", module.Interpreter)
     raise ModelError(
-        f"detector.runtime = {runtime!r}: no runtime ({'; '.join(missing)})",
-        fix="install ai-edge-litert into the agent's environment",
+        say(
+            "detector.runtime = {runtime!r}: no runtime ({missing})",
+            runtime=runtime,
+            missing="; ".join(missing),
+        ),
+        fix=say("install ai-edge-litert into the agent's environment"),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agent.errors import ModelError
 from agent.types import Box, Picture
 from agent.vision.crops import Square
+from agent.words import say
 
 if TYPE_CHECKING:
     from agent.types import Detection, Luma
@@ -31,7 +32,12 @@ def self_test(detector: PersonDetector, grey: Luma) -> Detection:
     if len(found) != 1 or found[0].box.iou(PERSON) < SAME_IOU:
         seen = ", ".join(f"{one.box.as_list()} {one.score:.2f}" for one in found) or "nothing"
         raise ModelError(
-            f"model {detector.label}: sees {seen} where one person stands at {PERSON.as_list()}",
-            fix="install the agent's package again; a model of your own needs a card that fits it",
+            say(
+                "model {label}: sees {seen} where one person stands at {place}",
+                label=detector.label,
+                seen=seen,
+                place=PERSON.as_list(),
+            ),
+            fix=say("install the agent's package again; a model of your own needs a card that fits it"),
         )
     return found[0]
