@@ -156,3 +156,40 @@ def test_our_source_on_a_real_picamera2() -> None:
         pytest.skip("`scripts/bench device --part camera` was not run here as root: it makes what this needs")
     told = bench("device", "--part", "camera", "--minutes", "0.25")
     assert (9, 0) == (len(told["findings"]), told["broken"])
+
+
+def sampled(device: ModuleType, *resident_mb: float) -> list[object]:
+    """Memory minute by minute, at a tenth of a core."""
+    return [
+        device.device_memory.Sample(60.0 * minute, resident, resident / 2, 6.0 * minute)
+        for minute, resident in enumerate(resident_mb, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("resident", "code", "kills", "failed"),
+    [
+        ([150, 165, 170, 170, 171, 172], 0, 0, []),
+        ([150, 165, 170, 170, 171, 181], 0, 0, ["resident", "growth"]),
+        ([181, 160, 160, 160, 160, 160], 0, 0, ["resident"]),
+        ([150, 151, 152, 153, 157, 158], 0, 0, ["growth"]),
+        ([150, 150, 150], 137, 1, ["whole"]),
+        ([150, 150, 150], 0, 1, ["whole"]),
+        ([], 3, 0, ["whole", "resident", "growth"]),
+    ],
+)
+def test_memory_is_judged(
+    device: ModuleType, resident: list[float], code: int, kills: int, failed: list[str]
+) -> None:
+    """By the worst minute, and by the last third of the time beside the one before it."""
+    findings = list(device.device_memory.judge(sampled(device, *resident), code, kills, 360, {}))
+    assert failed == [finding.check for finding in findings if not finding.ok]
+    if resident:
+        assert 10 == findings[1].found["cpu_percent"]
+
+
+def test_what_the_unit_grants(device: ModuleType) -> None:
+    """The limits of the memory part are those of the unit that is shipped, and its environment too."""
+    grant = device.device_memory.limited.granted("stairwell-agent.service")
+    assert (256 << 20, 320 << 20) == (grant.high, grant.most)
+    assert "2" == grant.environment["MALLOC_ARENA_MAX"]

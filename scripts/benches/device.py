@@ -1,4 +1,4 @@
-"""The device without a device: real systemd, a real package, a real Picamera2. See each part's module."""
+"""The device without a device: real systemd, package, Picamera2 and faults. See each part's module."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import device_camera
+import device_memory
 import device_package
 import device_systemd
 import findings
@@ -24,17 +25,23 @@ SUITES = ("bookworm", "trixie")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that is exercised: in which suites of Debian, and how, given the suite and minutes."""
+    """Something that is exercised: in which suites of Debian, and how, given the suite and minutes.
+
+    Without `suites` on this machine as it is; `run` is then given "". `minutes` are those of a run that is
+    not told how long.
+    """
 
     suites: tuple[str, ...]
     run: Callable[[str, float], Iterator[Finding]]
+    minutes: float = 0.0
 
 
 PARTS = {
     "package": Part(SUITES, lambda suite, _: device_package.findings_of(suite)),
     "systemd": Part(SUITES, lambda suite, _: device_systemd.findings_of(suite)),
     "arm64": Part(SUITES, lambda suite, _: device_package.emulated(suite)),
-    "camera": Part(device_camera.SUITES, device_camera.findings_of),
+    "camera": Part(device_camera.SUITES, device_camera.findings_of, minutes=10),
+    "memory": Part((), lambda _, minutes: device_memory.findings_of(minutes), minutes=30),
 }
 
 
@@ -44,16 +51,18 @@ KNOWN = sorted({suite for part in PARTS.values() for suite in part.suites})
 def main(
     part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; more than once.")] = None,
     suite: Annotated[list[str] | None, typer.Option(help=f"{', '.join(KNOWN)}; more than once.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.2, help="How long the camera films.")] = 10,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.2, help="How long camera (10) and memory (30) run.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Exercise what a kit needs of its system; needs root's rights. Without --part: everything."""
     parts, suites = _known("part", part, list(PARTS)), _known("suite", suite, KNOWN)
     runs = (
-        PARTS[name].run(debian, minutes)
+        PARTS[name].run(debian, minutes or PARTS[name].minutes)
         for name in parts
-        for debian in PARTS[name].suites
-        if debian in suites
+        for debian in PARTS[name].suites or ("",)
+        if debian in ("", *suites)
     )
     if not findings.show(chain.from_iterable(runs), as_json=as_json):
         raise typer.Exit(1)

@@ -1,0 +1,155 @@
+"""`stairwell run` on the sample, within the memory that its unit grants on a kit of 512 MB, at the real pace.
+
+The whole agent in a process of its own: detector, recording and seal, mutual TLS to the reference broker, the
+reference platform behind it. Resident memory and CPU are read each minute, or ten times if that is less.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyrage import x25519
+
+import limited
+import whole_kit
+from findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNIT = "stairwell-agent.service"
+RESIDENT_MB = 180.0  # promised for the Zero 2 W
+GROWTH_MB = 4.0  # from the second third of the time to the last; a leak of a picture a minute is more
+STOP_S = 120.0  # TimeoutStopSec of the unit
+MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """At `s` seconds after the start: resident memory, its anonymous part (MB), CPU used so far (s)."""
+
+    s: float
+    resident_mb: float
+    anonymous_mb: float
+    cpu_s: float
+
+
+def findings_of(minutes: float) -> Iterator[Finding]:
+    """Run for so long, then stop it in order and judge."""
+    grant = limited.granted(UNIT)
+    begun = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="stairwell-memory-") as directory,
+        whole_kit.city(directory) as city,
+    ):
+        recipient = str(x25519.Identity.generate().to_public())
+        file = city.configure(
+            capture={"source": str(whole_kit.PEOPLE), "loop": True},
+            clips={"recipients": [recipient]},
+        )
+        with limited.group("stairwell-memory", grant) as group, (Path(directory) / "log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "agent", "run", "--config", file],
+                env={**whole_kit.environment(), **grant.environment},
+                preexec_fn=group.join,  # noqa: PLW1509 - no other thread forks meanwhile
+                stderr=log,
+            )
+            try:
+                samples = list(_samples(process, 60 * minutes))
+                process.terminate()
+                code = process.wait(STOP_S)
+            finally:
+                process.kill()
+                process.wait()
+            kills, peak_mb, kind = group.kills, group.peak / MB, group.kind
+        told = city.told if code == 0 else {"said": (Path(directory) / "log").read_text()[-2000:]}
+    took = round(time.monotonic() - begun, 1)
+    yield from judge(samples, code, kills, took, {"group": kind, "peak_mb": round(peak_mb), **told})
+
+
+def judge(
+    samples: list[Sample], code: int, kills: int, took: float, told: dict[str, object]
+) -> Iterator[Finding]:
+    """What was sampled, beside what is promised; `told` are figures of the run."""
+    where = f"{limited.granted(UNIT).most // limited.MIB} MiB"
+    third = max(1, len(samples) // 3)
+    before, last = samples[-2 * third : -third] or samples, samples[-third:]
+    resident = [sample.resident_mb for sample in samples]
+    growth = _mean(last) - _mean(before)
+    used = [100 * (b.cpu_s - a.cpu_s) / (b.s - a.s) for a, b in itertools.pairwise(samples)]
+    yield Finding(
+        "memory",
+        where,
+        "whole",
+        "it runs to the end within what its unit grants, and stops in order",
+        ok=(code, kills) == (0, 0),
+        s=took,
+        found={"exit": code, "killed_for_memory": kills, "samples": len(samples), **told},
+    )
+    yield Finding(
+        "memory",
+        where,
+        "resident",
+        f"at most {RESIDENT_MB:g} MB are resident",
+        ok=bool(resident) and max(resident) <= RESIDENT_MB,
+        s=0,
+        found={
+            "first_mb": resident[0] if resident else None,
+            "worst_mb": max(resident, default=None),
+            "last_mb": resident[-1] if resident else None,
+            "anonymous_mb": samples[-1].anonymous_mb if samples else None,
+            "cpu_percent": round(sum(used) / len(used), 1) if used else None,
+            "cpu_percent_worst": round(max(used), 1) if used else None,
+        },
+    )
+    yield Finding(
+        "memory",
+        where,
+        "growth",
+        f"from the second third of the time to the last it grows by less than {GROWTH_MB:g} MB",
+        ok=bool(samples) and growth < GROWTH_MB,
+        s=0,
+        found={"growth_mb": round(growth, 1), "each_mb": resident},
+    )
+
+
+def _samples(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sample]:
+    """Until the time is over or the process has ended."""
+    begun, every = time.monotonic(), min(60.0, seconds / 10)
+    for number in itertools.count(1):
+        due = begun + number * every
+        if due > begun + seconds + every / 2:
+            return
+        try:
+            process.wait(max(0.0, due - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            yield _sample(process.pid, time.monotonic() - begun)
+        else:
+            return
+
+
+def _sample(pid: int, s: float) -> Sample:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kib = {
+        line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "RssAnon"))
+    }
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
+    return Sample(
+        round(s, 1),
+        round(kib["VmRSS"] * 1024 / MB, 1),
+        round(kib["RssAnon"] * 1024 / MB, 1),
+        ticks / os.sysconf("SC_CLK_TCK"),
+    )
+
+
+def _mean(samples: list[Sample]) -> float:
+    return sum(sample.resident_mb for sample in samples) / len(samples) if samples else 0.0
