@@ -18,3 +18,17 @@ def ulid(milliseconds: int, entropy: bytes) -> str:
         )
     value = milliseconds << _RANDOM_BITS | int.from_bytes(entropy)
     return "".join(ALPHABET[value >> 5 * digit & 31] for digit in reversed(range(_DIGITS))).upper()
+
+
+def minted_ms(identity: str) -> int:
+    """The milliseconds that a ULID was made of.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(identity) != _DIGITS or set(identity.lower()) - set(ALPHABET):
+        raise ValueError(f"{identity!r} is no ULID")
+    value = 0
+    for digit in identity.lower():
+        value = value << 5 | ALPHABET.index(digit)
+    return value >> _RANDOM_BITS

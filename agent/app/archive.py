@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from agent.app import onlooker
 from agent.app.deletion import erase, sweep
 from agent.app.reporter import Reporter, topics
 from agent.app.schemas import DATABASE
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BUSY_S = 30.0  # a card that syncs one of the agent's commits for longer has failed
 SHORTEST = 4  # characters of a clip's id that may stand for it
 
 
@@ -65,7 +65,7 @@ class Archive:
         Raises:
             StorageError: the database cannot be read.
         """
-        return self._run(look, "mode=ro", "BEGIN")
+        return onlooker.look(self._database, look)
 
     def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a unit of work in a transaction of its own; it is on disk when this returns (see Ledger).
@@ -73,7 +73,26 @@ class Archive:
         Raises:
             StorageError: the database cannot be written.
         """
-        return self._run(work, "mode=rw", "BEGIN IMMEDIATE")
+        try:
+            address = f"file:{quote(str(self._database))}?mode=rw"
+            with closing(
+                sqlite3.connect(address, timeout=onlooker.BUSY_S, isolation_level=None, uri=True)
+            ) as connection:
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    result = work(connection)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+                return result
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"{self._database}: cannot be written ({error})",
+                fix="run as the agent's user; one of an older version is brought up by the agent's start",
+            ) from None
 
     def append(self, tx: sqlite3.Connection, draft: Draft) -> int:
         """See Ledger."""
@@ -201,28 +220,6 @@ class Archive:
             "message": {"stream": self._stream(), "seq": seq},
             **_description(clip),
         }
-
-    def _run(self, work: Callable[[sqlite3.Connection], T], mode: str, begin: str) -> T:
-        try:
-            address = f"file:{quote(str(self._database))}?{mode}"
-            with closing(
-                sqlite3.connect(address, timeout=BUSY_S, isolation_level=None, uri=True)
-            ) as connection:
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute(begin)
-                try:
-                    result = work(connection)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-                return result
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"{self._database}: cannot be used ({error})",
-                fix="run as the agent's user; one of an older version is brought up by the agent's start",
-            ) from None
 
 
 def _description(clip: ClipRecord) -> dict[str, Any]:

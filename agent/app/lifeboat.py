@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STATE = "state"
+"""The directory's name in memory."""
 OUTBOX_MB = 8.0  # of messages at most: they are in memory, of which a small kit has 512 MB
 _DEAD = {errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO}
 """What says that the disk is of no use. One that is full is another matter, and so are missing rights."""
@@ -61,7 +63,7 @@ def lifeboat(state: Path) -> Lifeboat | None:
     if refusal is None or memory is None:
         return None
     log.error("%s", refusal)
-    boat = Lifeboat(memory / "state", refusal)
+    boat = Lifeboat(memory / STATE, refusal)
     boat.directory.mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(OSError):  # what cannot be read is made anew, and told by an alarm
         shutil.copytree(state / KEYS, boat.directory / KEYS, dirs_exist_ok=True)

@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 import agent
-from agent.cli import clips, config, contract, demo, doctor, look, models, replay, run, status
+from agent.cli import (
+    audit,
+    clips,
+    config,
+    contract,
+    demo,
+    doctor,
+    events,
+    logs,
+    look,
+    models,
+    outbox,
+    replay,
+    run,
+    status,
+)
 
 app = typer.Typer(
     name="stairwell",
@@ -20,6 +35,10 @@ app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("logs")(logs.logs)
+app.command("events")(events.events)
+app.command("outbox")(outbox.outbox)
+app.command("audit")(audit.audit)
 app.command("look")(look.look)
 app.command("status")(status.status)
 app.add_typer(clips.app, name="clips")

@@ -149,6 +149,11 @@ def slept_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
+def labelled(wall: float) -> str | None:
+    """Seconds since the epoch as RFC 3339 in UTC; None when no clock that was set can have told them."""
+    return _rfc3339(wall) if wall >= NEVER_SET_BEFORE else None
+
+
 def _rfc3339(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
