@@ -9,6 +9,7 @@ import typer
 import agent
 from agent.cli import (
     audit,
+    ca,
     clips,
     config,
     contract,
@@ -41,6 +42,7 @@ app.command("outbox")(outbox.outbox)
 app.command("audit")(audit.audit)
 app.command("look")(look.look)
 app.command("status")(status.status)
+app.add_typer(ca.app, name="ca")
 app.add_typer(clips.app, name="clips")
 app.add_typer(config.app, name="config")
 app.add_typer(contract.app, name="contract")
