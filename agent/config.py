@@ -225,6 +225,7 @@ class Outbox(_Section):
     max_rows: int = Field(default=50_000, ge=100, description="more are dropped by a fixed order, with a gap")
     max_mb: float = Field(default=64.0, gt=0, description="bytes of all rows at most")
     keep_h: float = Field(default=72.0, gt=0, description="delivered rows are kept so long for a resend")
+    wait_h: float = Field(default=720.0, ge=1, description="what waits for longer is dropped, with a gap")
 
 
 class State(_Section):

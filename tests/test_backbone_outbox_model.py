@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from agent.backbone.publication import Publication
     from agent.device.clock import Stamp
 
-MAX_ROWS, MAX_MB, KEEP_H = 100, 0.06, 1.0  # so little that both limits are met within a few steps
+MAX_ROWS, MAX_MB, KEEP_H, WAIT_H = 100, 0.06, 1.0, 2.0  # so little that all are met within a few steps
 KINDS: dict[str, Callable[[int], Draft]] = {
     "new": event,
     "update": lambda n: event(n - n % 3, Phase.UPDATE),
@@ -82,6 +82,12 @@ class OutboxMachine(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp(prefix="outbox-model-"))
         self.by_watermark, self.covered = watermark, covered
         self.boots, self.mono, self.wall = 1, 100.0, CLOCKS[0]
+        self.worked = self.noted = 0.0
+        """Seconds for which the kit has worked, as far as it can know; and those that outlive a power cut."""
+        self.born: dict[int, float] = {}
+        """`worked` when each message was appended."""
+        self.known: dict[int, float] = {}
+        """`worked` when the kit looked first while each was there."""
         self.numbers = 0
         self.said: dict[int, Publication] = {}
         """What was appended, as it must be sent."""
@@ -125,6 +131,7 @@ class OutboxMachine(RuleBasedStateMachine):
             with self.unit() as tx:
                 seq = self.outbox.append(tx, message, self.now)
             self.said[seq] = message.render(self.stream, seq)
+            self.born[seq] = self.worked
             self.look_at_what_was_dropped(before, seq, message)
 
     @rule(room=st.integers(1, 40), replay_room=st.integers(0, 20), data=st.data())
@@ -216,14 +223,21 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(hours=st.floats(0, 1.5))
     def let_time_pass(self, hours: float) -> None:
-        """Delivered rows are kept for a while, no longer, and no row that waits goes for its age."""
+        """Delivered rows are kept for a while; what waits goes when it is too old, and not before."""
         self.mono += 3600 * hours
-        before = self.kept()
+        self.worked += 3600 * hours
+        waiting = {seq: row for seq, row in self.kept().items() if row.waiting}
+        if waiting:
+            self.noted = self.worked
+            self.known = dict.fromkeys(self.said, self.worked) | self.known
         with self.unit() as tx:
             self.outbox.purge(tx, self.now)
-        assert {seq for seq, row in before.items() if row.waiting} == set(self.kept()) & {
-            seq for seq, row in before.items() if row.waiting
-        }
+        gone = {seq for seq in waiting.keys() - self.kept().keys() if not waiting[seq].gap}
+        may_go = {seq for seq, row in waiting.items() if row.order < DropOrder.CLIP}
+        past = self.worked - 3600 * WAIT_H  # give or take the last bits of a sum
+        assert {seq for seq in may_go if self.known[seq] < past - 0.001} <= gone
+        assert gone <= {seq for seq in may_go if self.born[seq] < past + 0.001}
+        self.settled -= gone
 
     @rule(wall=st.sampled_from(CLOCKS))
     def set_clock(self, wall: str | None) -> None:
@@ -237,6 +251,8 @@ class OutboxMachine(RuleBasedStateMachine):
         self.connection.close()
         if power_cut:
             self.boots, self.mono = self.boots + 1, 5.0
+            self.worked = self.noted + 5.0
+            self.born = {seq: min(self.worked, worked) for seq, worked in self.born.items()}
         self.settled.clear()
         self.open()
         assert before == self.kept()
@@ -282,7 +298,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("PRAGMA synchronous=OFF")  # nobody cuts the power of this machine
         self.connection.executescript(SCHEMA)
-        limits = OutboxSettings(max_rows=MAX_ROWS, max_mb=MAX_MB, keep_h=KEEP_H)
+        limits = OutboxSettings(max_rows=MAX_ROWS, max_mb=MAX_MB, keep_h=KEEP_H, wait_h=WAIT_H)
         key = self.boots.to_bytes(32, "big")
         self.outbox = Outbox(limits, TOPICS, cover=Cover(key) if self.covered else None)
         with self.unit() as tx:

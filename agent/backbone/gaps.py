@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from agent.device.clock import Stamp
 
-Why = Literal["full", "corrupt", "too-large", "restart", "refused"]
+Why = Literal["full", "corrupt", "too-large", "restart", "refused", "expired"]
 
 REASONS: tuple[Why, ...] = get_args(Why)
 RANGES_MAX = 500  # per gap, about 8 KB: beyond what brokers are set to accept lies 64 KB

@@ -293,9 +293,10 @@ class GapBody(Stamped):
 
     first: Seq = Field(alias="from", description="the lowest of them")
     last: Seq = Field(alias="to", description="the highest of them")
-    why: Literal["full", "corrupt", "too-large", "restart", "refused"] = Field(
+    why: Literal["full", "corrupt", "too-large", "restart", "refused", "expired"] = Field(
         description="restart: pictures that waited encrypted, and whose key went with the kit's memory; "
-        "refused: the disk took no writes for so long that they had no place in memory either"
+        "refused: the disk took no writes for so long that they had no place in memory either; "
+        "expired: they have waited for so long (`outbox.wait_h`) that they are of no use any more"
     )
     count: Seq = Field(description="how many")
     ranges: list[Annotated[list[Seq], Field(min_length=2, max_length=2)]] = Field(

@@ -5,9 +5,9 @@ Invariants:
 - What `append` returned for, and whose unit of work committed, is on disk until it was delivered or covered.
 - A row is sent only if its checksum holds; flash and file systems alter bytes without saying so.
 - With a Cover no picture lies readable on disk.
-- The outbox is bounded by rows and bytes. When it is full, delivered rows go first, then what matters least
-  (`DropOrder`), and a gap is written in the same transaction. Tamper, gaps and the last words of each alarm
-  never go.
+- The outbox is bounded by rows, bytes and age. When it is full, delivered rows go first, then what matters
+  least (`DropOrder`); what has waited for too long goes anyway (`aging`). A gap is written in the same
+  transaction. Tamper, gaps and the last words of each alarm never go.
 
 Every method runs inside a unit of work of `agent.database.Database`; nothing is kept in memory.
 """
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.backbone import gaps
+from agent.backbone import aging, gaps
 from agent.backbone.candidates import candidates
 from agent.backbone.drafts import DropOrder, Priority, draft
 from agent.backbone.eviction import victims
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from agent.config import Outbox as OutboxSettings
     from agent.device.clock import Stamp
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS outbox_state (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     stream TEXT NOT NULL,
@@ -71,6 +72,8 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (priority, seq) WHERE done_boot IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_subject ON outbox (subject) WHERE subject IS NOT NULL;
 """
+    + aging.SCHEMA
+)
 
 ROW_BYTES = 150  # what a row costs beside its head and payload: columns, two index entries, page overhead
 ROOM = 0.05  # a full outbox makes this much room at once: one gap then speaks for many rows
@@ -135,6 +138,7 @@ class Outbox:
         self._max_rows = settings.max_rows
         self._max_bytes = int(settings.max_mb * 1024 * 1024)
         self._keep_s = settings.keep_h * 3600
+        self._wait_s = settings.wait_h * 3600
         self._topics = topics
 
     def open_stream(self, tx: sqlite3.Connection) -> str:
@@ -234,15 +238,20 @@ class Outbox:
         self._tell_gap(tx, [(first, first + count - 1)], why, now)
 
     def purge(self, tx: sqlite3.Connection, now: Stamp) -> int:
-        """Delete delivered rows that were kept long enough; returns how many.
+        """Delete delivered rows that were kept long enough; returns how many. Drop what waited for too long.
 
-        How long the kit was without power nobody knows: rows of an earlier boot are counted from now.
+        How long the kit was without power nobody knows: what was delivered in an earlier boot is counted from
+        now.
         """
         tx.execute(
             "UPDATE outbox SET done_boot = ?, done_mono = ? WHERE done_boot IS NOT NULL AND done_boot <> ?",
             (now.boot, now.mono, now.boot),
         )
-        return self._delete(tx, "done_boot = ? AND done_mono < ?", (now.boot, now.mono - self._keep_s))
+        kept = self._delete(tx, "done_boot = ? AND done_mono < ?", (now.boot, now.mono - self._keep_s))
+        if expired := aging.overdue(tx, now, self._wait_s):
+            _LOG.warning("outbox: %d messages have waited for too long; dropped with a gap", len(expired))
+            self.drop(tx, expired, "expired", now)
+        return kept
 
     def numbers(self, tx: sqlite3.Connection, now: Stamp, taken: Collection[int] = ()) -> Numbers:
         """The state of the outbox; rows that are `taken` already do not wait, whatever is written of them."""
