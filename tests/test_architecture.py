@@ -21,7 +21,7 @@ MODULES = sorted(
     for path in ROOT.rglob("*.py")
 )
 
-ROOMS = {"capture", "vision", "events", "clips", "backbone", "doctor", "city"}
+ROOMS = {"capture", "vision", "events", "clips", "backbone", "doctor", "city", "card"}
 LEVELS = {"base": 0, "device": 1, **dict.fromkeys(ROOMS, 2), "app": 3, "cli": 4}
 """Who may import whom: always downwards; within `base`, `device`, `app`, `cli` and a room freely."""
 

@@ -78,7 +78,7 @@ def test_what_is_inside(deb: Path) -> None:
     assert 1 == len({member.mtime for member in found})
     modes = {(member.isdir(), member.mode) for member in found}
     assert {(True, 0o755), (False, 0o755), (False, 0o644)} == modes
-    commands = {"./usr/bin/stairwell", f"{LIBRARY}escalate"}
+    commands = {"./usr/bin/stairwell", f"{LIBRARY}escalate", f"{LIBRARY}zram"}
     assert commands == {m.name for m in found if m.isfile() and m.mode == 0o755}
     wrong = re.compile(r"\.pyc$|\.po$|/__pycache__|/tests(/|$)|\.pyi$|haarcascade|^\./usr/lib/stairwell/bin")
     assert [] == [member.name for member in found if wrong.search(member.name)]
@@ -130,7 +130,9 @@ def test_it_runs_by_itself(tree: Path, words: list[str]) -> None:
 
 def test_maintainer_scripts() -> None:
     """What dpkg runs as root has none of the mistakes that shellcheck knows."""
-    scripts = [ROOT / "scripts" / "deb" / name for name in ("postinst", "prerm", "postrm", "escalate")]
+    scripts = [
+        ROOT / "scripts" / "deb" / name for name in ("postinst", "prerm", "postrm", "escalate", "zram")
+    ]
     verdict = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     assert "" == verdict.stdout
 

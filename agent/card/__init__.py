@@ -1,0 +1,1 @@
+"""From an official image and an enrolment file to a kit's card: at the depot, on any Debian computer."""
