@@ -234,6 +234,16 @@ class State(_Section):
     dir: Path = Field(default=Path("/var/lib/stairwell"), description="database and clips")
 
 
+class Support(_Section):
+    """Who helps when a kit cannot be understood on the spot."""
+
+    recipients: tuple[Annotated[str, AfterValidator(check_recipient)], ...] = Field(
+        default=(),
+        max_length=8,
+        description="age1… keys that support bundles are sealed to; without one they are not sealed",
+    )
+
+
 class Log(_Section):
     """What the agent tells its journal."""
 
@@ -265,6 +275,7 @@ class Settings(BaseSettings):
     backbone: Backbone = Backbone()
     outbox: Outbox = Outbox()
     state: State = State()
+    support: Support = Support()
     log: Log = Log()
 
     @classmethod

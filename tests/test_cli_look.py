@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import threading
 from typing import TYPE_CHECKING
@@ -84,6 +85,14 @@ def test_every_look_is_noted(state: Path) -> None:
     assert len(rows) == before + 1
     assert rows[-1][1] == "ok"
     assert rows[-1][0]
+
+
+def test_a_bundle_is_noted(state: Path) -> None:
+    """The agent gives it an id that can be said aloud, and notes who takes it."""
+    number = hatch.reach(state, "bundle").decode()
+    assert re.fullmatch("[0-9a-hjkmnp-tv-z]{8}", number)
+    rows = query(state, "SELECT cmd, status, text FROM audit ORDER BY n DESC LIMIT 1")
+    assert [("bundle", "ok", number)] == rows
 
 
 def test_no_picture(tmp_path: Path) -> None:

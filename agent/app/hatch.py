@@ -6,6 +6,7 @@ A question is one line, an answer is one JSON document or one picture, and the c
     status\n    what the agent knows of itself, as JSON
     still\n     what the camera sees now, masked, with all that the agent saw drawn on it, as JPEG; empty when
                 there is none. Each is noted in the audit, with who asked.
+    bundle\n    notes in the audit that somebody takes a support bundle, and gives it its id.
 
 A client that says nothing or reads nothing is left after PATIENCE_S; one is served at a time.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import StairwellError, StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -146,6 +148,14 @@ def reach(state: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
         return ask(SERVICE / NAME, question, timeout_s)
     except FileNotFoundError:
         return ask(state / NAME, question, timeout_s)
+
+
+def denied() -> StairwellError:
+    """What is told to who may not ask."""
+    return StairwellError(
+        say("the agent's socket: permission denied"),
+        fix=say("use sudo, or join the group: sudo usermod -aG stairwell $USER, and log in again"),
+    )
 
 
 @contextmanager

@@ -187,7 +187,7 @@ class Agent:
         desk = self._desk(label)
         lookout = Lookout(settings, clock, self._journal, lambda: analysis.latest)
         self._hatch = Hatch(
-            runtime_dir(settings.state.dir) / hatch.NAME, {"status": desk.report, "still": lookout.still}
+            runtime_dir(settings.state.dir) / hatch.NAME, {"status": desk.report, **lookout.answers}
         )
         self._leaving = threading.Event()
         self._control = Control(

@@ -1,8 +1,9 @@
-"""What the camera sees now, for a technician on the spot; every look is noted, with who looked."""
+"""What a technician on the spot takes from the kit: a look, a bundle. Each is noted, with who took it."""
 
 from __future__ import annotations
 
 import logging
+import os
 import pwd
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import cv2
 
 from agent.app.annotate import Painter
 from agent.backbone import docket
+from agent.shortid import ENTROPY_BYTES, short_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,21 @@ class Lookout:
         self._journal = journal
         self._latest = latest
 
+    @property
+    def answers(self) -> dict[str, Callable[[int], bytes]]:
+        """What the hatch may be asked of it."""
+        return {"still": self.still, "bundle": self.bundle}
+
+    def bundle(self, user: int) -> bytes:
+        """The id of a support bundle, which `user` is about to take.
+
+        Raises:
+            StorageError: the disk refuses to note it.
+        """
+        number = short_id(os.urandom(ENTROPY_BYTES))
+        self._note("bundle", user, "ok", None, number)
+        return number.encode()
+
     def still(self, user: int) -> bytes:
         """The picture as JPEG, masks burned in; nothing when the camera gives none. `user` is noted.
 
@@ -44,19 +61,22 @@ class Lookout:
         """
         analysis = self._latest()
         fresh = analysis is not None and self._clock.mono() - analysis.frame.t <= FRESH_S
-        name = _name(user)
-        status = "ok" if fresh else "failed"
-        line = docket.AuditLine("look", None, name, None, status, None if fresh else "no-picture", None)
-        self._journal.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
-        _AUDIT.info("look by %s is %s", name, status)
+        self._note("look", user, "ok" if fresh else "failed", None if fresh else "no-picture", None)
         if analysis is None or not fresh:
             return b""
         image = cv2.cvtColor(Painter(self._view).draw(analysis), cv2.COLOR_RGB2BGR)
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         return data.tobytes()
 
+    def _note(self, what: str, user: int, status: str, code: str | None, text: str | None) -> None:
+        name = name_of(user)
+        line = docket.AuditLine(what, None, name, None, status, code, text)
+        self._journal.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
+        _AUDIT.info("%s by %s is %s", what, name, status)
 
-def _name(user: int) -> str:
+
+def name_of(user: int) -> str:
+    """The user's name, or number when nobody has it any more."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:  # of a container, or removed since

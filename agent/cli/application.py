@@ -9,6 +9,7 @@ import typer
 import agent
 from agent.cli import (
     audit,
+    bundle,
     ca,
     clips,
     config,
@@ -40,6 +41,7 @@ app.command("logs")(logs.logs)
 app.command("events")(events.events)
 app.command("outbox")(outbox.outbox)
 app.command("audit")(audit.audit)
+app.command("bundle")(bundle.bundle)
 app.command("look")(look.look)
 app.command("status")(status.status)
 app.add_typer(ca.app, name="ca")

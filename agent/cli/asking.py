@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.app import hatch
 from agent.errors import StairwellError
 from agent.words import say
 
@@ -20,10 +21,7 @@ def asked(question: Callable[[], bytes]) -> bytes:
     try:
         return question()
     except PermissionError:
-        raise StairwellError(
-            say("the agent's socket: permission denied"),
-            fix=say("use sudo, or join the group: sudo usermod -aG stairwell $USER, and log in again"),
-        ) from None
+        raise hatch.denied() from None
     except (FileNotFoundError, ConnectionRefusedError):
         raise StairwellError(
             say("no agent runs here"),
