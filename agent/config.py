@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.agekey import check_recipient
 from agent.config_camera import Camera
-from agent.config_fields import Fraction01, PlatformKey, Polygon, Slug
+from agent.config_fields import Fraction01, HttpsUrl, PlatformKey, Polygon, Slug
 from agent.config_fields import Section as _Section
 from agent.config_layers import ENV_PREFIX, NO_ZONE, Layers
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
@@ -199,6 +199,10 @@ class Backbone(_Section):
     key_file: Path | None = Field(default=None, description="the kit's private key")
     password_file: Path | None = Field(
         default=None, description="file with the kit's password, for a broker that wants one beside TLS"
+    )
+    enrol_url: HttpsUrl | None = Field(
+        default=None,
+        description="where the certificate is renewed: the city's EST service, https://host:port",
     )
     keepalive_s: int = Field(default=30, ge=5, le=600, description="60 on LTE")
     heartbeat_s: float = Field(default=30.0, ge=1, le=3600, description="time between heartbeats")

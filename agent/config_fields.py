@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Fraction01 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -23,3 +24,15 @@ class Section(BaseModel):
 
 PlatformKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
 """32 bytes in base64, an Ed25519 public key; the last digit has no stray bits (RFC 4648, 3.5)."""
+
+
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    _ = parts.port  # raises ValueError when it is none
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("an address of the form https://host:port is needed")
+    return url.rstrip("/")
+
+
+HttpsUrl = Annotated[str, AfterValidator(_check_url)]
+"""Where a service answers over TLS, without a slash at the end."""

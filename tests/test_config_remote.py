@@ -25,6 +25,7 @@ NEVER = [
         f"backbone.{key}"
         for key in (
             *("host", "port", "tls", "ca_file", "cert_file", "key_file", "password_file", "platform_keys"),
+            "enrol_url",
         )
     ),
 ]

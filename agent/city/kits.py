@@ -49,13 +49,18 @@ LET_IN = frozenset({State.CLAIMED, State.COMMISSIONED, State.ACTIVE})
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """One kit. `rev` is the revision of the last configuration that was signed for it, 0 for none."""
+    """One kit.
+
+    `former` are the territories where it may still listen, since it was moved by the register only; `rev` is
+    the revision of the last configuration that was signed for it, 0 for none.
+    """
 
     kit: str
     state: State
     site: Site
     purpose: str
     retention_h: float
+    former: tuple[Site, ...]
     rev: int
     added: str
 

@@ -113,6 +113,14 @@ class Office:
         """
         return PublicKey.read(self.directory / PLATFORM_PUBLIC).text
 
+    def root_pem(self) -> str:
+        """The city's root, by which kits check everything else.
+
+        Raises:
+            ConfigError: the file cannot be used.
+        """
+        return authority.pem(authority.certificate(self.directory / authority.ROOT)).decode()
+
     def issue(self, name: str, hosts: Sequence[str], out: Path, by: str, now: datetime) -> tuple[Path, Path]:
         """A key and a certificate for a server (with `hosts`) or a program: `<name>.pem` and `<name>.key`.
 

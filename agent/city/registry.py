@@ -12,6 +12,7 @@ Several programs may have it open at once: the enrolment service, and a command 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sqlite3
 import threading
@@ -40,7 +41,8 @@ REFUSALS_PER_H = (
 SCHEMA = """
 CREATE TABLE kits (
   kit TEXT PRIMARY KEY, state TEXT NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL,
-  retention_h REAL NOT NULL, rev INTEGER NOT NULL DEFAULT 0, added TEXT NOT NULL
+  retention_h REAL NOT NULL, former TEXT NOT NULL DEFAULT '[]', rev INTEGER NOT NULL DEFAULT 0,
+  added TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE claims (
   n INTEGER PRIMARY KEY, kit TEXT NOT NULL REFERENCES kits, digest BLOB NOT NULL UNIQUE,
@@ -154,7 +156,7 @@ class Registry:
         """All of them, or those in one state; by district, building and entrance."""
         with self.transaction() as db:
             rows = db.execute(
-                "SELECT kit, state, site, purpose, retention_h, rev, added FROM kits"
+                "SELECT kit, state, site, purpose, retention_h, former, rev, added FROM kits"
                 " WHERE state = coalesce(?, state)",
                 (state,),
             ).fetchall()
@@ -198,9 +200,11 @@ class Registry:
         """
         with self.transaction() as db:
             before = kit_of(db, kit)
+            former = [territory(place) for place in (*before.former, before.site)]
+            kept = [place for place in former if place != territory(site)]
             db.execute(
-                "UPDATE kits SET site = ?, purpose = ?, retention_h = ? WHERE kit = ?",
-                (site.model_dump_json(), purpose, retention_h, kit),
+                "UPDATE kits SET site = ?, purpose = ?, retention_h = ?, former = ? WHERE kit = ?",
+                (site.model_dump_json(), purpose, retention_h, json.dumps(kept), kit),
             )
             note(db, now, "changed", by, kit, f"{where(before.site)} -> {where(site)}")
 
@@ -256,7 +260,7 @@ class Registry:
 def kit_of(db: sqlite3.Connection, kit: str) -> Kit:
     """Within a transaction: see Registry.kit."""
     row = db.execute(
-        "SELECT kit, state, site, purpose, retention_h, rev, added FROM kits WHERE kit = ?", (kit,)
+        "SELECT kit, state, site, purpose, retention_h, former, rev, added FROM kits WHERE kit = ?", (kit,)
     ).fetchone()
     if row is None:
         raise ConfigError(f"{kit}: not in the register", fix="`stairwell fleet list` shows who is")
@@ -293,15 +297,21 @@ def note(
     return int(row[0])
 
 
+def territory(site: Site) -> dict[str, str]:
+    """What of a place is in the topics of its kit."""
+    return {"oblast": site.oblast, "city": site.city, "district": site.district}
+
+
 def where(site: Site) -> str:
     """A place in one line."""
     floor = "" if site.floor is None else f", floor {site.floor}"
     return f"{site.oblast}/{site.city}/{site.district}, {site.building}, entrance {site.entrance}{floor}"
 
 
-def _kit(row: tuple[str, str, str, str, float, int, str]) -> Kit:
-    kit, state, site, purpose, retention_h, rev, added = row
-    return Kit(kit, State(state), Site.model_validate_json(site), purpose, retention_h, rev, added)
+def _kit(row: tuple[str, str, str, str, float, str, int, str]) -> Kit:
+    kit, state, site, purpose, retention_h, former, rev, added = row
+    places = tuple(Site(**place) for place in json.loads(former))
+    return Kit(kit, State(state), Site.model_validate_json(site), purpose, retention_h, places, rev, added)
 
 
 def _make(db: sqlite3.Connection) -> None:

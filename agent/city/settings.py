@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import tomllib
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from agent.agekey import check_recipient
-from agent.config_fields import PlatformKey, Section, Slug
+from agent.config_fields import HttpsUrl, PlatformKey, Section, Slug
 from agent.durable import write_whole
 from agent.errors import ConfigError
 
@@ -22,24 +21,11 @@ FILE_MODE = 0o644
 FIX = "correct the file; its comments tell what each key means"
 
 
-def check_url(url: str) -> str:
-    """`url` itself if enrolment can be asked for there.
-
-    Raises:
-        ValueError: it cannot; the text says why.
-    """
-    parts = urlsplit(url)
-    _ = parts.port  # raises ValueError when it is none
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError("an address of the form https://host:port is needed")
-    return url.rstrip("/")
-
-
 class CitySettings(Section):
     """`city.toml`."""
 
     name: Slug
-    url: Annotated[str, AfterValidator(check_url)]
+    url: HttpsUrl
     broker_host: Annotated[str, Field(min_length=1, max_length=253)]
     broker_port: Annotated[int, Field(ge=1, le=65535)] = 8883
     recipients: Annotated[

@@ -17,6 +17,7 @@ from agent.cli import (
     demo,
     doctor,
     events,
+    fleet,
     logs,
     look,
     models,
@@ -46,6 +47,7 @@ app.command("look")(look.look)
 app.command("status")(status.status)
 app.add_typer(ca.app, name="ca")
 app.add_typer(clips.app, name="clips")
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(config.app, name="config")
 app.add_typer(contract.app, name="contract")
 app.add_typer(models.app, name="models")

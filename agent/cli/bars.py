@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,12 +41,15 @@ class Bars:
 
 
 @contextmanager
-def bars(title: str, *, quiet: bool) -> Iterator[Bars]:
-    """Bars while the work lasts; none when `quiet`, or when stderr is no terminal."""
+def bars(title: str, *, quiet: bool, things: bool = False) -> Iterator[Bars]:
+    """Bars while the work lasts; none when `quiet`, or when stderr is no terminal.
+
+    They count bytes, or `things`.
+    """
     columns = (
         TextColumn(f"{title} {{task.description}}"),
         BarColumn(),
-        DownloadColumn(),
+        MofNCompleteColumn() if things else DownloadColumn(),
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)

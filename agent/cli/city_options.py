@@ -27,7 +27,6 @@ PassphraseFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
-Why = Annotated[str, typer.Option("--why", help="The reason, for the audit trail.")]
 
 
 def office(directory: Path, passphrase_file: Path | None = None, *, signs: bool = False) -> Office:
