@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from agent.device import account
+
 hypothesis.settings.register_profile(
     "busy",  # the machine may be: how long an example takes says nothing about what it proves
     deadline=None,
@@ -23,6 +25,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("STAIRWELL_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("LANGUAGE", "en")
+    monkeypatch.setattr(account, "SERVICE_USER", "nobody-of-this-machine")  # it may have a kit's user
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import socket
-import sqlite3
+import subprocess
 import sys
-from contextlib import closing
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from app_parts import KIT, PEOPLE, Hands, settings
+from app_parts import KIT, PEOPLE, settings
 from broker import Broker, free_port, tls_listener
-from kits import Kit
 from picamera_fake import Board
+from test_device_account import everything_open
 
 from agent.app import examination, hatch
 from agent.app.hatch import Hatch
@@ -34,7 +36,6 @@ from pki import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from agent.config import Settings
     from agent.doctor.check import Check, Verdict
@@ -112,6 +113,8 @@ STATUSES = [
     ("svc.alarms", WELL.model_copy(update={"alarms": ["scene.dark"]}), "warn"),
     ("svc.alarms", WELL.model_copy(update={"alarms": ["scene.dark", "camera.lost"]}), "fail"),
     ("svc.running", WELL, "ok"),
+    ("svc.version", WELL, "ok"),
+    ("svc.version", WELL.model_copy(update={"sw": "0.0.1"}), "warn"),
 ]
 
 
@@ -133,14 +136,26 @@ def test_alarms_are_told_with_their_fixes(told: list[Status], tmp_path: Path) ->
     assert "cable" in verdict.fix.en
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(0, "ok"), (4096, "warn")])
+def test_core_dumps(limit: int, expected: str, told: list[Status], tmp_path: Path) -> None:
+    """What a crash may write is asked of the kernel, about the agent's own process."""
+    stop = ["/bin/sh", "-c", f"ulimit -c {limit} && exec sleep 60"]
+    with subprocess.Popen(stop) as process:
+        told[0] = WELL.model_copy(update={"pid": process.pid})
+        while Path(f"/proc/{process.pid}/comm").read_text().strip() != "sleep":
+            time.sleep(0.01)
+        status = ask("priv.core", settings(tmp_path)).status
+        process.kill()
+    assert expected == status
+
+
 def test_no_agent(tmp_path: Path) -> None:
     """A failure, with the way to start it; what only it knows follows from that."""
     chosen = settings(tmp_path)
     assert ask("svc.running", chosen).status == "fail"
     wanted = [one for one in examination.examination(chosen, SystemClock()) if one.code.startswith("svc.")]
-    assert {"svc.running": "fail", "svc.alarms": "skip", "svc.memory": "skip"} == {
-        result.check.code: result.verdict.status.value for result in runner.run(wanted)
-    }
+    found = {result.check.code: result.verdict.status.value for result in runner.run(wanted)}
+    assert {"svc.running": "fail", "svc.alarms": "skip", "svc.memory": "skip"}.items() <= found.items()
 
 
 def test_an_agent_that_may_not_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,34 +240,6 @@ def test_a_broker_on_this_machine_needs_no_way_out(tmp_path: Path) -> None:
     assert set(check("net.dns", far).depends_on) == {"net.route", "net.servers"}
 
 
-def test_database(tmp_path: Path) -> None:
-    """None yet, sound, and damaged."""
-    chosen = settings(tmp_path)
-    assert ask("store.database", chosen).status == "skip"
-    assert ask("store.clips", chosen).status == "skip"
-    kit = Kit(tmp_path)
-    kit.end()
-    assert ask("store.database", chosen).status == "ok"
-    with closing(sqlite3.connect(tmp_path / "agent.db")) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    damaged = bytearray((tmp_path / "agent.db").read_bytes())
-    damaged[4096:8192] = bytes(4096)
-    (tmp_path / "agent.db").write_bytes(damaged)
-    assert ask("store.database", chosen).status == "fail"
-
-
-def test_clips(tmp_path: Path) -> None:
-    """All there; then one is taken away."""
-    kit = Kit(tmp_path, Hands())
-    record = kit.clip(1)
-    kit.end()
-    assert ask("store.clips", settings(tmp_path)).status == "ok"
-    (kit.directory / record.path).unlink()
-    verdict = ask("store.clips", settings(tmp_path))
-    assert verdict.status == "fail"
-    assert "1 of 1" in verdict.text.en
-
-
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -266,6 +253,24 @@ def test_clips(tmp_path: Path) -> None:
 def test_source(source: str, expected: str, tmp_path: Path) -> None:
     """What is named is there, as far as it can be seen from here."""
     assert expected == ask("cam.source", settings(tmp_path, capture={"source": source})).status
+
+
+def test_a_camera_that_is_closed_to_the_agent(tmp_path: Path) -> None:
+    """The group that is missing is how such a camera fails; a stream's address is nobody's to close."""
+    state = tmp_path / "state"
+    state.mkdir()
+    if os.geteuid() == 0:
+        os.chown(state, 65_534, 65_534)
+        everything_open(tmp_path)
+    device = tmp_path / "dev" / "media0"
+    device.parent.mkdir(mode=0o755)
+    device.touch()
+    csi = settings(state, capture={"source": "picamera:"})
+    for mode, expected in ((0o666, "ok"), (0o060, "fail")):
+        device.chmod(mode)
+        verdict = check("cam.access", csi, tmp_path).ask()
+        assert (expected, "media0" in verdict.text.uk) == (verdict.status, expected == "fail")
+    assert "skip" == check("cam.access", settings(state, capture={"source": "rtsp://a/b"})).ask().status
 
 
 def test_a_camera_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

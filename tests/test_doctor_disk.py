@@ -10,7 +10,8 @@ import pytest
 from app_parts import settings
 from test_device_storage import block, mmc
 
-from agent.device import health, storage
+from agent.device import boot, health, storage
+from agent.device.account import Account
 from agent.device.storage import Space
 from agent.doctor import disk
 
@@ -37,12 +38,34 @@ def test_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "read-only" in verdict.text.en
 
 
-@pytest.mark.parametrize(("uid", "expected"), [(0, "fail"), (4711, "skip")])
-def test_no_right_to_write(uid: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is not the agent's user cannot tell; who is, found a fault."""
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + uid)
-    assert expected == ask("disk.writable", tmp_path).status
+def test_no_right_to_write(tmp_path: Path) -> None:
+    """It is the agent's right that counts, not that of who asks; the fix names both."""
+    tmp_path.chmod(0o500)
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65_534, 65_534)
+    verdict = ask("disk.writable", tmp_path)
+    tmp_path.chmod(0o700)
+    assert verdict.status == "fail"
+    assert verdict.fix is not None
+    assert f"chown -R {Account.owner(tmp_path).name} {tmp_path}" in verdict.fix.en
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, "ok"), (0.08, "warn"), (0.01, "fail"), (None, "skip")])
+def test_inodes(share: float | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares of the places; btrfs has no such limit."""
+    monkeypatch.setattr(storage, "inodes", lambda _path: share)
+    assert expected == ask("disk.inodes", tmp_path).status
+
+
+@pytest.mark.parametrize(("lines", "expected"), [([], "ok"), (["mmc0: error -110"], "fail"), (None, "skip")])
+def test_complaints(
+    lines: list[str] | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's last word on the card is shown."""
+    monkeypatch.setattr(boot, "disk_errors", lambda: lines)
+    verdict = ask("disk.kernel", tmp_path)
+    assert expected == verdict.status
+    assert ("error -110" in verdict.text.uk) == (expected == "fail")
 
 
 @pytest.mark.parametrize(("free", "expected"), [(40, "ok"), (14, "warn"), (7, "fail"), (None, "skip")])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.device import health
-from agent.device.power import THROTTLED
+from agent.device.power import SUPPLY, THROTTLED
 from agent.doctor import machine
 
 if TYPE_CHECKING:
@@ -101,6 +101,39 @@ def test_pressure(avg60: str | None, expected: str, tmp_path: Path) -> None:
     if avg60 is not None:
         put(tmp_path, "proc/pressure/cpu", f"some avg10=0.00 avg60={avg60} avg300=0.00 total=1\n")
     assert expected == ask("cpu.pressure", tmp_path).status
+
+
+@pytest.mark.parametrize(("ma", "expected"), [(5000, "ok"), (3000, "ok"), (1500, "warn"), (None, "skip")])
+def test_supply(ma: int | None, expected: str, tmp_path: Path) -> None:
+    """What a Pi 5 has agreed with its supply, as its device tree has it: four bytes, the greatest first."""
+    if ma is not None:
+        put(tmp_path, SUPPLY, "")
+        (tmp_path / SUPPLY).write_bytes(ma.to_bytes(4, "big"))
+    assert expected == ask("power.supply", tmp_path).status
+
+
+@pytest.mark.parametrize(
+    ("drive", "rpm", "expected"),
+    [("125", "3400", "ok"), ("0", "0", "ok"), ("125", "0", "fail"), (None, "", "skip")],
+)
+def test_fan(drive: str | None, rpm: str, expected: str, tmp_path: Path) -> None:
+    """One that is driven has to turn; other sensors are no fans."""
+    put(tmp_path, "sys/class/hwmon/hwmon0/name", "cpu_thermal\n")
+    if drive is not None:
+        for name, text in {"name": "pwmfan", "pwm1": drive, "fan1_input": rpm}.items():
+            put(tmp_path, f"sys/class/hwmon/hwmon1/{name}", f"{text}\n")
+    assert expected == ask("temp.fan", tmp_path).status
+
+
+@pytest.mark.parametrize(
+    ("controllers", "expected"),
+    [("cpuset cpu io memory pids", "ok"), ("cpuset cpu io pids", "warn"), (None, "skip")],
+)
+def test_memory_limits(controllers: str | None, expected: str, tmp_path: Path) -> None:
+    """Raspberry Pi OS starts its kernel without memory control groups."""
+    if controllers is not None:
+        put(tmp_path, "sys/fs/cgroup/cgroup.controllers", f"{controllers}\n")
+    assert expected == ask("mem.limit", tmp_path).status
 
 
 def test_what_is_not_well_has_a_fix(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from test_device_account import everything_open
 
+from agent.device.account import Account
+from agent.device.identity import Identity
 from agent.doctor import papers
 
 if TYPE_CHECKING:
@@ -60,14 +64,6 @@ def ask(code: str, directory: Path, clock: Hands | None = None, **sections: dict
     return next(check for check in asked if check.code == code).ask()
 
 
-def test_clock(tmp_path: Path) -> None:
-    """Never set is a failure, set without NTP a warning."""
-    assert ask("time.set", tmp_path, Hands()).status == "fail"
-    assert ask("time.set", tmp_path).status == "ok"
-    assert ask("time.sync", tmp_path).status == "ok"
-    assert ask("time.sync", tmp_path, Hands()).status == "warn"
-
-
 def test_kit(tmp_path: Path) -> None:
     """The placeholder is no id."""
     assert ask("id.kit", tmp_path).status == "ok"
@@ -84,6 +80,70 @@ def test_files(tmp_path: Path) -> None:
     verdict = ask("id.files", tmp_path, backbone={"tls": True, **files})
     assert verdict.status == "fail"
     assert "kit.pem" in verdict.text.en
+
+
+def test_a_file_that_the_agent_may_not_read(tmp_path: Path) -> None:
+    """Whoever asks, it is the agent's right that counts; what mends it is said whole, and mends it."""
+    files = issue(tmp_path)
+    secret = tmp_path / "kit.pem"
+    state = tmp_path / "state"
+    state.mkdir()
+    if os.geteuid() == 0:
+        os.chown(state, 65_534, 65_534)
+        everything_open(tmp_path)
+    secret.chmod(0o000)
+    verdict = ask("id.files", state, backbone={"tls": True, **files})
+    assert (verdict.status, "kit.pem" in verdict.text.uk) == ("fail", True)
+    assert verdict.fix is not None
+    user = Account.owner(state)
+    assert verdict.fix.uk == f"sudo chown {user.name} {secret} && sudo chmod 400 {secret}"
+    if os.geteuid() == 0:
+        os.chown(secret, user.uid, -1)
+    secret.chmod(0o400)
+    assert ask("id.files", state, backbone={"tls": True, **files}).status == "ok"
+
+
+def test_a_directory_in_the_way(tmp_path: Path) -> None:
+    """A key in somebody's home is of no use to the agent, whatever the key's own mode is."""
+    home = tmp_path / "home"
+    home.mkdir()
+    files = issue(home)
+    state = tmp_path / "state"
+    state.mkdir()
+    if os.geteuid() == 0:
+        os.chown(state, 65_534, 65_534)
+        everything_open(tmp_path)
+    home.chmod(0o000)
+    verdict = ask("id.files", state, backbone={"tls": True, **files})
+    home.chmod(0o700)
+    if os.geteuid() == 0:
+        assert verdict.status == "fail"
+        assert verdict.fix is not None
+        assert str(home) in verdict.fix.en
+    else:
+        assert verdict.status == "skip"
+
+
+def test_a_place_that_may_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no right to look cannot say that something is wrong."""
+
+    def denied(_self: Account, path: Path) -> Path:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Account, "obstacle", denied)
+    assert ask("id.files", tmp_path, backbone={"tls": True, **issue(tmp_path)}).status == "skip"
+
+
+def test_signing(tmp_path: Path) -> None:
+    """Made, whole, with another's public half, damaged."""
+    assert ask("id.signing", tmp_path).status == "skip"
+    Identity.open(tmp_path / "keys")
+    assert ask("id.signing", tmp_path).status == "ok"
+    other = Identity.open(tmp_path / "other")
+    (tmp_path / "keys" / "kit.pub").write_bytes(other.public.pem)
+    assert ask("id.signing", tmp_path).status == "warn"
+    (tmp_path / "keys" / "kit.key").write_text("dust")
+    assert ask("id.signing", tmp_path).status == "fail"
 
 
 @pytest.mark.parametrize(("days", "expected"), [(60, "ok"), (29, "warn"), (6, "fail"), (-1, "fail")])

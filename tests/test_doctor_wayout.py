@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_device_network import MODEM, WIRELESS, put
+from test_device_line import ARP, cable
+from test_device_network import LITTLE, MODEM, ROUTES, WIRELESS, put
 
+from agent.device import line
+from agent.device.line import Modem
 from agent.doctor import wayout
 
 if TYPE_CHECKING:
@@ -58,3 +61,64 @@ def test_wifi(level: str | None, expected: str, tmp_path: Path) -> None:
     if level is not None:
         put(tmp_path, "proc/net/wireless", WIRELESS.replace("-68", level))
     assert expected == ask("net.wifi", tmp_path).status
+
+
+@LITTLE
+@pytest.mark.parametrize(("flags", "expected"), [("0x2", "ok"), ("0x0", "fail"), (None, "skip")])
+def test_gateway(flags: str | None, expected: str, tmp_path: Path) -> None:
+    """As the kernel remembers its last word."""
+    put(tmp_path, "proc/net/route", ROUTES)
+    if flags is not None:
+        put(tmp_path, "proc/net/arp", ARP.replace("0x2 ", f"{flags} "))
+    assert expected == ask("net.gateway", tmp_path).status
+
+
+def test_a_modem_has_no_gateway(tmp_path: Path) -> None:
+    """Nobody to answer."""
+    put(tmp_path, "proc/net/route", MODEM)
+    assert ask("net.gateway", tmp_path).status == "skip"
+    assert ask("net.cable", tmp_path).status == "skip"
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ({}, "ok"),
+        ({"speed": "10"}, "warn"),
+        ({"speed": "100", "duplex": "half"}, "warn"),
+        ({"damaged": "300"}, "fail"),
+        ({"speed": "-1"}, "skip"),
+    ],
+)
+def test_cable(figures: dict[str, str], expected: str, tmp_path: Path) -> None:
+    """A broken pair slows a cable down, a bad plug damages what it carries."""
+    put(tmp_path, "proc/net/route", ROUTES)
+    cable(tmp_path, **figures)
+    assert expected == ask("net.cable", tmp_path).status
+
+
+@pytest.mark.parametrize(("mtu", "expected"), [("1500", "ok"), ("1200", "warn"), (None, "skip")])
+def test_mtu(mtu: str | None, expected: str, tmp_path: Path) -> None:
+    """Below 1280 handshakes stall."""
+    if mtu is not None:
+        put(tmp_path, "proc/net/route", ROUTES)
+        cable(tmp_path, mtu=mtu)
+    assert expected == ask("net.mtu", tmp_path).status
+
+
+@pytest.mark.parametrize(
+    ("modem", "expected"),
+    [
+        (Modem("connected", "", 67), "ok"),
+        (Modem("connected", "", 20), "warn"),
+        (Modem("searching", "", 0), "fail"),
+        (Modem("failed", "sim-missing", None), "fail"),
+        (None, "skip"),
+    ],
+)
+def test_modem(modem: Modem | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its state, then its signal."""
+    monkeypatch.setattr(line, "modem", lambda: modem)
+    verdict = ask("net.modem", tmp_path)
+    assert expected == verdict.status
+    assert ("sim-missing" in verdict.text.uk) == (modem is not None and modem.why != "")

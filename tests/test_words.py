@@ -80,7 +80,7 @@ def test_both_languages_are_whole(message: object) -> None:
     assert (3 if len(english) == 2 else 1) == len(ukrainian)
     for text in ukrainian:
         assert places(english[-1]) == places(text)
-        assert re.search("[а-яіїєґ]", text.lower()) or text in SAME or "TLS" in text, text
+        assert re.search("[а-яіїєґ]", text.lower()) or text in SAME or text.startswith("sudo "), text
         assert english[0].endswith(".") == text.endswith(".")
     for text in english:
         assert not re.search("[а-яіїєґ]", text.lower())

@@ -6,27 +6,26 @@ without it the same is tried from here.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.app import models, symptoms, uplink
-from agent.app.archive import Archive
+from agent.app import holdings, models, symptoms, uplink
 from agent.capture.picamera import connected
 from agent.capture.source import source_kind
-from agent.clips import store
-from agent.doctor import disk, machine, papers, wayout
+from agent.device.account import READ, WRITE, Account
+from agent.doctor import disk, doors, hours, machine, papers, service, wayout
 from agent.doctor.check import Check, Verdict, fail, ok, skip
 from agent.doctor.registry import ALARMS
-from agent.errors import ConfigError, ModelError, SourceError, StorageError
+from agent.errors import ConfigError, ModelError, SourceError
 from agent.vision.models import load_card
-from agent.words import joined, say, verbatim
+from agent.words import say, verbatim
 
 if TYPE_CHECKING:
     from agent.config import Settings
     from agent.device.clock import Clock
 
 ROOT = Path("/")
+CSI_DEVICES = ("media*", "dma_heap/*")  # what libcamera opens; rpicam-apps issues 218 and 809
 
 
 def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Check]:
@@ -34,65 +33,28 @@ def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Che
     return [
         *machine.checks(root),
         *disk.checks(settings, root),
+        *hours.checks(clock, root),
         *papers.checks(settings, clock),
         *wayout.checks(root),
         *uplink.checks(settings),
+        *service.checks(clock, root),
         *symptoms.checks(settings),
-        *_store(settings, clock),
-        *_eyes(settings),
+        *holdings.checks(settings, clock),
+        *_eyes(settings, root),
+        *doors.checks(settings, clock, root),
     ]
 
 
-def _store(settings: Settings, clock: Clock) -> list[Check]:
-    return [
-        Check(
-            "store.database",
-            say("Database"),
-            lambda: _database(settings, clock),
-            ("disk.state",),
-            box_s=30.0,
-            quick=False,
-        ),
-        Check("store.clips", say("The clips are there"), lambda: _clips(settings, clock), ("disk.state",)),
-    ]
-
-
-def _archive(settings: Settings, clock: Clock) -> Archive | None:
-    try:
-        return Archive(settings, clock)
-    except StorageError:
-        return None
-
-
-def _database(settings: Settings, clock: Clock) -> Verdict:
-    archive = _archive(settings, clock)
-    if archive is None:
-        return skip(say("there is none yet: the agent never ran"))
-    try:
-        found = archive.read(lambda tx: [str(row[0]) for row in tx.execute("PRAGMA quick_check(3)")])
-    except (StorageError, sqlite3.Error) as error:
-        found = [str(error)]
-    if found != ["ok"]:
-        return fail(joined("; ", map(verbatim, found)), ALARMS["storage.corrupt"].fix)
-    return ok(say("sound"))
-
-
-def _clips(settings: Settings, clock: Clock) -> Verdict:
-    archive = _archive(settings, clock)
-    if archive is None:
-        return skip(say("there is no database yet"))
-    rows = archive.read(store.clips)
-    gone = [row.record.id for row in rows if not (archive.directory / row.record.path).is_file()]
-    if gone:
-        told = say("{gone} of {all} are missing", gone=len(gone), all=len(rows))
-        return fail(told, ALARMS["clips.lost"].fix)
-    return ok(verbatim(str(len(rows))))
-
-
-def _eyes(settings: Settings) -> list[Check]:
+def _eyes(settings: Settings, root: Path) -> list[Check]:
     model = Check("ai.model", say("The model's file"), lambda: _model(settings))
     return [
         Check("cam.source", say("The camera is there"), lambda: _source(settings)),
+        Check(
+            "cam.access",
+            say("The agent may open the camera"),
+            lambda: _access(settings, root),
+            ("cam.source", "disk.state"),
+        ),
         model,
         Check(
             "ai.selftest",
@@ -119,6 +81,25 @@ def _source(settings: Settings) -> Verdict:
         except SourceError as error:
             return fail(error.words[0], ALARMS[error.alarm].fix)
     return ok(verbatim(kind))
+
+
+def _access(settings: Settings, root: Path) -> Verdict:
+    """That the devices of the camera let the agent's user in: a missing group is how a CSI camera fails."""
+    kind = source_kind(settings.capture.source)
+    if kind == "v4l2":
+        devices = [Path(settings.capture.source)]
+    elif kind == "picamera":
+        devices = [path for pattern in CSI_DEVICES for path in sorted((root / "dev").glob(pattern))]
+    else:
+        return skip(say("it is no device of this machine"))
+    user = Account.agent(settings.state.dir)
+    closed = [path for path in devices if not user.may(path, READ | WRITE)]
+    if closed:
+        return fail(
+            say("{user} may not open {paths}", user=user.name, paths=", ".join(map(str, closed))),
+            say("sudo usermod -aG video {user} && sudo udevadm trigger; restart the agent", user=user.name),
+        )
+    return ok(verbatim(user.name))
 
 
 def _model(settings: Settings) -> Verdict:

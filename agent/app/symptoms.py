@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import agent
 from agent.app import hatch
 from agent.app.status import Status
 from agent.app.uplink import BROKER, CAUSES, FIXES
 from agent.backbone.causes import Cause
+from agent.doctor import service
 from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS, NO_PICTURES
 from agent.words import Text, counted, joined, say, verbatim
@@ -26,10 +30,6 @@ SLOW_SHARE = 0.5  # of the time between two pictures that one look of the detect
 FAR_MS, LOST_MS = 300, 1500  # a healthy LTE link has below 100; over the second TLS takes half a minute
 BIG_MB = 256  # MemoryHigh= of the service
 
-_START = say(
-    "Start the agent: systemctl start stairwell-agent; journalctl -u stairwell-agent tells why it stands"
-)
-
 
 def checks(settings: Settings) -> list[Check]:
     """The checks of this module."""
@@ -39,6 +39,7 @@ def checks(settings: Settings) -> list[Check]:
 
     return [
         Check(RUNNING, say("The agent runs"), lambda: _running(settings)),
+        Check("svc.version", say("The agent's version"), told(_version), (RUNNING,)),
         Check("svc.alarms", say("The agent's alarms"), told(_alarms), (RUNNING,)),
         Check("cam.frames", say("The camera's pictures"), told(_pictures), (RUNNING,)),
         Check("cam.speed", say("Analysis keeps up"), told(_speed), (RUNNING,)),
@@ -47,6 +48,7 @@ def checks(settings: Settings) -> list[Check]:
         Check("net.rtt", say("Time of the broker's answer"), told(_rtt), ("net.mqtt",)),
         Check("store.outbox", say("Messages that wait"), told(_outbox), (RUNNING,)),
         Check("clips.recording", say("Recording works"), told(_recording), (RUNNING,)),
+        Check("priv.core", say("No memory in core dumps"), told(_core), (RUNNING,)),
         Check("svc.memory", say("The agent's memory"), told(_resident), (RUNNING,)),
     ]
 
@@ -55,10 +57,32 @@ def _running(settings: Settings) -> Verdict:
     try:
         status = json.loads(hatch.reach(settings.state.dir, "status"))
     except (FileNotFoundError, ConnectionRefusedError):
-        return fail(say("no"), _START)
+        return fail(say("no"), service.START)
     except PermissionError:
         return skip(say("only root and the group stairwell may ask it"))
     return ok(say("{version}, for {seconds:.0f} s", version=status["sw"], seconds=status["up"]))
+
+
+def _version(status: Status) -> Verdict:
+    if status.sw != agent.__version__:
+        return warn(
+            say("{old} runs, {new} is installed", old=status.sw, new=agent.__version__),
+            say("sudo systemctl restart stairwell-agent"),
+        )
+    return ok(verbatim(status.sw))
+
+
+def _core(status: Status) -> Verdict:
+    limits = Path(f"/proc/{status.pid}/limits").read_text(encoding="ascii", errors="replace")
+    found = re.search(r"^Max core file size +(\S+)", limits, re.MULTILINE)
+    if found is None:
+        return skip(say("the kernel does not tell"))
+    if found[1] != "0":
+        return warn(
+            say("a crash may write pictures from memory to the card"),
+            say("Run it as the service (LimitCORE=0), or under `ulimit -c 0`"),
+        )
+    return ok(say("none are written"))
 
 
 def _alarms(status: Status) -> Verdict:

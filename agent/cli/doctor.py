@@ -123,6 +123,6 @@ def _summary(counts: dict[Status, int]) -> Text:
         (
             counted("{n} failure", "{n} failures", counts[Status.FAIL]),
             counted("{n} warning", "{n} warnings", counts[Status.WARN]),
-            counted("{n} not asked.", "{n} not asked.", counts[Status.SKIP]),
+            say("{n} not asked.", n=counts[Status.SKIP]),
         ),
     )

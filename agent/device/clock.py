@@ -149,6 +149,24 @@ def slept_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
+def error_s() -> float | None:
+    """By how much the clock may be wrong at most, as its daemon reckons (adjtimex(2), maxerror).
+
+    None when no daemon keeps it, or the question is forbidden.
+    """
+    told = _adjtimex()
+    return None if told is None or not told.disciplined else told.max_error_us / 1e6
+
+
+def chip_ahead_s(root: Path = Path("/")) -> float | None:
+    """By how much the clock chip is ahead of the system's clock; None without a chip."""
+    try:
+        since = int((root / "sys/class/rtc/rtc0/since_epoch").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # one with a flat battery says nothing
+        return None
+    return since - time.time()
+
+
 def labelled(wall: float) -> str | None:
     """Seconds since the epoch as RFC 3339 in UTC; None when no clock that was set can have told them."""
     return _rfc3339(wall) if wall >= NEVER_SET_BEFORE else None
@@ -164,18 +182,32 @@ def _disciplined(wall: float) -> bool:
     Where a sandbox forbids the question (systemd's ProtectClock), by that of systemd-timesyncd; a clock that
     another daemon keeps is then not called disciplined.
     """
+    told = _adjtimex()
+    return _kept_by_timesyncd(wall) if told is None else told.disciplined
+
+
+@dataclass(frozen=True, slots=True)
+class _Timex:
+    """What the kernel knows of its clock."""
+
+    disciplined: bool
+    max_error_us: int
+
+
+def _adjtimex() -> _Timex | None:
+    """The kernel's word; None where a sandbox forbids the question."""
     # struct timex begins with modes, offset, freq, maxerror, esterror, status; 256 bytes hold all of it.
     buffer = (ctypes.c_long * 32)()
     libc = ctypes.CDLL(None, use_errno=True)
     state = libc.adjtimex(ctypes.byref(buffer))
     if state < 0:
         if ctypes.get_errno() == errno.EPERM:
-            return _kept_by_timesyncd(wall)
+            return None
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     status = ctypes.cast(
         ctypes.byref(buffer, 5 * ctypes.sizeof(ctypes.c_long)), ctypes.POINTER(ctypes.c_int)
     )[0]
-    return state != TIME_ERROR and not status & STA_UNSYNC
+    return _Timex(state != TIME_ERROR and not status & STA_UNSYNC, buffer[3])
 
 
 def _kept_by_timesyncd(wall: float) -> bool:

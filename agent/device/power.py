@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
+SUPPLY = "proc/device-tree/chosen/power/max_current"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 VCGENCMD_S = 2.0  # the firmware answers in milliseconds; one that is silent for so long has hung
 
@@ -43,6 +44,15 @@ class Throttling:
         return bool(self.bits & (_CAPPED | _THROTTLED | _SOFT_LIMIT) << _SINCE_BOOT)
 
 
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """A fan."""
+
+    drive: int
+    """0 off, 255 full."""
+    rpm: int
+
+
 def throttling(root: Path = ROOT, program: str = "vcgencmd") -> Throttling | None:
     """What the firmware says; None on a machine that is no Raspberry Pi, or where it may not be asked.
 
@@ -60,3 +70,24 @@ def throttling(root: Path = ROOT, program: str = "vcgencmd") -> Throttling | Non
         return None
     found = re.fullmatch(r"throttled=0x([0-9a-fA-F]+)\s*", answer)
     return Throttling(int(found[1], 16)) if found else None
+
+
+def supply_ma(root: Path = ROOT) -> int | None:
+    """What the power supply has agreed to give, mA; None on boards that do not ask it (before the Pi 5)."""
+    try:
+        return int.from_bytes((root / SUPPLY).read_bytes()[:4], "big") or None
+    except OSError:
+        return None
+
+
+def fan(root: Path = ROOT) -> Fan | None:
+    """The fan that the kernel drives; None without one."""
+    for home in sorted((root / "sys/class/hwmon").glob("hwmon*")):
+        try:
+            if (home / "name").read_text(encoding="ascii").strip() == "pwmfan":
+                return Fan(
+                    *(int((home / name).read_text(encoding="ascii")) for name in ("pwm1", "fan1_input"))
+                )
+        except (OSError, ValueError):
+            continue
+    return None

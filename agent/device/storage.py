@@ -46,6 +46,21 @@ def space(path: Path) -> Space | None:
     return Space(state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize)
 
 
+def inodes(path: Path) -> float | None:
+    """The free share of the file system's places for files; None where there is no such limit."""
+    try:
+        state = os.statvfs(path)
+    except OSError:
+        return None
+    return state.f_favail / state.f_files if state.f_files else None
+
+
+def mount_point(path: Path) -> Path:
+    """The directory at which the file system of `path` is mounted."""
+    whole = path.resolve()
+    return next((folder for folder in (whole, *whole.parents) if folder.is_mount()), whole)
+
+
 def device(path: Path, root: Path = ROOT) -> str | None:
     """The whole disk that `path` lies on (`mmcblk0`), None where it is no disk (tmpfs …)."""
     try:

@@ -7,8 +7,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.device import health, storage
-from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
+from agent.device import boot, health, storage
+from agent.device.account import ENTER, SERVICE_USER, WRITE, Account
+from agent.doctor.check import Check, Verdict, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS
 from agent.words import say, verbatim
 
@@ -21,6 +22,7 @@ LOW, EMPTY = (
     0.15,
     0.08,
 )  # of the file system: below it ext4 slows down, and retention fights for each megabyte
+FEW, FEWEST = 0.10, 0.03  # of the places for files: logs of other programs eat them, clips never do
 SLOW_S, STUCK_S = 0.2, 1.0  # a synced 4 KB; balena's doctor calls more than a second a failing card
 SYNCS = 5
 WORN, SPENT = 0.8, 1.0  # of a chip's life as it says itself
@@ -28,8 +30,7 @@ BLOCK = 4096
 
 _SPACE = ALARMS["storage.full"].fix
 _CARD = say("Replace the card; export its clips before (stairwell clips export)")
-_STATE = say("Make the directory state.dir and give it to the user stairwell (chown stairwell)")
-_AS_USER = say("Run it as the agent's user: sudo -u stairwell stairwell doctor")
+_CLUTTER = say("Find what made so many files: sudo du --inodes -x -d3 / | sort -n | tail")
 
 
 def checks(settings: Settings, root: Path) -> list[Check]:
@@ -50,6 +51,7 @@ def checks(settings: Settings, root: Path) -> list[Check]:
             lambda: _free(clips if clips.is_dir() else state),
             ("disk.state",),
         ),
+        Check("disk.inodes", say("Room for files"), lambda: _inodes(state), ("disk.state",)),
         Check(
             "disk.write_ms",
             say("Time of a write"),
@@ -64,23 +66,42 @@ def checks(settings: Settings, root: Path) -> list[Check]:
             lambda: _errors(state, root),
             ("disk.state",),
         ),
+        Check(
+            "disk.kernel",
+            say("The kernel's complaints of the card"),
+            _complaints,
+            box_s=2 * boot.JOURNAL_S,
+            quick=False,
+        ),
         Check("sd.life", say("Wear of the flash"), lambda: _life(state, root), ("disk.state",)),
     ]
 
 
 def _state(path: Path) -> Verdict:
     if not path.is_dir():
-        return fail(say("{path}: no such directory", path=path), _STATE)
+        return fail(
+            say("{path}: no such directory", path=path),
+            say("sudo install -d -m 700 -o {user} -g {user} {path}", user=SERVICE_USER, path=path),
+        )
     return ok(verbatim(str(path)))
 
 
 def _writable(path: Path) -> Verdict:
+    """For the agent's user: root may write everywhere."""
     if health.read_only(path):
-        return alarmed("storage.readonly")
-    if not os.access(path, os.W_OK):
-        if os.geteuid() != path.stat().st_uid:
-            return skip(say("{path}: only for the agent's user", path=path))
-        return fail(say("{path}: writing is not allowed", path=path), _AS_USER)
+        return fail(
+            say("{path}: the file system is read-only", path=path),
+            say(
+                "sudo mount -o remount,rw {path}; if it comes back, replace the card: so it protects itself",
+                path=storage.mount_point(path),
+            ),
+        )
+    user = Account.agent(path)
+    if not user.may(path, WRITE | ENTER):
+        return fail(
+            say("{path}: the agent's user {user} may not write there", path=path, user=user.name),
+            say("sudo chown -R {user} {path} && sudo chmod 700 {path}", user=user.name, path=path),
+        )
     return ok(say("yes"))
 
 
@@ -95,8 +116,32 @@ def _free(path: Path) -> Verdict:
     return warn(told, _SPACE) if space.share < LOW else ok(told)
 
 
+def _inodes(path: Path) -> Verdict:
+    share = storage.inodes(path)
+    if share is None:
+        return skip(say("this file system has no such limit"))
+    told = say("{share:.0%} of the places for files are free", share=share)
+    if share < FEWEST:
+        return fail(told, _CLUTTER)
+    return warn(told, _CLUTTER) if share < FEW else ok(told)
+
+
+def _complaints() -> Verdict:
+    lines = boot.disk_errors()
+    if lines is None:
+        return skip(say("the kernel's journal is not here or not ours to read (use sudo)"))
+    if lines:
+        return fail(
+            say("{n} since the boot, the last: {last}", n=len(lines), last=lines[-1]),
+            _CARD,
+        )
+    return ok(say("none since the boot"))
+
+
 def _write_time(path: Path) -> Verdict:
     """The slowest of a few synced writes of one page, as the outbox makes them; nothing is left behind."""
+    if not os.access(path, os.W_OK):
+        return skip(say("{path}: only the agent and root may look there (use sudo)", path=path))
     probe = path / f".doctor-{os.getpid()}"
     worst = 0.0
     try:

@@ -19,6 +19,7 @@ LOW_MEMORY, NO_MEMORY = (
     0.15,
     0.07,
 )  # of all; balena's supervisor warns at 0.10, and our own limit bites before
+WANTED_MA = 3000  # a Pi 5 with a camera; a supply of the maker gives 5000
 BUSY = 0.5  # of the last minute with something waiting for the processor: pictures are skipped by then
 
 _SUPPLY = say("Use the maker's power supply and a short thick cable; unplug what else hangs on USB")
@@ -33,8 +34,11 @@ def checks(root: Path) -> list[Check]:
         Check("power.undervoltage", say("Supply voltage"), lambda: _undervoltage(root)),
         Check("power.throttled", say("Processor speed"), lambda: _throttled(root)),
         Check("temp.cpu", say("Processor temperature"), _temperature),
+        Check("power.supply", say("Power supply"), lambda: _supply(root)),
+        Check("temp.fan", say("Fan"), lambda: _fan(root)),
         Check("mem.free", say("Free memory"), lambda: _memory(root)),
         Check("mem.swap", say("No memory swapped to the card"), lambda: _swap(root)),
+        Check("mem.limit", say("Memory limits are in force"), lambda: _limit(root)),
         Check("cpu.pressure", say("Waiting for the processor"), lambda: _busy(root)),
     ]
 
@@ -73,6 +77,23 @@ def _temperature() -> Verdict:
     return ok(verbatim(f"{celsius:.0f} °C"))
 
 
+def _supply(root: Path) -> Verdict:
+    current = power.supply_ma(root)
+    if current is None:
+        return skip(say("this board does not ask its supply"))
+    told = say("{amperes:g} A", amperes=current / 1000)
+    return warn(told, _SUPPLY) if current < WANTED_MA else ok(told)
+
+
+def _fan(root: Path) -> Verdict:
+    found = power.fan(root)
+    if found is None:
+        return skip(say("there is none that the kernel drives"))
+    if found.drive and not found.rpm:
+        return fail(say("it is switched on and does not turn"), say("Plug the fan in, or replace it"))
+    return ok(say("{rpm} turns a minute", rpm=found.rpm))
+
+
 def _memory(root: Path) -> Verdict:
     found = memory.memory(root)
     if found is None:
@@ -93,6 +114,19 @@ def _swap(root: Path) -> Verdict:
             _SWAP,
         )
     return ok(say("no swap on a disk"))
+
+
+def _limit(root: Path) -> Verdict:
+    try:
+        controllers = (root / "sys/fs/cgroup/cgroup.controllers").read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return skip(say("no control groups (version 2) here"))
+    if "memory" not in controllers:
+        return warn(
+            say("no: the kernel was started without them"),
+            say("Put cgroup_enable=memory into /boot/firmware/cmdline.txt, and reboot"),
+        )
+    return ok(say("yes"))
 
 
 def _busy(root: Path) -> Verdict:

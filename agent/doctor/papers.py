@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -10,20 +11,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import NameOID
 
 from agent.config import Kit
+from agent.device import identity
+from agent.device.account import Account
+from agent.doctor import hours
 from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
 from agent.words import counted, say, verbatim
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.config import Settings
     from agent.device.clock import Clock
 
 SOON_DAYS, NOW_DAYS = 30, 7  # a certificate lives 90 days and is renewed at half of that
 DAY_S = 86_400.0
+CREDENTIALS = Path("/run/credentials")
+"""Where systemd shows a service its LoadCredential=."""
 REASON_H = 72  # EDPB guidelines 3/2019 on video devices: longer storage must be justified
 
-_NTP = say("Let the kit reach NTP (UDP 123); `timedatectl timesync-status` shows the server")
 _CERTIFICATE = say("Issue the kit a new certificate (cert_file and key_file in [backbone])")
 _LABEL = say("Set kit.id to the id on the kit's label")
 _MODE = say("Close the file to others: chmod 600")
@@ -34,13 +37,6 @@ def checks(settings: Settings, clock: Clock) -> list[Check]:
     kit = Check("id.kit", say("The kit's id"), lambda: _kit(settings))
     files = Check("id.files", say("TLS files"), lambda: _files(settings))
     return [
-        Check("time.set", say("The clock is set"), lambda: _set(clock)),
-        Check(
-            "time.sync",
-            say("The clock follows NTP"),
-            lambda: _sync(clock),
-            ("time.set",),
-        ),
         kit,
         files,
         Check(
@@ -61,6 +57,7 @@ def checks(settings: Settings, clock: Clock) -> list[Check]:
             lambda: _pair(settings),
             (files.code,),
         ),
+        Check("id.signing", say("The kit's signing key"), lambda: _signing(settings), ("disk.state",)),
         Check("sec.secrets", say("Secrets are closed"), lambda: _secrets(settings)),
         Check("priv.seal", say("Clips are sealed"), lambda: _seal(settings)),
         Check("priv.recipients", say("Who can open clips"), lambda: _recipients(settings)),
@@ -70,20 +67,6 @@ def checks(settings: Settings, clock: Clock) -> list[Check]:
     ]
 
 
-def _set(clock: Clock) -> Verdict:
-    stamp = clock.stamp()
-    if stamp.ts is None:
-        return fail(say("the clock was never set"), _NTP)
-    return ok(verbatim(stamp.ts))
-
-
-def _sync(clock: Clock) -> Verdict:
-    state = clock.stamp().clk
-    if state == "ntp":
-        return ok(say("yes"))
-    return warn(say("no, its time comes from: {source}", source=state), _NTP)
-
-
 def _kit(settings: Settings) -> Verdict:
     if settings.kit.id == Kit().id:
         return fail(say("not set"), _LABEL)
@@ -91,19 +74,43 @@ def _kit(settings: Settings) -> Verdict:
 
 
 def _files(settings: Settings) -> Verdict:
+    """That they are there, and that the agent's user may read them: root may read everything."""
     backbone = settings.backbone
     if not backbone.tls:
         return skip(say("TLS is off"))
-    named = [path for path in (backbone.ca_file, backbone.cert_file, backbone.key_file) if path is not None]
-    for path in named:
-        try:
-            path.read_bytes()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            return fail(verbatim(f"{path}: {reason}"), _CERTIFICATE)
     if backbone.cert_file is None:
         return fail(say("backbone.cert_file is not set"), _CERTIFICATE)
-    return ok(counted("{n} can be read", "{n} can be read", len(named)))
+    named = [path for path in (backbone.ca_file, backbone.cert_file, backbone.key_file) if path is not None]
+    for path in named:
+        verdict = _readable(path, settings.state.dir)
+        if verdict is not None:
+            return verdict
+    return ok(say("{n} can be read", n=len(named)))
+
+
+def _readable(path: Path, state: Path) -> Verdict | None:
+    """What is wrong with a file of the agent's; None: nothing, as far as whoever asks may know."""
+    try:
+        user = Account.agent(state)
+    except OSError:
+        user = Account.own()
+    try:
+        # Credentials have an access list, which says nothing in the mode.
+        obstacle = None if path.is_relative_to(CREDENTIALS) else user.obstacle(path)
+        if obstacle is None and Account.own().may(path):
+            path.read_bytes()
+    except FileNotFoundError:
+        return fail(say("{path}: there is no such file", path=path), _CERTIFICATE)
+    except PermissionError:
+        return skip(say("{path}: only the agent and root may look there (use sudo)", path=path))
+    except OSError as error:
+        return fail(say("{path}: cannot be read ({reason})", path=path, reason=error.strerror), _CERTIFICATE)
+    if obstacle is None:
+        return None
+    told = say("{path}: the agent's user {user} may not read it", path=path, user=user.name)
+    if obstacle.is_dir():
+        return fail(told, say("{path} is closed to it: put the file into /etc/stairwell", path=obstacle))
+    return fail(told, say("sudo chown {user} {path} && sudo chmod 400 {path}", user=user.name, path=path))
 
 
 def _certificate(settings: Settings) -> x509.Certificate | Verdict:
@@ -125,7 +132,7 @@ def _expiry(settings: Settings, clock: Clock) -> Verdict:
     date = found.not_valid_after_utc.date().isoformat()
     if now < found.not_valid_before_utc.timestamp():
         since = found.not_valid_before_utc.date().isoformat()
-        return fail(say("valid only from {date}", date=since), _NTP)
+        return fail(say("valid only from {date}", date=since), hours.NTP)
     if left < 0:
         return fail(say("expired on {date}", date=date), _CERTIFICATE)
     told = counted("until {date}, {n} day left", "until {date}, {n} days left", int(left), date=date)
@@ -165,6 +172,26 @@ def _pair(settings: Settings) -> Verdict:
     return ok(say("fits"))
 
 
+def _signing(settings: Settings) -> Verdict:
+    """That the key which signs clips is whole, and the public half beside it is its own."""
+    home = settings.state.dir / identity.KEYS
+    try:
+        secret = load_pem_private_key((home / identity.SECRET_NAME).read_bytes(), None)
+        public = (home / identity.PUBLIC_NAME).read_bytes()
+    except FileNotFoundError as error:
+        return skip(say("{path}: is made when the agent first starts", path=error.filename))
+    except PermissionError as error:
+        return skip(say("{path}: only the agent and root may look there (use sudo)", path=error.filename))
+    except (ValueError, TypeError):
+        return alarmed("identity.replaced")
+    if secret.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) != public:
+        return warn(
+            say("kit.pub is another key's"),
+            say("Restart the agent: it writes kit.pub anew. Send that to the city"),
+        )
+    return ok(say("whole"))
+
+
 def _secrets(settings: Settings) -> Verdict:
     """Only the agent's user may read them; a group that is let in by root (0640) is root's decision."""
     backbone = settings.backbone
@@ -174,7 +201,7 @@ def _secrets(settings: Settings) -> Verdict:
     if open_ones:
         names = ", ".join(map(str, open_ones))
         return fail(say("open to others: {names}", names=names), _MODE)
-    return ok(counted("{n} looked at", "{n} looked at", len(secrets)))
+    return ok(say("{n} looked at", n=len(secrets)))
 
 
 def _mode(path: Path) -> int:

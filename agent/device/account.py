@@ -1,0 +1,94 @@
+"""A user of this machine, and what the modes of files let it do: asked by root on behalf of another."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVICE_USER = "stairwell"
+"""Whom systemd/sysusers.d makes."""
+READ, WRITE, ENTER = 4, 2, 1  # as in each digit of a mode
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who a process may be."""
+
+    uid: int
+    groups: frozenset[int]
+    name: str
+
+    @classmethod
+    def of(cls, uid: int) -> Account:
+        """The user of this number, known to the machine or not."""
+        try:
+            entry = pwd.getpwuid(uid)
+        except KeyError:
+            return cls(uid, frozenset(), str(uid))
+        return cls(uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)), entry.pw_name)
+
+    @classmethod
+    def agent(cls, state: Path) -> Account:
+        """The user that the agent runs as: the package's, else whom the state directory belongs to.
+
+        Raises:
+            OSError: there is neither.
+        """
+        try:
+            return cls.of(pwd.getpwnam(SERVICE_USER).pw_uid)
+        except KeyError:
+            return cls.owner(state)
+
+    @classmethod
+    def own(cls) -> Account:
+        """Whose process this is."""
+        return cls.of(os.geteuid())
+
+    @classmethod
+    def owner(cls, path: Path) -> Account:
+        """Whom the file or directory belongs to.
+
+        Raises:
+            OSError: it is not there, or not to be seen.
+        """
+        return cls.of(path.stat().st_uid)
+
+    def may(self, path: Path, rights: int = READ) -> bool:
+        """Whether modes and owners allow it, all directories on the way to be entered among them.
+
+        Raises:
+            OSError: it is not there, or not to be seen.
+        """
+        return self.obstacle(path, rights) is None
+
+    def obstacle(self, path: Path, rights: int = READ) -> Path | None:
+        """What is in the way: the first directory that may not be entered, or `path` itself.
+
+        Access lists and sandboxes are not looked at.
+
+        Raises:
+            OSError: it is not there, or not to be seen.
+        """
+        whole = path.resolve(strict=True)
+        for folder in reversed(whole.parents):
+            if not self._allowed(folder, ENTER):
+                return folder
+        return None if self._allowed(whole, rights) else whole
+
+    def _allowed(self, path: Path, rights: int) -> bool:
+        if self.uid == 0:
+            return True
+        state = path.stat()
+        if state.st_uid == self.uid:
+            digit = stat.S_IMODE(state.st_mode) >> 6
+        elif state.st_gid in self.groups:
+            digit = stat.S_IMODE(state.st_mode) >> 3
+        else:
+            digit = stat.S_IMODE(state.st_mode)
+        return digit & rights == rights
