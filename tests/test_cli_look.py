@@ -70,6 +70,11 @@ def test_a_file(name: str, state: Path, tmp_path: Path) -> None:
     assert np.median(np.asarray(image)[100:, 340:]) > 40
 
 
+def test_through_a_pipe(state: Path) -> None:
+    """The picture alone, as JPEG."""
+    assert run(state, "--output", "-").stdout_bytes.startswith(b"\xff\xd8")
+
+
 def test_in_the_terminal(state: Path) -> None:
     """Half blocks, as wide as asked, the picture's aspect kept."""
     lines = run(state, "--width", "40").output.splitlines()

@@ -80,7 +80,8 @@ def test_shellcheck() -> None:
     """The shell scripts have none of the mistakes that shellcheck knows."""
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed")
-    verdict = subprocess.run(["shellcheck", *SHELL], capture_output=True, text=True, check=False)
+    parts = [*(ROOT / "scripts" / "remote").iterdir(), ROOT / "scripts" / "first-aid"]
+    verdict = subprocess.run(["shellcheck", *SHELL, *parts], capture_output=True, text=True, check=False)
     assert verdict.stdout == ""
 
 
@@ -218,10 +219,11 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
     assert 1 == done.returncode
     # Where Debian keeps these the set-up looks by itself: whether they are named depends on this machine.
     sbin = {"nft": "nftables", "mkfs.vfat": "dosfstools", "sfdisk": "fdisk", "debugfs": "e2fsprogs"}
+    sbin |= {"sshd": "openssh-server", "/lib/systemd/systemd-journal-remote": "systemd-journal-remote"}
     there = {package for program, package in sbin.items() if shutil.which(program, path="/usr/sbin:/sbin")}
     wanted = (
         "mosquitto-clients ffmpeg age faketime openssl shellcheck nftables mtools dosfstools fdisk e2fsprogs "
-        "systemd nodejs npm"
+        "systemd systemd-journal-remote openssh-server openssh-client poppler-utils nodejs npm"
     )
     packages = " ".join(name for name in wanted.split() if name not in there)
     line = f"apt-get install --yes --no-install-recommends {packages}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import cv2
@@ -27,13 +28,20 @@ if TYPE_CHECKING:
 STILL_S = 15.0  # the agent notes who looks before it answers, and a slow card takes its time
 FORMATS = {".jpg", ".jpeg", ".png"}
 PRIVATE = 0o600  # what shows people is for who asked
+STDOUT = Path("-")
 UPPER = "\N{UPPER HALF BLOCK}"
 
 
 def look(
     config: ConfigFile = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there (.jpg or .png).")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|-",
+            help="Write it there (.jpg or .png); - is the standard output (JPEG).",
+        ),
     ] = None,
     width: Annotated[
         int | None, typer.Option("--width", min=16, max=400, help="Columns; by default the terminal's.")
@@ -44,7 +52,7 @@ def look(
     In the terminal it is drawn with coloured half blocks, two pixels a character; with --output it is written
     whole. Every look is noted in the kit's audit with the user's name.
     """
-    if output is not None and output.suffix.lower() not in FORMATS:
+    if output is not None and output != STDOUT and output.suffix.lower() not in FORMATS:
         raise typer.BadParameter(f"{output}: .jpg and .png are known", param_hint="--output")
     state = load(config_path(config)).state.dir
     jpeg = asked(lambda: hatch.reach(state, "still", STILL_S))
@@ -52,6 +60,10 @@ def look(
         raise SourceError(
             say("the camera gives no picture now"), fix=say("`stairwell doctor --only 'cam.*'` tells why")
         )
+    if output == STDOUT:
+        sys.stdout.buffer.write(jpeg)
+        sys.stdout.buffer.flush()
+        return
     if output is not None:
         _write(output, jpeg)
         typer.echo(f"{output}: {len(jpeg)} bytes")
