@@ -127,6 +127,45 @@ def test_keeps_the_rotation(turn: int, seen: int, tmp_path: Path) -> None:
     ffmpeg_plays(clip)
 
 
+def test_cuts_a_long_gop_into_seconds() -> None:
+    """A camera with a key frame every ten seconds still has a fragment a second, and all decode in order."""
+    footage = encoded(gop=600)
+    out = mux(footage)
+    assert 1 == sum(p.keyframe for p in footage.packets)
+    assert 6 == len(out)
+    assert footage.pictures() == decoded(b"".join(out))
+
+
+@pytest.mark.parametrize("base", [Fraction(1, 10), Fraction(1, 1000), Fraction(1001, 30_000)])
+def test_keeps_the_time_base(base: Fraction, tmp_path: Path) -> None:
+    """However coarse or odd the source's ticks are, no time is rounded."""
+    whole = encoded(b_frames=0)
+    packets = [replace(p, pts=i, dts=i, duration=1) for i, p in enumerate(whole.packets)]
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"".join(mux(Footage(replace(whole.info, time_base=base), packets))))
+    assert [i * base for i in range(60)] == [t for t, _ in decoded(clip)]
+    assert round(float(60 * base), 3) == round(float(ffprobe(clip)["duration"]), 3)
+
+
+def test_takes_start_codes_of_either_length_and_padding() -> None:
+    """Three bytes or four, zeros behind a unit, rubbish before the first code: the same pictures."""
+    footage = encoded()
+    short = [replace(p, data=p.data.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01")) for p in footage.packets]
+    padded = [replace(p, data=p.data + b"\x00\x00\x00") for p in footage.packets]
+    begun = [replace(p, data=b"\xab" + q.data) for p, q in zip(footage.packets, short, strict=True)]
+    once = b"".join(mux(footage))
+    for packets in (short, padded, begun):
+        assert once == b"".join(mux(Footage(footage.info, packets)))
+
+
+def test_leaves_out_what_shows_nothing() -> None:
+    """A packet without any NAL unit is no picture; the one before lasts until the next."""
+    footage = encoded(b_frames=0)
+    empty = replace(footage.packets[15], data=b"\xff" * 9)
+    out = b"".join(mux(Footage(footage.info, [*footage.packets[:15], empty, *footage.packets[16:]])))
+    assert [Fraction(i, 10) for i in range(60) if i != 15] == [t for t, _ in decoded(out)]
+
+
 def test_the_last_picture_lasts_like_the_one_before(tmp_path: Path) -> None:
     """A live source that knows no durations still gives a clip of the right length."""
     clip = tmp_path / "clip.mp4"
@@ -169,3 +208,21 @@ def test_refuses_time_stamps_that_go_back() -> None:
     muxer.packet(footage.packets[2])
     with pytest.raises(StorageError, match=f"dts {footage.packets[1].dts}"):
         muxer.packet(footage.packets[1])
+
+
+def test_refuses_a_picture_shown_before_it_is_decoded() -> None:
+    """Nothing could play it."""
+    footage = encoded(b_frames=0)
+    muxer = FragmentMuxer(footage.info, lambda _: None)
+    muxer.packet(footage.packets[0])
+    with pytest.raises(StorageError, match=r"pts 1, dts 9000.*reencode"):
+        muxer.packet(replace(footage.packets[1], pts=1, dts=9000))
+
+
+def test_refuses_a_gap_that_no_fragment_can_hold() -> None:
+    """A picture lasts 32 bits of ticks at most: thirteen hours here."""
+    footage = encoded(b_frames=0)
+    muxer = FragmentMuxer(footage.info, lambda _: None)
+    muxer.packet(footage.packets[0])
+    with pytest.raises(StorageError, match="reencode"):
+        muxer.packet(replace(footage.packets[1], pts=1 << 33, dts=1 << 33))

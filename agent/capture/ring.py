@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Gop:
-    """A key frame and what depends on it."""
+    """A key frame, shown at `t`, and what depends on it."""
 
+    t: float
     packets: list[Packet] = field(default_factory=list)
     bytes: int = 0
-
-    @property
-    def t(self) -> float:
-        return self.packets[0].t
 
 
 class PacketRing:
@@ -58,13 +55,14 @@ class PacketRing:
         """Add the packet that follows; one without its key frame is of no use and is left out."""
         if packet.keyframe:
             self._newest = max(self._newest, packet.t) if self._gops else packet.t
-            self._gops.append(_Gop())
+            self._gops.append(_Gop(packet.t))
         if not self._gops:
             return
         gop = self._gops[-1]
+        size = len(packet.data)
         gop.packets.append(packet)
-        gop.bytes += len(packet.data)
-        self.bytes += len(packet.data)
+        gop.bytes += size
+        self.bytes += size
         # Packets come in decoding order: with B-frames the last is not always the newest.
         self._newest = max(self._newest, packet.t)
         self._trim()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, BinaryIO
 
 from agent.clips.agefile import SEALED_CHUNK
@@ -31,6 +31,8 @@ PART = ".part"
 MAGIC = b"swp1"
 JSON_MAX = 1 << 20  # a record of an hour between two syncs has 3,600 fragments of 100 bytes
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+_ABOUT = tuple(field.name for field in fields(OpenClip))
 _HEAD = struct.Struct(">4sII")
 _CRC = struct.Struct(">I")
 
@@ -62,7 +64,8 @@ def part_path(clip: Path) -> Path:
 
 def encode(progress: Progress, sound: int, sealed: str, tail: bytes, recipients: tuple[str, ...]) -> bytes:
     """The record of a sync."""
-    fields = {
+    about = progress.about
+    values = {
         "sound": sound,
         "sealed": sealed,
         "codec": progress.codec,
@@ -72,9 +75,9 @@ def encode(progress: Progress, sound: int, sealed: str, tail: bytes, recipients:
         "end": progress.end,
         "fragments": [[f.t, f.bytes, f.sha256] for f in progress.fragments],
         "recipients": recipients,
-        "about": progress.about and asdict(progress.about),
+        "about": about and {name: getattr(about, name) for name in _ABOUT},
     }
-    text = json.dumps(fields, separators=(",", ":")).encode()
+    text = _JSON.encode(values).encode()
     body = _HEAD.pack(MAGIC, len(text), len(tail)) + text + tail
     return body + _CRC.pack(zlib.crc32(body))
 
@@ -95,10 +98,10 @@ def _read(file: BinaryIO) -> Note | None:
     body, crc = file.read(text_size + tail_size), file.read(_CRC.size)
     if len(crc) < _CRC.size or zlib.crc32(head + body) != _CRC.unpack(crc)[0]:
         return None
-    fields = json.loads(body[:text_size])
-    fields["fragments"] = tuple(Fragment(*values) for values in fields["fragments"])
-    fields["recipients"] = tuple(fields["recipients"])
-    fields["about"] = fields["about"] and OpenClip(
-        **fields["about"] | {"events": tuple(fields["about"]["events"])}
+    values = json.loads(body[:text_size])
+    values["fragments"] = tuple(Fragment(*told) for told in values["fragments"])
+    values["recipients"] = tuple(values["recipients"])
+    values["about"] = values["about"] and OpenClip(
+        **values["about"] | {"events": tuple(values["about"]["events"])}
     )
-    return Note(tail=body[text_size:], **fields)
+    return Note(tail=body[text_size:], **values)

@@ -67,7 +67,7 @@ class SealingSink:
         self._tail = b""  # this chunk as the last one, as of the last sync
         self._note = NewFile(part.part_path(path))
         self._file = NewFile(path)
-        self._put(self._sealer.head)
+        self._file.append(self._counted(self._sealer.head))
 
     def write(self, data: bytes) -> None:
         """See Sink."""
@@ -78,17 +78,20 @@ class SealingSink:
         sealed: list[bytes] = []
         while len(self._chunk) + len(rest) > CHUNK:
             room = CHUNK - len(self._chunk)
-            chunk, rest = rest[:room], rest[room:]
+            chunk = rest[:room]
             if self._chunk:
-                chunk = memoryview(bytes(self._chunk) + chunk)
-                self._chunk.clear()
-            sealed.append(self._sealer.chunk(self._number, chunk))
+                self._chunk += chunk
+                chunk = memoryview(self._chunk)
+            sealed.append(self._counted(self._sealer.chunk(self._number, chunk)))
+            rest = rest[room:]
+            self._chunk = bytearray()
             self._number += 1
             if len(sealed) == BATCH:
-                self._put(*sealed)
+                self._file.append(*sealed)
                 sealed.clear()
         self._chunk += rest
-        self._put(*sealed)
+        if sealed:
+            self._file.append(*sealed)
 
     def missing(self) -> int:
         """See Sink: what fills this chunk and begins the next, when this one was an end before."""
@@ -104,7 +107,7 @@ class SealingSink:
 
     def finish(self, progress: Progress) -> Stored:
         """See Sink."""
-        self._put(self._end())
+        self._file.append(self._counted(self._end()))
         self._file.flush()
         self._keep(progress, b"")
         return Stored(self._sound, self._sha256.hexdigest(), self._recipients.ids)
@@ -121,11 +124,11 @@ class SealingSink:
             self._tail = self._sealer.last(self._number, bytes(self._chunk))
         return self._tail
 
-    def _put(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self._sha256.update(piece)
-            self._sound += len(piece)
-        self._file.append(*pieces)
+    def _counted(self, piece: bytes) -> bytes:
+        """The piece, hashed while it is still in the processor's cache: the file's next bytes."""
+        self._sha256.update(piece)
+        self._sound += len(piece)
+        return piece
 
     def _keep(self, progress: Progress, tail: bytes) -> None:
         """Put on disk what makes the file whole from here. The file itself must be there before."""
