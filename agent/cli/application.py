@@ -11,6 +11,7 @@ from agent.cli import (
     audit,
     bundle,
     ca,
+    card,
     clips,
     config,
     contract,
@@ -46,6 +47,7 @@ app.command("bundle")(bundle.bundle)
 app.command("look")(look.look)
 app.command("status")(status.status)
 app.add_typer(ca.app, name="ca")
+app.add_typer(card.app, name="card")
 app.add_typer(clips.app, name="clips")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(config.app, name="config")

@@ -1,0 +1,47 @@
+"""Which kits' cards are made: enrolment files, all good, before any card is touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.device.enrolfile import EnrolFile
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+CLAIM = "stairwell fleet claim"
+
+
+def enrolments(
+    directory: Path, kits: Sequence[str], *, everything: bool, now: str | None
+) -> tuple[EnrolFile, ...]:
+    """The enrolment files of `kits` in `directory`, or of all there; `now` is UTC, None when it is unknown.
+
+    Raises:
+        ConfigError: no kit was named, or a file is missing, wrong, another kit's or expired. All are named.
+    """
+    if everything == bool(kits):
+        raise ConfigError("which kits?", fix="name them, or say --all")
+    paths = sorted(directory.glob("*.toml")) if everything else [directory / f"{kit}.toml" for kit in kits]
+    if not paths:
+        raise ConfigError(f"{directory}: no enrolment files", fix=f"{CLAIM} --all -o {directory}")
+    if len(set(paths)) < len(paths):
+        raise ConfigError("a kit is named twice", fix="name each kit once")
+    found, problems = [], []
+    for path in paths:
+        try:
+            enrol = EnrolFile.read(path)
+        except ConfigError as error:
+            problems.append(error.problem)
+            continue
+        if enrol.kit != path.stem:
+            problems.append(f"{path}: is of {enrol.kit}")
+        elif now is not None and enrol.claim_expires < now:
+            problems.append(f"{path}: its claim expired at {enrol.claim_expires}")
+        else:
+            found.append(enrol)
+    if problems:
+        raise ConfigError("; ".join(problems), fix=f"{CLAIM} KIT… -o {directory} makes them anew")
+    return tuple(found)
