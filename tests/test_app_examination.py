@@ -195,10 +195,10 @@ def test_ports(tmp_path: Path) -> None:
     ("host", "years", "foreign", "expected", "word"),
     [
         ("127.0.0.1", None, False, "ok", "TLS"),
-        ("other.city", None, False, "fail", "another name"),
-        ("127.0.0.1", (2020, 2021), False, "fail", "has expired"),
-        ("127.0.0.1", (2045, 2046), False, "fail", "not valid yet"),
-        ("127.0.0.1", None, True, "fail", "do not know"),
+        ("other.city", None, False, "fail", "is for other.city"),
+        ("127.0.0.1", (2020, 2021), False, "fail", "expired on 2021-01-01"),
+        ("127.0.0.1", (2045, 2046), False, "fail", "valid only from 2045-01-01"),
+        ("127.0.0.1", None, True, "fail", "signed by CN=city"),
     ],
 )
 def test_handshakes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +12,13 @@ from app_parts import settings, toml
 from typer.testing import CliRunner
 
 from agent.app import examination
-from agent.cli import app
+from agent.cli import app, doctor
 from agent.device.clock import SystemClock
+from agent.doctor.check import Check, Verdict, ok
+from agent.words import say, verbatim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from click.testing import Result
@@ -109,3 +113,140 @@ def test_an_unknown_language_is_refused(configuration: Path) -> None:
     result = run("-c", configuration, "--lang", "fr")
     assert result.exit_code == 2
     assert "uk and en" in result.output
+
+
+def test_failures_come_first(configuration: Path) -> None:
+    """The first line is the one to mend, whatever the order of the checks is."""
+    result = run("-c", configuration, "--only", "priv.masks", "--only", "cam.source", "--only", "svc.running")
+    marks = [line[0] for line in result.output.splitlines() if line[0] in "\N{BALLOT X}!"]
+    assert ["\N{BALLOT X}", "!"] == marks
+    assert result.exit_code == 2
+
+
+def test_what_wants_more_rights_is_said(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A technician without sudo learns what sudo would show."""
+    monkeypatch.setattr(examination.doors.sshd, "configuration", _denied)
+    result = run("-c", configuration, "--only", "sec.ssh")
+    assert "1 needs more rights: use sudo" in result.output
+    assert result.exit_code == 0
+
+
+def _denied(_root: Path) -> None:
+    raise PermissionError(13, "Permission denied", "/etc/ssh/sshd_config")
+
+
+@pytest.fixture
+def open_key(tmp_path: Path) -> Path:
+    """A configuration whose password file others may read."""
+    secret = tmp_path / "password"
+    secret.write_text("secret")
+    secret.chmod(0o644)
+    path = tmp_path / "open.toml"
+    backbone = {"password_file": secret}
+    path.write_text(toml(settings(tmp_path / "state", backbone=backbone)), encoding="utf-8")
+    return path
+
+
+def test_without_yes_it_only_says(open_key: Path, tmp_path: Path) -> None:
+    """The very command, and how to let the doctor do it; the exit code is that of the finding."""
+    result = run("-c", open_key, "--fix", "sec.secrets")
+    words = " ".join(result.output.split())
+    assert result.exit_code == 2
+    assert "sudo chmod go-rwx" in words
+    assert "sudo stairwell doctor --fix sec.secrets --yes" in words
+    assert 0o644 == (tmp_path / "password").stat().st_mode & 0o777
+
+
+def test_with_yes_it_does(open_key: Path, tmp_path: Path) -> None:
+    """And asks again; there is no database here to note it in, which is said."""
+    result = run("-c", open_key, "--fix", "sec.secrets", "--yes")
+    assert result.exit_code == 0
+    assert "It was done, and asked again." in result.output
+    assert "Not noted in the audit" in result.output
+    assert 0o600 == (tmp_path / "password").stat().st_mode & 0o777
+
+
+def test_a_command_that_fails(open_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three: the doctor could not do it, and says what the command said."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("-c", open_key, "--fix", "sec.secrets", "--yes")
+    assert result.exit_code == 3
+    assert "It did not work: chmod" in result.output
+
+
+def test_what_is_a_persons(configuration: Path) -> None:
+    """Nothing is done, and that is said; what is well needs nothing."""
+    result = run("-c", configuration, "--fix", "svc.running", "--yes")
+    assert "it is yours to do" in result.output
+    assert result.exit_code == 2
+    assert run("-c", configuration, "--fix", "priv.retention", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--fix", "no.such"], "no check has this code"),
+        (["--yes"], "nothing to do without --fix"),
+        (["--watch", "--json"], "goes with neither"),
+        (["--watch", "--fix", "sec.secrets"], "goes with neither"),
+    ],
+)
+def test_words_that_do_not_go_together(words: list[str], complaint: str, configuration: Path) -> None:
+    """A wrong command line, before anything is asked or done."""
+    result = run("-c", configuration, *words)
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.output.replace("\N{BOX DRAWINGS LIGHT VERTICAL}", " ").split())
+
+
+class Rounds:
+    """Stands for the time between two rounds: does something in each, and Ctrl-C after the last."""
+
+    def __init__(self, *between: Callable[[], object]) -> None:
+        self._between = list(between)
+
+    def __call__(self, _seconds: float) -> None:
+        """See time.sleep."""
+        if not self._between:
+            raise KeyboardInterrupt
+        self._between.pop(0)()
+
+
+def test_watch_shows_what_changes(open_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it once, nothing while nothing changes, then the line that is well again, with its time."""
+    closed = Rounds(lambda: None, lambda: (tmp_path / "password").chmod(0o600))
+    monkeypatch.setattr(doctor.time, "sleep", closed)
+    result = run("-c", open_key, "--watch", "--only", "sec.secrets", "--only", "priv.retention")
+    assert 1 == result.output.count("\N{BALLOT X} Secrets are closed")
+    assert 1 == result.output.count("\N{CHECK MARK} Secrets are closed")
+    assert 1 == result.output.count("1 failure, 1 well")
+    assert re.search(r"\d\d:\d\d:\d\d\.\d{3}Z", result.output)
+    assert result.exit_code == 130
+
+
+def test_watch_for_programs(open_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as lines of JSON; what takes long is not asked again and again."""
+    monkeypatch.setattr(doctor.time, "sleep", Rounds(lambda: (tmp_path / "password").chmod(0o600)))
+    result = run("-c", open_key, "--watch", "--jsonl", "--only", "sec.secrets", "--only", "ai.*")
+    told = [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
+    assert ["fail", "ok"] == [line["status"] for line in told if line["code"] == "sec.secrets"]
+    assert 1 == sum(line["code"] == "ai.model" for line in told)
+    assert "ai.selftest" not in {line["code"] for line in told}
+
+
+def test_watch_leaves_out_what_hangs(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round would leave a thread behind."""
+    asked = []
+
+    def hang() -> Verdict:
+        asked.append("asked")
+        threading.Event().wait(60)
+        return ok(say("yes"))
+
+    checks = [
+        Check("a.hangs", verbatim("a"), hang, box_s=0.1),
+        Check("a.well", verbatim("b"), lambda: ok(say("yes"))),
+    ]
+    monkeypatch.setattr(doctor, "examination", lambda *_: checks)
+    monkeypatch.setattr(doctor.time, "sleep", Rounds(lambda: None, lambda: None))
+    run("-c", configuration, "--watch")
+    assert ["asked"] == asked

@@ -12,9 +12,11 @@ from agent.app import hatch
 from agent.app.status import Status
 from agent.app.uplink import BROKER, CAUSES, FIXES
 from agent.backbone.causes import Cause
+from agent.device import unit
 from agent.doctor import service
-from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
+from agent.doctor.check import Check, Verdict, alarmed, denied, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS, NO_PICTURES
+from agent.doctor.remedy import spelled
 from agent.words import Text, counted, joined, say, verbatim
 
 if TYPE_CHECKING:
@@ -59,16 +61,15 @@ def _running(settings: Settings) -> Verdict:
     except (FileNotFoundError, ConnectionRefusedError):
         return fail(say("no"), service.START)
     except PermissionError:
-        return skip(say("only root and the group stairwell may ask it"))
+        return denied(say("only root and the group stairwell may ask it"))
     return ok(say("{version}, for {seconds:.0f} s", version=status["sw"], seconds=status["up"]))
 
 
 def _version(status: Status) -> Verdict:
     if status.sw != agent.__version__:
-        return warn(
-            say("{old} runs, {new} is installed", old=status.sw, new=agent.__version__),
-            say("sudo systemctl restart stairwell-agent"),
-        )
+        remedy = (("systemctl", "restart", unit.NAME),)
+        told = say("{old} runs, {new} is installed", old=status.sw, new=agent.__version__)
+        return warn(told, spelled(remedy), remedy)
     return ok(verbatim(status.sw))
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import TYPE_CHECKING
+
+from cryptography import x509
 
 from agent.backbone.causes import Cause, of_error
 from agent.backbone.papers import tls_context
@@ -13,7 +16,7 @@ from agent.errors import ConfigError
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
-    from agent.config import Settings
+    from agent.config import Backbone, Settings
 
 REACH_S = 4.0  # for a name, a connection, a handshake; a slow LTE link needs two
 LOCAL = {"localhost", "127.0.0.1", "::1"}
@@ -55,6 +58,8 @@ FIXES = {
     ),
 }
 
+_BY_CERTIFICATE = {Cause.TLS_EXPIRED, Cause.TLS_NOT_YET_VALID, Cause.TLS_HOSTNAME, Cause.TLS_UNTRUSTED}
+
 
 def checks(settings: Settings) -> list[Check]:
     """The checks of this module."""
@@ -79,8 +84,8 @@ def checks(settings: Settings) -> list[Check]:
         "net.tls",
         say("TLS with the broker"),
         lambda: _handshake(settings),
-        (tcp.code, "id.files", "id.key_matches"),
-        box_s=REACH_S + 1,
+        (tcp.code, "time.set", "id.files", "id.key_matches"),
+        box_s=2 * REACH_S + 1,
         online=True,
     )
     return [dns, tcp, tls]
@@ -122,7 +127,58 @@ def _handshake(settings: Settings) -> Verdict:
         ):
             version = secure.version() or "TLS"
     except OSError as error:
-        cause = of_error(error)
-        told = say("{host}:{port}: {cause}", host=backbone.host, port=backbone.port, cause=CAUSES[cause])
-        return fail(told, FIXES.get(cause, BROKER))
+        return _refused(backbone, of_error(error))
     return ok(verbatim(version))
+
+
+def _refused(backbone: Backbone, cause: Cause) -> Verdict:
+    """What is wrong with the handshake: in the broker's own certificate, if it is that."""
+    certificate = _shown(backbone) if cause in _BY_CERTIFICATE else None
+    reason, fix = CAUSES[cause], FIXES.get(cause, BROKER)
+    if certificate is not None:
+        since, until = (
+            when.date().isoformat()
+            for when in (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+        )
+        names = _names(certificate)
+        match cause:
+            case Cause.TLS_EXPIRED:
+                reason = say("its certificate has expired on {date}", date=until)
+            case Cause.TLS_NOT_YET_VALID:
+                reason = say("its certificate is valid only from {date}", date=since)
+            case Cause.TLS_HOSTNAME if names:
+                reason = say("its certificate is for {names}", names=", ".join(names))
+                fix = say(
+                    "If that is the city's broker, set backbone.host to that name: {name}", name=names[0]
+                )
+            case Cause.TLS_UNTRUSTED:
+                issuer = certificate.issuer.rfc4514_string()
+                reason = say("its certificate is signed by {issuer}, whom we do not know", issuer=issuer)
+    return fail(say("{host}:{port}: {cause}", host=backbone.host, port=backbone.port, cause=reason), fix)
+
+
+def _shown(backbone: Backbone) -> x509.Certificate | None:
+    """The certificate that the broker shows, unchecked: it is only talked about. None of ours is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((backbone.host, backbone.port), REACH_S) as plain,
+            context.wrap_socket(plain, server_hostname=backbone.host) as secure,
+        ):
+            return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
+    except (OSError, ValueError):
+        return None
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    """The hosts that it is for."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    return [
+        *found.get_values_for_type(x509.DNSName),
+        *(str(address) for address in found.get_values_for_type(x509.IPAddress)),
+    ]

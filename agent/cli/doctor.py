@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from agent.app.configured import in_force
 from agent.app.examination import examination
+from agent.app.mending import mend
+from agent.cli import findings
 from agent.cli.language import Lang
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
@@ -18,19 +20,16 @@ from agent.device.clock import SystemClock
 from agent.doctor import runner
 from agent.doctor.check import Status
 from agent.errors import StairwellError
-from agent.words import counted, joined, say
+from agent.words import say
 
 if TYPE_CHECKING:
-    from agent.doctor.check import Result
-    from agent.words import Language, Text
+    from collections.abc import Sequence
 
-_MARKS = {
-    Status.OK: "[green]✓[/]",
-    Status.WARN: "[yellow]![/]",
-    Status.FAIL: "[red]✗[/]",
-    Status.SKIP: "[dim]–[/]",
-}
-_WELL = say("All is well.")
+    from agent.config import Settings
+    from agent.doctor.check import Check, Result
+    from agent.words import Language
+
+WATCH_S = 5.0  # between two rounds: a quick one takes two seconds on a Zero 2 W
 
 
 def doctor(
@@ -43,86 +42,126 @@ def doctor(
     ] = None,
     leave: Annotated[list[str] | None, typer.Option("--skip", metavar="CODE", help="All but these.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Send nothing to other machines.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on asking, quickly, and show what changes. Ctrl-C ends it.")
+    ] = False,
+    fix: Annotated[
+        str | None,
+        typer.Option("--fix", metavar="CODE", help="What would mend this finding; with --yes it is done."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do it.")] = False,
     lang: Lang = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     lines: Annotated[
         bool, typer.Option("--jsonl", help="A JSON line for each check, as it is answered.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is well, too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what is well and what was not asked, too.")
+    ] = False,
 ) -> None:
-    """Examine this kit: power, heat, disk, clock, network, keys, camera, detector, agent.
+    """Examine this kit: power, heat, disk, clock, network, keys, camera, detector, agent, ways in.
 
     Nothing is changed, and nothing here needs root, the network or a running agent: what could not be asked
-    is said. Each line that is not well has its fix. Exit code 0 all is well, 1 warnings, 2 failures, 3 the
-    doctor could not run.
+    is said. Each line that is not well has its fix; failures come first, and the first is the one to mend.
+    Exit code 0 all is well, 1 warnings, 2 failures, 3 the doctor could not run.
+
+    --fix says what it would do. With --yes it does that, notes it in the kit's audit, and asks again.
     """
     language = spoken_in(lang)
+    if yes and fix is None:
+        raise typer.BadParameter("there is nothing to do without --fix CODE", param_hint="--yes")
+    if watch and (as_json or fix is not None):
+        raise typer.BadParameter("goes with neither --json nor --fix; --jsonl works", param_hint="--watch")
+    clock = SystemClock()
     try:
-        checks = runner.chosen(
-            examination(in_force(config_path(config)), SystemClock()),
-            only=only or (),
-            leave=leave or (),
-            quick=quick,
-            offline=offline,
-        )
+        settings = in_force(config_path(config))
     except StairwellError as error:
         typer.echo(f"stairwell: {error.told(language)}", err=True)
         raise typer.Exit(runner.EXIT_COULD_NOT_RUN) from None
+    known = examination(settings, clock)
+    if fix is not None:
+        raise typer.Exit(_mend(known, fix, settings, clock, language, do=yes))
+    checks = runner.chosen(known, only=only or (), leave=leave or (), quick=quick or watch, offline=offline)
     console = Console(highlight=False)
-    results = []
-    with (
-        console.status("…")
-        if console.is_terminal and not (as_json or lines)
-        else Console(quiet=True).status("")
-    ):
-        for result in runner.run(checks):
-            results.append(result)
-            if lines:
-                typer.echo(json.dumps(_as_dict(result, language), ensure_ascii=False))
-    order = {check.code: place for place, check in enumerate(checks)}
-    results.sort(key=lambda result: order[result.check.code])
+    if watch:
+        _watch(checks, clock, console, language, lines=lines)
+    results = _run(checks, console, language, lines=lines, silent=as_json or lines)
     if as_json:
-        document = {"v": 1, "checks": [_as_dict(result, language) for result in results]}
+        document = {"v": 1, "checks": [findings.as_dict(result, language) for result in results]}
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
     elif not lines:
-        _print(console, results, language, verbose=verbose)
+        _print(results, console, language, verbose=verbose)
     raise typer.Exit(runner.exit_code(results))
 
 
-def _as_dict(result: Result, language: Language) -> dict[str, Any]:
-    verdict = result.verdict
-    return {
-        "code": result.check.code,
-        "status": verdict.status.value,
-        "title": result.check.title.told(language),
-        "text": verdict.text.told(language),
-        "fix": None if verdict.fix is None else verdict.fix.told(language),
-        "seconds": round(result.seconds, 3),
-    }
+def _run(
+    checks: Sequence[Check], console: Console, language: Language, *, lines: bool, silent: bool
+) -> list[Result]:
+    """Every answer, in the order of the checks; with `lines` each is printed as it comes."""
+    results = []
+    with console.status("…") if console.is_terminal and not silent else Console(quiet=True).status(""):
+        for result in runner.run(checks):
+            results.append(result)
+            if lines:
+                _line(result, language)
+    order = {check.code: place for place, check in enumerate(checks)}
+    return sorted(results, key=lambda result: order[result.check.code])
 
 
-def _print(console: Console, results: list[Result], language: Language, *, verbose: bool) -> None:
-    counts = {status: sum(r.verdict.status is status for r in results) for status in Status}
-    for result in results:
-        verdict = result.verdict
-        if verdict.status in {Status.OK, Status.SKIP} and not verbose:
-            continue
-        title, text = result.check.title.told(language), verdict.text.told(language)
-        console.print(
-            f"{_MARKS[verdict.status]} {escape(title)}: {escape(text)} [dim]({result.check.code})[/]"
-        )
-        if verdict.fix is not None:
-            console.print(f"  → {escape(verdict.fix.told(language))}")
-    well = not (counts[Status.FAIL] or counts[Status.WARN] or verbose)
-    console.print((_WELL if well else _summary(counts)).told(language))
+def _print(results: Sequence[Result], console: Console, language: Language, *, verbose: bool) -> None:
+    console.print(findings.page(results, language, verbose=verbose))
+    console.print(findings.summary(results).told(language))
 
 
-def _summary(counts: dict[Status, int]) -> Text:
-    return joined(
-        ", ",
-        (
-            counted("{n} failure", "{n} failures", counts[Status.FAIL]),
-            counted("{n} warning", "{n} warnings", counts[Status.WARN]),
-            say("{n} not asked.", n=counts[Status.SKIP]),
-        ),
-    )
+def _line(result: Result, language: Language) -> None:
+    typer.echo(json.dumps(findings.as_dict(result, language), ensure_ascii=False))
+
+
+def _watch(
+    checks: Sequence[Check], clock: SystemClock, console: Console, language: Language, *, lines: bool
+) -> None:
+    """Until Ctrl-C: all of it once, then what has another status than before. What hung is left out."""
+    before: dict[str, Status] = {}
+    while checks:
+        results = _run(checks, console, language, lines=False, silent=lines or bool(before))
+        changed = [r for r in results if r.verdict.status is not before.get(r.check.code)]
+        if lines:
+            for result in changed:
+                _line(result, language)
+        elif not before:
+            _print(results, console, language, verbose=False)
+        elif changed:
+            console.rule(clock.stamp().ts or "", style="dim", align="left")
+            console.print(findings.rows(changed, language))
+        before |= {result.check.code: result.verdict.status for result in results}
+        hung = {r.check.code for r in results if r.seconds >= r.check.box_s}
+        checks = [check for check in checks if check.code not in hung]
+        time.sleep(WATCH_S)
+
+
+def _mend(
+    known: Sequence[Check],
+    code: str,
+    settings: Settings,
+    clock: SystemClock,
+    language: Language,
+    *,
+    do: bool,
+) -> int:
+    """Mend one finding, or say what would; the exit code."""
+    check = next((check for check in known if check.code == code), None)
+    if check is None:
+        raise typer.BadParameter(f"{code}: no check has this code", param_hint="--fix")
+    console = Console(highlight=False)
+    done = mend(check, settings, clock, do=do)
+    last = done.after or done.before
+    console.print(findings.rows([last], language, verbose=True))
+    if done.trouble is not None:
+        typer.echo(say("It did not work: {why}", why=done.trouble).told(language), err=True)
+    elif done.after is not None:
+        typer.echo(say("It was done, and asked again.").told(language))
+    elif do and last.verdict.status in {Status.WARN, Status.FAIL}:
+        typer.echo(say("The doctor does not do that by itself: it is yours to do.").told(language))
+    if done.unnoted is not None:
+        typer.echo(say("Not noted in the audit: {why}", why=done.unnoted).told(language), err=True)
+    return runner.EXIT_COULD_NOT_RUN if done.trouble is not None else runner.exit_code([last])

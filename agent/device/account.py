@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-SERVICE_USER = "stairwell"
+SERVICE_USER = SERVICE_GROUP = "stairwell"
 """Whom systemd/sysusers.d makes."""
 READ, WRITE, ENTER = 4, 2, 1  # as in each digit of a mode
 

@@ -15,6 +15,7 @@ from agent.doctor.registry import ALARMS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.doctor.remedy import Commands
     from agent.words import Text
 
 BOX_S = 5.0
@@ -39,6 +40,10 @@ class Verdict:
     status: Status
     text: Text
     fix: Text | None = None
+    remedy: Commands = ()
+    """What `stairwell doctor --fix` would do about it; nothing where a person has to decide or to act."""
+    denied: bool = False
+    """Of a SKIP: root could answer it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +84,19 @@ def skip(text: Text) -> Verdict:
     return Verdict(Status.SKIP, text)
 
 
-def warn(text: Text, fix: Text) -> Verdict:
+def denied(text: Text) -> Verdict:
+    """It cannot be told by whoever asks, for want of rights."""
+    return Verdict(Status.SKIP, text, denied=True)
+
+
+def warn(text: Text, fix: Text, remedy: Commands = ()) -> Verdict:
     """It works, and should be seen to."""
-    return Verdict(Status.WARN, text, fix)
+    return Verdict(Status.WARN, text, fix, remedy)
 
 
-def fail(text: Text, fix: Text) -> Verdict:
+def fail(text: Text, fix: Text, remedy: Commands = ()) -> Verdict:
     """It does not work."""
-    return Verdict(Status.FAIL, text, fix)
+    return Verdict(Status.FAIL, text, fix, remedy)
 
 
 def alarmed(code: str, status: Status = Status.FAIL) -> Verdict:

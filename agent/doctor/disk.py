@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.device import boot, health, storage
-from agent.device.account import ENTER, SERVICE_USER, WRITE, Account
-from agent.doctor.check import Check, Verdict, fail, ok, skip, warn
+from agent.device.account import ENTER, SERVICE_GROUP, SERVICE_USER, WRITE, Account
+from agent.doctor.check import Check, Verdict, denied, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS
+from agent.doctor.remedy import spelled
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
@@ -79,10 +80,8 @@ def checks(settings: Settings, root: Path) -> list[Check]:
 
 def _state(path: Path) -> Verdict:
     if not path.is_dir():
-        return fail(
-            say("{path}: no such directory", path=path),
-            say("sudo install -d -m 700 -o {user} -g {user} {path}", user=SERVICE_USER, path=path),
-        )
+        remedy = (("install", "-d", "-m", "700", "-o", SERVICE_USER, "-g", SERVICE_GROUP, str(path)),)
+        return fail(say("{path}: no such directory", path=path), spelled(remedy), remedy)
     return ok(verbatim(str(path)))
 
 
@@ -98,10 +97,9 @@ def _writable(path: Path) -> Verdict:
         )
     user = Account.agent(path)
     if not user.may(path, WRITE | ENTER):
-        return fail(
-            say("{path}: the agent's user {user} may not write there", path=path, user=user.name),
-            say("sudo chown -R {user} {path} && sudo chmod 700 {path}", user=user.name, path=path),
-        )
+        remedy = (("chown", "-R", user.name, str(path)), ("chmod", "700", str(path)))
+        told = say("{path}: the agent's user {user} may not write there", path=path, user=user.name)
+        return fail(told, spelled(remedy), remedy)
     return ok(say("yes"))
 
 
@@ -129,7 +127,7 @@ def _inodes(path: Path) -> Verdict:
 def _complaints() -> Verdict:
     lines = boot.disk_errors()
     if lines is None:
-        return skip(say("the kernel's journal is not here or not ours to read (use sudo)"))
+        return denied(say("the kernel's journal is not here or not ours to read"))
     if lines:
         return fail(
             say("{n} since the boot, the last: {last}", n=len(lines), last=lines[-1]),
@@ -141,7 +139,7 @@ def _complaints() -> Verdict:
 def _write_time(path: Path) -> Verdict:
     """The slowest of a few synced writes of one page, as the outbox makes them; nothing is left behind."""
     if not os.access(path, os.W_OK):
-        return skip(say("{path}: only the agent and root may look there (use sudo)", path=path))
+        return denied(say("{path}: only the agent and root may look there", path=path))
     probe = path / f".doctor-{os.getpid()}"
     worst = 0.0
     try:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import agent
 from agent.device import network, program, sshd
-from agent.doctor.check import Check, Verdict, fail, ok, skip, warn
+from agent.doctor.check import Check, Verdict, denied, fail, ok, skip, warn
+from agent.doctor.remedy import spelled
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _NO_ROOT = say(
     "Put `PermitRootLogin no` into /etc/ssh/sshd_config.d/10-stairwell.conf; sudo systemctl reload ssh"
 )
 _UPDATE = say("sudo apt update && sudo apt upgrade; unattended-upgrades does it by itself")
-_MODE = say("sudo chmod go-w on it")
 
 
 def checks(settings: Settings, clock: Clock, root: Path) -> list[Check]:
@@ -57,7 +57,7 @@ def _ssh(root: Path) -> Verdict:
     try:
         found = sshd.configuration(root)
     except PermissionError as error:
-        return skip(say("{path}: only root may read it (use sudo)", path=error.filename))
+        return denied(say("{path}: only root may read it", path=error.filename))
     if found is None:
         return ok(say("none"))
     if found["passwordauthentication"] == "yes" or found["kbdinteractiveauthentication"] == "yes":
@@ -72,7 +72,7 @@ def _firewall() -> Verdict:
     if answer is None:
         return skip(say("nftables is not installed"))
     if answer.code != 0:
-        return skip(say("only root may ask (use sudo)"))
+        return denied(say("only root may ask"))
     try:
         chains = [entry["chain"] for entry in json.loads(answer.out)["nftables"] if "chain" in entry]
     except (ValueError, KeyError):
@@ -108,7 +108,9 @@ def _writable(settings: Settings, root: Path) -> Verdict:
     places += [model] if model.is_absolute() else []
     open_ones = [path for path in places if _open(path)]
     if open_ones:
-        return fail(say("others may change {paths}", paths=", ".join(map(str, open_ones))), _MODE)
+        remedy = (("chmod", "go-w", *map(str, open_ones)),)
+        told = say("others may change {paths}", paths=", ".join(map(str, open_ones)))
+        return fail(told, spelled(remedy), remedy)
     return ok(verbatim(", ".join(str(path) for path in places if path.exists())))
 
 

@@ -48,6 +48,7 @@ def _source() -> Verdict:
         return fail(
             say("nobody: no time service runs"),
             say("sudo timedatectl set-ntp true, or install chrony and start it"),
+            (("timedatectl", "set-ntp", "true"),),
         )
     return ok(verbatim(running.removesuffix(".service")))
 

@@ -14,7 +14,8 @@ from agent.config import Kit
 from agent.device import identity
 from agent.device.account import Account
 from agent.doctor import hours
-from agent.doctor.check import Check, Verdict, alarmed, fail, ok, skip, warn
+from agent.doctor.check import Check, Verdict, alarmed, denied, fail, ok, skip, warn
+from agent.doctor.remedy import spelled
 from agent.words import counted, say, verbatim
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ REASON_H = 72  # EDPB guidelines 3/2019 on video devices: longer storage must be
 
 _CERTIFICATE = say("Issue the kit a new certificate (cert_file and key_file in [backbone])")
 _LABEL = say("Set kit.id to the id on the kit's label")
-_MODE = say("Close the file to others: chmod 600")
 
 
 def checks(settings: Settings, clock: Clock) -> list[Check]:
@@ -102,7 +102,7 @@ def _readable(path: Path, state: Path) -> Verdict | None:
     except FileNotFoundError:
         return fail(say("{path}: there is no such file", path=path), _CERTIFICATE)
     except PermissionError:
-        return skip(say("{path}: only the agent and root may look there (use sudo)", path=path))
+        return denied(say("{path}: only the agent and root may look there", path=path))
     except OSError as error:
         return fail(say("{path}: cannot be read ({reason})", path=path, reason=error.strerror), _CERTIFICATE)
     if obstacle is None:
@@ -110,7 +110,8 @@ def _readable(path: Path, state: Path) -> Verdict | None:
     told = say("{path}: the agent's user {user} may not read it", path=path, user=user.name)
     if obstacle.is_dir():
         return fail(told, say("{path} is closed to it: put the file into /etc/stairwell", path=obstacle))
-    return fail(told, say("sudo chown {user} {path} && sudo chmod 400 {path}", user=user.name, path=path))
+    remedy = (("chown", user.name, str(path)), ("chmod", "400", str(path)))
+    return fail(told, spelled(remedy), remedy)
 
 
 def _certificate(settings: Settings) -> x509.Certificate | Verdict:
@@ -181,7 +182,7 @@ def _signing(settings: Settings) -> Verdict:
     except FileNotFoundError as error:
         return skip(say("{path}: is made when the agent first starts", path=error.filename))
     except PermissionError as error:
-        return skip(say("{path}: only the agent and root may look there (use sudo)", path=error.filename))
+        return denied(say("{path}: only the agent and root may look there", path=error.filename))
     except (ValueError, TypeError):
         return alarmed("identity.replaced")
     if secret.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) != public:
@@ -200,7 +201,8 @@ def _secrets(settings: Settings) -> Verdict:
     open_ones = [path for path in secrets if _mode(path) & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP)]
     if open_ones:
         names = ", ".join(map(str, open_ones))
-        return fail(say("open to others: {names}", names=names), _MODE)
+        remedy = (("chmod", "go-rwx", *map(str, open_ones)),)
+        return fail(say("open to others: {names}", names=names), spelled(remedy), remedy)
     return ok(say("{n} looked at", n=len(secrets)))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.device import boot, unit
-from agent.doctor.check import Check, Verdict, fail, ok, skip, warn
+from agent.doctor.check import Check, Verdict, denied, fail, ok, skip, warn
+from agent.doctor.remedy import spelled
 from agent.words import counted, say, verbatim
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from agent.device.clock import Clock
 
+_JOURNAL_KEPT = (("mkdir", "-p", "/var/log/journal"), ("systemctl", "restart", "systemd-journald"))
 DAY_S = 86_400.0
 OFTEN, TOO_OFTEN = 3, 6  # boots within a day: one is an update, three are a loose plug
 FLAPS, FLUTTERS = 2, 10  # restarts by systemd since the last start by hand; ten within an hour reboot the kit
@@ -76,7 +78,8 @@ def _journal(root: Path) -> Verdict:
     if not (root / boot.JOURNAL).is_dir():
         return warn(
             say("no: what was before a power cut is not known"),
-            say("sudo mkdir -p /var/log/journal && sudo systemctl restart systemd-journald"),
+            spelled(_JOURNAL_KEPT),
+            _JOURNAL_KEPT,
         )
     return ok(say("yes"))
 
@@ -84,7 +87,7 @@ def _journal(root: Path) -> Verdict:
 def _boots(clock: Clock) -> Verdict:
     began = boot.boots()
     if began is None:
-        return skip(say("the journal does not tell, or is not ours to read (use sudo)"))
+        return denied(say("the journal does not tell, or is not ours to read"))
     n = sum(clock.unix_ms() / 1000 - when < DAY_S for when in began)
     told = counted("{n} boot in 24 h", "{n} boots in 24 h", n)
     if n >= TOO_OFTEN:
@@ -95,7 +98,7 @@ def _boots(clock: Clock) -> Verdict:
 def _ended() -> Verdict:
     in_order = boot.ended_in_order()
     if in_order is None:
-        return skip(say("the journal does not tell, or is not ours to read (use sudo)"))
+        return denied(say("the journal does not tell, or is not ours to read"))
     if not in_order:
         return warn(say("none: the power was cut, or the kit hung"), _SUPPLY)
     return ok(say("in order"))
@@ -110,7 +113,9 @@ def _unit() -> Verdict:
     told = say(
         "{state}: it ended with {result} ({code})", state=found.active, result=found.result, code=found.status
     )
-    return fail(told, _CONFIGURATION if found.status in WRONG_CONFIGURATION else START)
+    if found.status in WRONG_CONFIGURATION:
+        return fail(told, _CONFIGURATION)
+    return fail(told, START, (("systemctl", "start", unit.NAME),))
 
 
 def _enabled() -> Verdict:
@@ -118,9 +123,8 @@ def _enabled() -> Verdict:
     if found is None:
         return skip(say("none here (no package, or no systemd)"))
     if not found.enabled:
-        return fail(
-            say("no: after the next power cut nobody watches"), say("sudo systemctl enable stairwell-agent")
-        )
+        remedy = (("systemctl", "enable", unit.NAME),)
+        return fail(say("no: after the next power cut nobody watches"), spelled(remedy), remedy)
     return ok(say("yes"))
 
 
