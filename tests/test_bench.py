@@ -18,6 +18,8 @@ from agent.errors import StairwellError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from device import Amount
+
 ROOT = Path(__file__).parent.parent
 MAIN = ROOT / "scripts" / "benches" / "main.py"
 
@@ -127,8 +129,8 @@ def test_a_broken_promise_fails_the_bench(
     """All are told all the same, of the suites that were asked for."""
     finding = device.device_camera.Finding
 
-    def run(suite: str, minutes: float) -> list[object]:
-        return [finding("lift", suite, "moves", "it moves", ok=minutes > 1, s=0.1)]
+    def run(suite: str, amount: Amount) -> list[object]:
+        return [finding("lift", suite, "moves", "it moves", ok=amount.minutes > 1, s=0.1)]
 
     monkeypatch.setitem(device.PARTS, "lift", device.Part(("bookworm", "trixie"), run))
     device.main(part=["lift"], suite=["trixie"], minutes=2)

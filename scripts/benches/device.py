@@ -11,6 +11,7 @@ import typer
 import device_camera
 import device_memory
 import device_package
+import device_powercut
 import device_systemd
 import findings
 from agent.errors import StairwellError
@@ -24,15 +25,23 @@ SUITES = ("bookworm", "trixie")
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """How much of it."""
+
+    minutes: float
+    cuts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """Something that is exercised: in which suites of Debian, and how, given the suite and minutes.
+    """Something that is exercised: in which suites of Debian, and how, given the suite and how much.
 
     Without `suites` on this machine as it is; `run` is then given "". `minutes` are those of a run that is
     not told how long.
     """
 
     suites: tuple[str, ...]
-    run: Callable[[str, float], Iterator[Finding]]
+    run: Callable[[str, Amount], Iterator[Finding]]
     minutes: float = 0.0
 
 
@@ -40,8 +49,13 @@ PARTS = {
     "package": Part(SUITES, lambda suite, _: device_package.findings_of(suite)),
     "systemd": Part(SUITES, lambda suite, _: device_systemd.findings_of(suite)),
     "arm64": Part(SUITES, lambda suite, _: device_package.emulated(suite)),
-    "camera": Part(device_camera.SUITES, device_camera.findings_of, minutes=10),
-    "memory": Part((), lambda _, minutes: device_memory.findings_of(minutes), minutes=30),
+    "camera": Part(
+        device_camera.SUITES, lambda suite, much: device_camera.findings_of(suite, much.minutes), minutes=10
+    ),
+    "memory": Part((), lambda _, much: device_memory.findings_of(much.minutes), minutes=30),
+    "powercut": Part(
+        device_powercut.SUITES, lambda suite, much: device_powercut.findings_of(suite, much.cuts)
+    ),
 }
 
 
@@ -54,12 +68,13 @@ def main(
     minutes: Annotated[
         float | None, typer.Option(min=0.2, help="How long camera (10) and memory (30) run.")
     ] = None,
+    cuts: Annotated[int, typer.Option(min=1, help="How often powercut cuts the power.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Exercise what a kit needs of its system; needs root's rights. Without --part: everything."""
     parts, suites = _known("part", part, list(PARTS)), _known("suite", suite, KNOWN)
     runs = (
-        PARTS[name].run(debian, minutes or PARTS[name].minutes)
+        PARTS[name].run(debian, Amount(minutes or PARTS[name].minutes, cuts))
         for name in parts
         for debian in PARTS[name].suites or ("",)
         if debian in ("", *suites)

@@ -1,4 +1,4 @@
-"""The reference broker of firmware-config/backbone, on a free port of the loopback interface.
+"""The reference broker of firmware-config/backbone, on a free port of the loopback interface or another.
 
 The files there are what runs: of mosquitto.conf only the values of PLACE are replaced, line by line, and the
 ACL is read where it lies.
@@ -62,7 +62,7 @@ def connection(port: int, keys: Path, name: str) -> Backbone:
 
 
 class ReferenceBroker:
-    """Mosquitto as a city runs it: mutual TLS by `authority`, ACL, CRL.
+    """Mosquitto as a city runs it: mutual TLS by `authority`, ACL, CRL; it listens on `address` only.
 
     Start, stop and start it as you like; each start reads certificates and the list of revoked ones anew.
 
@@ -70,23 +70,24 @@ class ReferenceBroker:
         BrokerError: there is no Mosquitto.
     """
 
-    def __init__(self, directory: Path, authority: Authority) -> None:
+    def __init__(self, directory: Path, authority: Authority, address: str = "127.0.0.1") -> None:
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
             raise BrokerError("mosquitto is not installed", fix="run scripts/setup")
         self.authority = authority
-        self.port = _free_port()
+        self._address = address
+        self.port = _free_port(address)
         self.log = directory / "mosquitto.log"
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
-        certificate, key = authority.issue("broker", HOST, "127.0.0.1")
+        certificate, key = authority.issue("broker", HOST, address)
         store = directory / "store"
         store.mkdir()
         self._config = directory / "mosquitto.conf"
         text = placed(
             CONF.read_text("utf-8"),
             {
-                "listener": f"{self.port} 127.0.0.1",
+                "listener": f"{self.port} {address}",
                 "cafile": str(authority.ca),
                 "certfile": str(certificate),
                 "keyfile": str(key),
@@ -146,12 +147,12 @@ class ReferenceBroker:
             self._process = None
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((self._address, self.port), 1):
             return True
         return False
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
