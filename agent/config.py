@@ -238,6 +238,15 @@ class State(_Section):
     dir: Path = Field(default=Path("/var/lib/stairwell"), description="database and clips")
 
 
+class Passport(_Section):
+    """What the kit's passport says of the people behind it; only they know."""
+
+    controller: Text200 = Field(default="", description="who answers for the camera and its records")
+    contact: Text200 = Field(default="", description="where people turn to: address, telephone, mail")
+    purpose: Text200 = Field(default="", description="what the camera is for")
+    basis: Text200 = Field(default="", description="the decision or law that it stands on")
+
+
 class Support(_Section):
     """Who helps when a kit cannot be understood on the spot."""
 
@@ -279,6 +288,7 @@ class Settings(BaseSettings):
     backbone: Backbone = Backbone()
     outbox: Outbox = Outbox()
     state: State = State()
+    passport: Passport = Passport()
     support: Support = Support()
     log: Log = Log()
 

@@ -29,7 +29,7 @@ SHIPPED = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in ("agent", "tests/data")
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in {".mp4", ".tflite", ".jpg", ".png"}
+    if path.suffix in {".mp4", ".tflite", ".jpg", ".png", ".ttf"}
 )
 
 

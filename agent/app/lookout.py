@@ -8,6 +8,7 @@ import pwd
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
 from agent.app.annotate import Painter
 from agent.backbone import docket
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.app.analysis import Analysis
+    from agent.app.annotate import Image
     from agent.app.journal import Journal
     from agent.config import Settings
     from agent.device.clock import Clock
 
 FRESH_S = 5.0  # an older picture shows what was, and a technician would aim the camera by it
 QUALITY = 80
+VIEW_WIDTH = 960  # pixels: sharp on half a sheet of paper
 
 _AUDIT = logging.getLogger("audit")
 
@@ -41,7 +44,7 @@ class Lookout:
     @property
     def answers(self) -> dict[str, Callable[[int], bytes]]:
         """What the hatch may be asked of it."""
-        return {"still": self.still, "bundle": self.bundle}
+        return {"still": self.still, "bundle": self.bundle, "view": self.view}
 
     def bundle(self, user: int) -> bytes:
         """The id of a support bundle, which `user` is about to take.
@@ -52,6 +55,23 @@ class Lookout:
         number = short_id(os.urandom(ENTROPY_BYTES))
         self._note("bundle", user, "ok", None, number)
         return number.encode()
+
+    def view(self, user: int) -> bytes:
+        """The picture without drawings, for a document: as JPEG, nothing while anybody may be in it.
+
+        Raises:
+            StorageError: as `still`.
+        """
+        analysis = self._latest()
+        fresh = analysis is not None and self._clock.mono() - analysis.frame.t <= FRESH_S
+        empty = fresh and analysis is not None and not analysis.tracks and not analysis.detections
+        self._note("view", user, "ok" if empty else "failed", None if empty else "no-picture", None)
+        if analysis is None or not empty:
+            return b""
+        picture = analysis.frame.picture
+        scale = min(1.0, VIEW_WIDTH / picture.width)
+        whole = picture.rgb(0, 0, picture.width, picture.height)
+        return _jpeg(np.asarray(cv2.resize(whole, None, fx=scale, fy=scale), np.uint8))
 
     def still(self, user: int) -> bytes:
         """The picture as JPEG, masks burned in; nothing when the camera gives none. `user` is noted.
@@ -64,15 +84,19 @@ class Lookout:
         self._note("look", user, "ok" if fresh else "failed", None if fresh else "no-picture", None)
         if analysis is None or not fresh:
             return b""
-        image = cv2.cvtColor(Painter(self._view).draw(analysis), cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        return data.tobytes()
+        return _jpeg(Painter(self._view).draw(analysis))
 
     def _note(self, what: str, user: int, status: str, code: str | None, text: str | None) -> None:
         name = name_of(user)
         line = docket.AuditLine(what, None, name, None, status, code, text)
         self._journal.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
         _AUDIT.info("%s by %s is %s", what, name, status)
+
+
+def _jpeg(image: Image) -> bytes:
+    """An RGB picture as JPEG."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 def name_of(user: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,17 +35,22 @@ def look(database: Path, question: Callable[[sqlite3.Connection], T]) -> T:
     try:
         if not database.is_file():
             raise StorageError(
-                f"{database}: there is no such database",
-                fix="name the agent's configuration with --config (state.dir); "
-                "a kit that never ran has none yet",
+                say("{path}: there is no such database", path=database),
+                fix=say(
+                    "name the agent's configuration with --config (state.dir); "
+                    "a kit that never ran has none yet"
+                ),
             )
         database.open("rb").close()  # SQLite does not say that it was a matter of rights
         still = not log.exists() or log.stat().st_size == 0
     except PermissionError:
-        raise StorageError(f"{database}: permission denied", fix="run it with sudo") from None
+        raise StorageError(
+            say("{path}: permission denied", path=database), fix=say("run it with sudo")
+        ) from None
     except OSError as error:
         raise StorageError(
-            f"{database}: cannot be read ({error.strerror})", fix="replace a card that is worn out"
+            say("{path}: cannot be read ({reason})", path=database, reason=error.strerror),
+            fix=say("replace a card that is worn out"),
         ) from None
     try:
         try:
@@ -57,8 +63,8 @@ def look(database: Path, question: Callable[[sqlite3.Connection], T]) -> T:
             return _asked(database, "immutable=1", question)
     except sqlite3.Error as error:
         raise StorageError(
-            f"{database}: cannot be read ({error})",
-            fix="run it with sudo; one of an older version is brought up by the agent's next start",
+            say("{path}: cannot be read ({reason})", path=database, reason=error),
+            fix=say("run it with sudo; one of an older version is brought up by the agent's next start"),
         ) from None
 
 

@@ -23,6 +23,7 @@ from agent.cli import (
     look,
     models,
     outbox,
+    passport,
     replay,
     run,
     status,
@@ -44,6 +45,7 @@ app.command("events")(events.events)
 app.command("outbox")(outbox.outbox)
 app.command("audit")(audit.audit)
 app.command("bundle")(bundle.bundle)
+app.command("passport")(passport.passport)
 app.command("look")(look.look)
 app.command("status")(status.status)
 app.add_typer(ca.app, name="ca")

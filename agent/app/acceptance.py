@@ -1,0 +1,65 @@
+"""The acceptance test: that a kit was found well on the spot, when, and by whom. The audit keeps it.
+
+Invariant: a line of the audit with the command `accept` is one acceptance; `ok` means that nothing failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.app.archive import Archive
+from agent.app.chronicle import Chronicle, Wanted
+from agent.app.examination import examination
+from agent.backbone import docket
+from agent.doctor import runner
+from agent.doctor.check import Status
+
+if TYPE_CHECKING:
+    from agent.config import Settings
+    from agent.device.clock import Clock, Stamp
+
+COMMAND = "accept"
+NAMED = 6  # checks that are named; a kit with more troubles is not to be accepted anyway
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """One that was done. `found`: how many checks were well, and which were not."""
+
+    at: Stamp
+    by: str
+    passed: bool
+    found: str
+
+
+def accept(settings: Settings, clock: Clock, by: str) -> Acceptance:
+    """Ask all checks of the doctor, and note what came of it under this name.
+
+    Raises:
+        StorageError: it cannot be noted.
+    """
+    results = sorted(runner.run(examination(settings, clock)), key=lambda result: result.check.code)
+    counts = Counter(result.verdict.status for result in results)
+    bad = [r.check.code for kind in (Status.FAIL, Status.WARN) for r in results if r.verdict.status is kind]
+    more = f" + {len(bad) - NAMED}" if len(bad) > NAMED else ""
+    found = f"{counts[Status.OK]} ok, {counts[Status.WARN]} warn, {counts[Status.FAIL]} fail"
+    if bad:
+        found += f": {' '.join(bad[:NAMED])}{more}"
+    passed = not counts[Status.FAIL]
+    line = docket.AuditLine(COMMAND, None, by, None, "ok" if passed else "failed", None, found)
+    now = clock.stamp()
+    Archive(settings, clock).ask(lambda tx: docket.audit(tx, line, now))
+    return Acceptance(now, by, passed, found)
+
+
+def last(settings: Settings, clock: Clock) -> Acceptance | None:
+    """The newest; None when there was none.
+
+    Raises:
+        StorageError: the database cannot be read.
+    """
+    for line in Chronicle(settings, clock).audit(Wanted(1), COMMAND):
+        return Acceptance(line.at, line.by or "?", line.status == "ok", line.text or "")
+    return None
