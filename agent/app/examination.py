@@ -17,7 +17,7 @@ from agent.doctor import disk, doors, hours, machine, papers, service, wayout
 from agent.doctor.check import Check, Verdict, fail, ok, skip
 from agent.doctor.registry import ALARMS
 from agent.errors import ConfigError, ModelError, SourceError
-from agent.vision.models import load_card
+from agent.vision.models import load_card, verify
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def _access(settings: Settings, root: Path) -> Verdict:
 def _model(settings: Settings) -> Verdict:
     try:
         card = load_card(settings.detector.model)
+        verify(card)
     except ModelError as error:
         return fail(*error.words)
     return ok(verbatim(card.label))
