@@ -7,6 +7,7 @@
     ├── ModelError            5   a detector model or its runtime
     ├── StorageError          6   the state directory, the database or a clip
     ├── BrokerError           7   the MQTT broker
+    ├── EnrolError            9   the city's enrolment service, or what it says
     └── StallError            8   a stage stopped making progress
 
 The number is the process exit code (2 is a wrong command line, as in every click program).
@@ -106,3 +107,27 @@ class StallError(StairwellError):
 
 def _text(said: str | Text) -> Text:
     return said if isinstance(said, Text) else verbatim(said)
+
+
+class EnrolError(StairwellError):
+    """No certificate was had from the city.
+
+    `refused`: the city said no, and asking again the same way helps nothing; otherwise it may be asked again,
+    `retry_after_s` from now if it said when. `reason` is one word for it, for lamps and programs.
+    """
+
+    exit_code = 9
+
+    def __init__(
+        self,
+        problem: str | Text,
+        *,
+        fix: str | Text,
+        reason: str = "failed",
+        refused: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(problem, fix=fix)
+        self.reason = reason
+        self.refused = refused
+        self.retry_after_s = retry_after_s

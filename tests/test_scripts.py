@@ -222,8 +222,9 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
     sbin |= {"sshd": "openssh-server", "/lib/systemd/systemd-journal-remote": "systemd-journal-remote"}
     there = {package for program, package in sbin.items() if shutil.which(program, path="/usr/sbin:/sbin")}
     wanted = (
-        "mosquitto-clients ffmpeg age faketime openssl shellcheck nftables mtools dosfstools fdisk e2fsprogs "
-        "systemd systemd-journal-remote openssh-server openssh-client poppler-utils nodejs npm"
+        "mosquitto-clients ffmpeg age faketime openssl strongswan-pki libstrongswan-standard-plugins "
+        "shellcheck nftables mtools dosfstools fdisk e2fsprogs systemd systemd-journal-remote openssh-server "
+        "openssh-client poppler-utils nodejs npm"
     )
     packages = " ".join(name for name in wanted.split() if name not in there)
     line = f"apt-get install --yes --no-install-recommends {packages}"

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from agent.city import certificates, keyfile
 from agent.city.certificates import Revoked, Signer
+from agent.device.wallet import common_name
 from agent.durable import write_whole
 from agent.errors import ConfigError, StorageError
 
@@ -167,14 +167,6 @@ def certificate(path: Path) -> x509.Certificate:
 def pem(*parts: x509.Certificate) -> bytes:
     """Certificates as a PEM file has them, one after the other."""
     return b"".join(part.public_bytes(Encoding.PEM) for part in parts)
-
-
-def common_name(of: x509.Certificate | x509.CertificateSigningRequest) -> str:
-    """The name in a subject that has nothing else; empty when it has something else, or none."""
-    subject = list(of.subject)
-    if len(subject) != 1 or subject[0].oid != NameOID.COMMON_NAME or not isinstance(subject[0].value, str):
-        return ""
-    return subject[0].value
 
 
 def _refused(path: Path, error: OSError) -> StorageError:

@@ -36,7 +36,7 @@ _BY_SERIAL = (
 )
 _BY_NAME = (
     "SELECT serial, name, pem, issued, ends, claim, revoked, reason FROM certificates"
-    " WHERE name = coalesce(?, name) ORDER BY issued, serial"
+    " WHERE name = coalesce(?, name) ORDER BY n"
 )
 
 

@@ -50,9 +50,10 @@ CREATE TABLE claims (
 ) STRICT;
 CREATE INDEX claims_kit ON claims (kit);
 CREATE TABLE certificates (
-  serial TEXT PRIMARY KEY, name TEXT NOT NULL, key BLOB NOT NULL UNIQUE, pem TEXT NOT NULL,
-  issued TEXT NOT NULL, ends TEXT NOT NULL, claim INTEGER REFERENCES claims, revoked TEXT, reason TEXT
-) STRICT, WITHOUT ROWID;
+  n INTEGER PRIMARY KEY, serial TEXT NOT NULL UNIQUE, name TEXT NOT NULL, key BLOB NOT NULL UNIQUE,
+  pem TEXT NOT NULL, issued TEXT NOT NULL, ends TEXT NOT NULL, claim INTEGER REFERENCES claims,
+  revoked TEXT, reason TEXT
+) STRICT;
 CREATE INDEX certificates_name ON certificates (name);
 CREATE TABLE audit (
   n INTEGER PRIMARY KEY, at TEXT NOT NULL, kit TEXT, act TEXT NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL

@@ -17,6 +17,7 @@ from agent.cli import (
     contract,
     demo,
     doctor,
+    enrol,
     events,
     fleet,
     logs,
@@ -51,6 +52,7 @@ app.command("status")(status.status)
 app.add_typer(ca.app, name="ca")
 app.add_typer(card.app, name="card")
 app.add_typer(clips.app, name="clips")
+app.add_typer(enrol.app, name="enrol")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(config.app, name="config")
 app.add_typer(contract.app, name="contract")
