@@ -87,6 +87,7 @@ def test_what_is_inside(deb: Path) -> None:
     places = {str(Path(name).parent) for name in ours}
     assert {
         *("etc/stairwell", "usr/bin", "usr/share/doc/stairwell-agent"),
+        *("usr/share/bash-completion/completions", "usr/share/zsh/vendor-completions"),
         *(f"usr/lib/{part}" for part in ("sysusers.d", "tmpfiles.d", "udev/rules.d")),
         *(f"usr/lib/systemd/{part}" for part in ("system", "system.conf.d", "journald.conf.d")),
     } == places

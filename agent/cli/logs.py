@@ -27,7 +27,12 @@ _STYLES = {"error": "bold red", "warning": "yellow", "info": "default", "debug":
 def logs(
     level: Annotated[
         str,
-        typer.Option("--level", "-l", metavar="LEVEL", help="This and worse: debug, info, warning, error."),
+        typer.Option(
+            "--level",
+            "-l",
+            metavar="debug|info|warning|error",
+            help="This and worse.",
+        ),
     ] = "debug",
     logger: Annotated[
         str | None,
