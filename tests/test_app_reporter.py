@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from agent.app.wear import Wear
 from agent.backbone.orders import ORDERS
 from agent.backbone.outbox import Numbers
 from agent.capture.snapshot import still
+from agent.device import reset
 from agent.device.board import Board
 from agent.device.clock import Stamp
 from agent.device.power import Throttling
@@ -282,6 +284,15 @@ def test_birth(tmp_path: Path) -> None:
         *(message["seq_oldest"], message["seal"], message["site"]["floor"]),
     )
     assert ["person", "snapshot", "clip"] == abilities(message)
+
+
+def test_birth_tells_what_started_the_board(tmp_path: Path) -> None:
+    """Once the agent has found it out, and nothing where it could not: absent, not a guess."""
+    assert not {"reset", "in_order"} & said(reporter(tmp_path, Hands()).birth(1, NUMBERS)).keys()
+    kept = {"boot": Hands().boot, "running": True, "reset": "watchdog", "in_order": False}
+    (tmp_path / reset.NAME).write_text(json.dumps(kept))
+    message = said(reporter(tmp_path, Hands()).birth(1, NUMBERS))
+    assert ("watchdog", False) == (message["reset"], message["in_order"])
 
 
 def test_birth_of_a_kit_that_does_not_record(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from agent.app import holdings, models, symptoms, uplink
 from agent.capture.picamera import connected
 from agent.capture.source import source_kind
 from agent.device.account import READ, WRITE, Account
-from agent.doctor import disk, doors, hours, machine, papers, service, wayout
+from agent.doctor import boot, disk, doors, hours, machine, papers, service, wayout
 from agent.doctor.check import Check, Verdict, fail, ok, skip
 from agent.doctor.registry import ALARMS
 from agent.errors import ConfigError, ModelError, SourceError
@@ -32,6 +32,7 @@ def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Che
     """Every check, in the order in which a technician reads them."""
     return [
         *machine.checks(root),
+        *boot.checks(settings, clock),
         *disk.checks(settings, root),
         *hours.checks(clock, root),
         *papers.checks(settings, clock),

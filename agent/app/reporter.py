@@ -13,6 +13,7 @@ from agent.backbone.topics import Topics
 from agent.capture.source import RECORDED, source_kind
 from agent.device import health
 from agent.device.clock import Stamp
+from agent.device.reset import BootRecord
 
 if TYPE_CHECKING:
     from agent.app.ledger import Progress
@@ -82,6 +83,7 @@ class Reporter:
         self._revision = revision
         self._site = messages.SiteRef.of(settings.site)
         self._source = source_kind(settings.capture.source)
+        self._boot = BootRecord(settings.state.dir, clock).boot
         self._begun = clock.mono()
         self._beats = 0
         self._cpu = health.CpuMeter(self._begun)
@@ -208,6 +210,8 @@ class Reporter:
             seq_next=numbers.seq_next,
             seq_oldest=numbers.seq_oldest,
             detector=self._detector or "unusable",
+            reset=self._boot.reset,
+            in_order=self._boot.in_order,
             site=messages.SiteAddress.of(self._settings.site),
         )
         return drafts.status(self._topics, message)

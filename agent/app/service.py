@@ -22,6 +22,7 @@ from agent.backbone.revisions import OWN, Revisions
 from agent.config import Settings, settled
 from agent.config_layers import Layers
 from agent.device import systemd
+from agent.device.reset import BootRecord
 from agent.device.savedtime import restore
 from agent.errors import ConfigError, StallError, StorageError
 
@@ -48,6 +49,8 @@ def serve(path: Path | None, clock: SystemClock, stop: threading.Event) -> bool:
     state = boat.directory if boat else own.state.dir
     lock = StateLock(state)
     restore(state, clock)
+    record = BootRecord(state, clock)
+    record.open()
     try:
         terms = _terms(Terms(own, layers, Revisions(state), lock=lock))
         if boat:
@@ -61,6 +64,7 @@ def serve(path: Path | None, clock: SystemClock, stop: threading.Event) -> bool:
         with contextlib.suppress(StorageError):  # then it counts as a failure, and can be given anew
             terms.revisions.forgive(terms.running)
     finally:
+        record.close()
         lock.release()
     return why == RECONFIGURE and not stop.is_set()
 

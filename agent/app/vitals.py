@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent.app.linkwatch import LinkWatch
 from agent.app.want import Strain, Want
 from agent.device.board import Board, measure
-from agent.doctor import disk, machine, papers
+from agent.doctor import boot, disk, machine, papers
 from agent.doctor.check import Status
 from agent.doctor.debounce import Debounce
 
@@ -33,6 +33,7 @@ RAISE_S = {
     "power.throttled": 60.0,
     "temp.cpu": 60.0,  # the first minute after a boot is hot and says nothing
     "mem.free": 60.0,
+    "boot.reset": 0.0,
     "disk.errors": 0.0,
     "sd.life": 0.0,
     "id.cert_expiry": 0.0,
@@ -40,7 +41,11 @@ RAISE_S = {
 }
 """The checks that are alarms too, and how long a failure must last."""
 CLEAR_S = 300.0  # calm for so long: a supply that sags with each person who comes in is one alarm, not twenty
-WARNINGS = {"sd.life", "id.cert_expiry"}  # a card and a certificate are replaced before they fail
+WARNINGS = {
+    "boot.reset",  # it works again
+    "sd.life",  # a card and a certificate are replaced before they fail
+    "id.cert_expiry",
+}
 
 
 class Vitals:
@@ -58,7 +63,12 @@ class Vitals:
         do_without: Callable[[Want], None],
         root: Path = ROOT,
     ) -> None:
-        all_checks = (*machine.checks(root), *disk.checks(settings, root), *papers.checks(settings, clock))
+        all_checks = (
+            *machine.checks(root),
+            *boot.checks(settings, clock),
+            *disk.checks(settings, root),
+            *papers.checks(settings, clock),
+        )
         known = {check.code: check for check in all_checks}
         self._clock = clock
         self._delivery = delivery

@@ -40,6 +40,15 @@ class Birth(Stamped):
     seq_next: Seq = Field(description="the number that the next outbox message will have")
     seq_oldest: Seq = Field(description="the oldest number that can still be sent again")
     detector: Name
+    reset: Literal["power", "watchdog", "reboot"] | None = Field(
+        default=None,
+        description="what started the board; a kernel that gave up ends in the watchdog, too. Absent where "
+        "the board does not tell",
+    )
+    in_order: bool | None = Field(
+        default=None,
+        description="the agent had ended before this boot, and was not cut off; absent at its first boot",
+    )
     site: SiteAddress
 
 

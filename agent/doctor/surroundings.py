@@ -37,6 +37,12 @@ SURROUNDINGS: tuple[AlarmKind, ...] = (
         say("Replace the card; export its clips before (stairwell clips export)"),
     ),
     AlarmKind(
+        "boot.reset",
+        "major",
+        say("The board hung, and its watchdog started it anew"),
+        say("See what hung (journalctl --boot=-1 --priority=warning); look at supply, heat and card"),
+    ),
+    AlarmKind(
         "sd.life",
         "major",
         say("The flash is almost worn out"),

@@ -51,6 +51,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
         "seq_next": 48214,
         "seq_oldest": 40110,
+        "reset": "power",
+        "in_order": False,
         "detector": "ssdlite",
         "site": {**_SITE, "oblast": "51"},
     },
