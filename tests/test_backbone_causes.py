@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from agent.backbone.causes import Cause, of_error, of_reason
+from agent.backbone.causes import Cause, of_attempt, of_error, of_reason
 
 
 def certificate(code: int) -> ssl.SSLCertVerificationError:
@@ -39,6 +39,14 @@ def certificate(code: int) -> ssl.SSLCertVerificationError:
 def test_each_error_has_its_word(error: OSError, cause: Cause) -> None:
     """A technician is told what to look at, not the number of an exception."""
     assert cause == of_error(error)
+
+
+def test_without_a_way_out_no_name_server_is_to_blame() -> None:
+    """A pulled cable is not told as DNS, though that fails first; what fails without DNS keeps its word."""
+    silent, refused = socket.gaierror(socket.EAI_AGAIN, "try again"), ConnectionRefusedError()
+    assert (Cause.UNREACHABLE, "no default route") == of_attempt(silent, way_out=False)
+    assert (Cause.DNS, str(silent)) == of_attempt(silent, way_out=True)
+    assert Cause.REFUSED == of_attempt(refused, way_out=False)[0]
 
 
 @pytest.mark.parametrize(

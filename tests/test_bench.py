@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,3 +196,77 @@ def test_what_the_unit_grants(device: ModuleType) -> None:
     grant = device.device_memory.limited.granted("stairwell-agent.service")
     assert (256 << 20, 320 << 20) == (grant.high, grant.most)
     assert "2" == grant.environment["MALLOC_ARENA_MAX"]
+
+
+def suffered(device: ModuleType, **changes: object) -> object:
+    """What a kit and its city tell of a captive portal when all is as promised."""
+    told = device.device_network.Told(
+        causes=["lost", "tls-untrusted"],
+        alarms=["net.tls"],
+        connections=1,
+        cause_s=3.0,
+        alarm_s=123.0,
+        back_s=30.0,
+        delivered_s=60.0,
+        said=400,
+        missing=0,
+        raised=["net.tls"],
+    )
+    return replace(told, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "broken"),
+    [
+        ({}, None),
+        ({"cause_s": None}, "the cause is not told in time; the alarm is not raised in time"),
+        ({"cause_s": 26.0}, "the cause is not told in time"),
+        ({"alarm_s": 139.0}, "the alarm is not raised in time"),
+        ({"raised": []}, "the platform has not heard the alarm come and go"),
+        ({"alarms": ["net.tls", "net.dns"]}, "an alarm that nothing speaks for"),
+        ({"connections": 20}, "a storm of connections"),
+        ({"portal": 1}, "something was said to the portal"),
+        ({"back_s": 151.0}, "the link is not back in time"),
+        ({"delivered_s": None}, "what has waited is not delivered in time"),
+        ({"missing": 1}, "messages are lost"),
+        ({"said": 0}, "messages are lost"),
+    ],
+)
+def test_a_network_fault_is_judged(
+    device: ModuleType, changes: dict[str, object], broken: str | None
+) -> None:
+    """Each promise is one: what does not hold is named, and nothing else."""
+    network = device.device_network
+    [portal] = [fault for fault in network.FAULTS if fault.name == "portal-tls"]
+    finding = network.judge(portal, suffered(device, **changes), quick=False, took=200)
+    assert (broken is None, broken) == (finding.ok, finding.found.get("error"))
+
+
+def test_a_connection_that_has_to_stand(device: ModuleType) -> None:
+    """Delay is no reason to give it up, and it is told."""
+    network = device.device_network
+    [delay] = [fault for fault in network.FAULTS if fault.name == "delay"]
+    stood = suffered(device, causes=[], alarms=[], connections=0, during=50, rtt_ms=1300.0, raised=[])
+    for changes, broken in (
+        ({}, None),
+        ({"connections": 1}, "the connection ended"),
+        ({"during": 0}, "nothing arrived meanwhile"),
+        ({"rtt_ms": 90.0}, "the delay is not told"),
+    ):
+        finding = network.judge(delay, replace(stood, **changes), quick=False, took=200)
+        assert broken == finding.found.get("error")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_network_faults(device: ModuleType) -> None:
+    """In real namespaces, as root: loss, delay, flapping, portals; no message is lost.
+
+    All at once and short, half a minute for all, most of it a wait between two tries. The long ones, and the
+    alarms, are the bench's.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root's rights")
+    found = list(device.device_network.findings_of("--quick"))
+    assert 5 == len(found)
+    assert [] == [(finding.check, finding.found["error"]) for finding in found if not finding.ok]

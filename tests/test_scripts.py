@@ -219,12 +219,13 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
     assert 1 == done.returncode
     # Where Debian keeps these the set-up looks by itself: whether they are named depends on this machine.
     sbin = {"nft": "nftables", "mkfs.vfat": "dosfstools", "sfdisk": "fdisk", "debugfs": "e2fsprogs"}
+    sbin |= {"dnsmasq": "dnsmasq-base"}
     sbin |= {"sshd": "openssh-server", "/lib/systemd/systemd-journal-remote": "systemd-journal-remote"}
     there = {package for program, package in sbin.items() if shutil.which(program, path="/usr/sbin:/sbin")}
     wanted = (
         "mosquitto-clients ffmpeg age faketime openssl strongswan-pki libstrongswan-standard-plugins "
-        "shellcheck nftables mtools dosfstools fdisk e2fsprogs systemd systemd-journal-remote openssh-server "
-        "openssh-client poppler-utils nodejs npm"
+        "shellcheck nftables dnsmasq-base mtools dosfstools fdisk e2fsprogs systemd systemd-journal-remote "
+        "openssh-server openssh-client poppler-utils nodejs npm"
     )
     packages = " ".join(name for name in wanted.split() if name not in there)
     line = f"apt-get install --yes --no-install-recommends {packages}"

@@ -94,6 +94,17 @@ def of_error(error: OSError) -> Cause:
     return Cause.UNREACHABLE if error.errno in _UNREACHABLE else Cause.LOST
 
 
+def of_attempt(error: OSError, *, way_out: bool) -> tuple[Cause, str]:
+    """The cause and detail of a try to connect that failed, where there is a `way_out` of the machine or not.
+
+    Without one no name can be resolved, and the name server is not to blame.
+    """
+    cause = of_error(error)
+    if cause is Cause.DNS and not way_out:
+        return Cause.UNREACHABLE, "no default route"
+    return cause, str(error)
+
+
 def of_reason(code: int) -> Cause:
     """The cause behind a reason code with which the broker refused or ended the connection."""
     return _REASONS.get(code, Cause.LOST)

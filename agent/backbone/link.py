@@ -36,9 +36,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.backbone.causes import Cause, of_error, of_reason
+from agent.backbone.causes import Cause, of_attempt, of_reason
 from agent.backbone.papers import Papers, password
 from agent.backbone.properties import properties_of
+from agent.device.network import default_route
 from agent.thread import NamedThread
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ class Link:
         try:
             self._client.reconnect()
         except OSError as error:
-            return of_error(error), str(error)
+            return of_attempt(error, way_out=default_route() is not None)
         ended = self._loop()
         with self._gate:
             online, self._online = self._online, False

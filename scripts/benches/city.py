@@ -81,6 +81,10 @@ class City:
             "SELECT topic, trouble FROM message WHERE trouble <> ''"
         )]  # fmt: skip
 
+    def topics(self, kit: str) -> list[str]:
+        """Of all messages that are stored, in no order."""
+        return [topic for (topic,) in self._ask("SELECT topic FROM message WHERE kit = ?", kit)]
+
     def kept(self, kit: str, stream: str) -> Runs:
         """The numbers that are stored."""
         return Runs(self._ask("SELECT seq, seq FROM message WHERE kit = ? AND stream = ?", kit, stream))

@@ -10,6 +10,7 @@ import typer
 
 import device_camera
 import device_memory
+import device_network
 import device_package
 import device_powercut
 import device_systemd
@@ -56,6 +57,7 @@ PARTS = {
     "powercut": Part(
         device_powercut.SUITES, lambda suite, much: device_powercut.findings_of(suite, much.cuts)
     ),
+    "network": Part((), lambda *_: device_network.findings_of()),
 }
 
 

@@ -64,13 +64,21 @@ def connection(port: int, keys: Path, name: str) -> Backbone:
 class ReferenceBroker:
     """Mosquitto as a city runs it: mutual TLS by `authority`, ACL, CRL; it listens on `address` only.
 
-    Start, stop and start it as you like; each start reads certificates and the list of revoked ones anew.
+    Start, stop and start it as you like; each start reads certificates and the list of revoked ones anew. Its
+    certificate is for `hosts` as well.
 
     Raises:
         BrokerError: there is no Mosquitto.
     """
 
-    def __init__(self, directory: Path, authority: Authority, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        authority: Authority,
+        address: str = "127.0.0.1",
+        *,
+        hosts: tuple[str, ...] = (),
+    ) -> None:
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
             raise BrokerError("mosquitto is not installed", fix="run scripts/setup")
@@ -80,7 +88,7 @@ class ReferenceBroker:
         self.log = directory / "mosquitto.log"
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
-        certificate, key = authority.issue("broker", HOST, address)
+        certificate, key = authority.issue("broker", HOST, address, *hosts)
         store = directory / "store"
         store.mkdir()
         self._config = directory / "mosquitto.conf"
