@@ -1,13 +1,14 @@
 """Whatever comes down: one answer each, nothing changed by what is no order, bounded memory, no exception.
 
-110,000 payloads, from a seed: noise, JSON of any shape, and orders of which something was altered. They take
-some 20 s: fewer would not meet what they have met.
+Hypothesis draws a value, some bytes and a place; each payload of an example has them somewhere else: the
+value in every field and every argument of every order, the bytes in the middle of each. So 120,000 payloads
+for all down topics take half a minute, and what fails is shrunk to the value that does it. The examples are
+the same each time: what they cost and what they reach is known.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ import pytest
 import rfc8785
 from backbone_samples import TOPICS
 from desired import arriving, desired
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from orders import Hands, Obedient, message, order, topic_of
 
 from agent.backbone.clerk import Clerk
@@ -36,8 +39,7 @@ if TYPE_CHECKING:
 
     from agent.backbone.link import Received
 
-SEED = 20261122
-COMMANDS, ACKS, CONFIGURATIONS = 70_000, 15_000, 20_000
+COMMANDS, CONFIGURATIONS, ACKS = 100_000, 8_000, 4_000  # at least; the examples below give some more
 LONGEST = 2000  # bytes of an answer to what is no order
 UNREACHED = (
     Refusal.REPLAYED,
@@ -49,153 +51,72 @@ UNREACHED = (
 )
 """Reasons that take a clock or a disk in trouble, a platform that makes mistakes, or many good orders."""
 NOW = Hands().stamp()
-GROWTH_MB = 24.0  # of the whole process, tests and all; ten answers that were kept would be some kilobytes
+GROWTH_MB = 32.0  # of the whole process, and Hypothesis remembers its examples; all payloads have 60 MB
 
-JUNK: list[Any] = [
-    None, True, False, 0, -1, 1, 2**31, 2**53, 2**63, 2**64, 10**40, 0.5, 1e308, -0.0, "", " ", "0", "null",
-    "k7f3k2qx4m", "../../etc/passwd", "a" * 3000, "\x00", "\n", "\x1b[2J", "під'їзд", "\U0001f600",
-    "\u202e", "%s%n", "' OR 1=1 --", "{{7*7}}", "$(reboot)", [], [[]], [None] * 50, {}, {"a": {"b": 1}},
-    "2026-11-22T00:31:00.000Z", "9999-12-31T23:59:59.999Z", "0000-00-00T00:00:00.000Z", "A" * 86 + "==",
-    "https://store.example/", "http://169.254.169.254/", "01KAMZ7A0000000000000000AA", "__class__",
+NASTY: list[Any] = [
+    2**31, 2**53, 2**63, 2**64, 10**40, -1, 1e308, -0.0, " ", "0", "null", "k7f3k2qx4m", "../../etc/passwd",
+    "a" * 3000, "\x00", "\n", "\x1b[2J", "під'їзд", "\U0001f600", "\u202e", "\ud83d", "%s%n", "' OR 1=1 --",
+    "{{7*7}}", "$(reboot)", [[]], [None] * 50, {"a": {"b": 1}}, "2026-11-22T00:31:00.000Z",
+    "9999-12-31T23:59:59.999Z", "0000-00-00T00:00:00.000Z", "A" * 86 + "==", "https://store.example/",
+    "http://169.254.169.254/", "01KAMZ7A0000000000000000AA", "__class__",
 ]  # fmt: skip
-NOISE = [
-    b"\x00",
-    b"\xff\xfe",
-    b"{",
-    b"}",
-    b"[",
-    b'"',
-    b"\\",
-    b"\\u0000",
-    b"\\ud83d",
-    b"NaN",
-    b"1e999",
-    b"\xc3\x28",
-]
-REPLIES = (*[None] * 20, *[TOPICS.res("me")] * 8, TOPICS.st, "", "#", "x" * 9999)
-CORRELATIONS = (*[None] * 8, b"", b"\0", b"x" * 5000)
+NAMES = ("cmd", "args", "req", "by", "exp", "nonce", "target", "key", "sig", "v", "clip", "url", "from", "to")
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(NASTY),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=9), inner, max_size=5)
+    ),
+    max_leaves=8,
+)
+noise = st.binary(max_size=200) | st.sampled_from(
+    [b"\xff\xfe", b"{", b"}", b"[", b'"', b"\\u0000", b"\\ud83d", b"NaN", b"1e999", b"\xc3\x28", b"[" * 5000]
+)
+places = st.floats(0, 1)
+replies = st.sampled_from([*[None] * 6, TOPICS.res("me"), TOPICS.res("me"), TOPICS.st, "", "#", "x" * 9999])
+correlations = st.sampled_from([*[None] * 4, b"", b"\0", b"x" * 5000])
+elsewhere = st.sampled_from(["", "a/b/c", "Echo", "dance", "\n"]) | st.text(max_size=20)
+some = settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-class Fuzz:
-    """Makes payloads; the same ones from the same seed."""
+def altered(whole: dict[str, Any], value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """The same message with the value in each place in turn: of a field, of an argument, as one more."""
+    for name in whole:
+        yield {**whole, name: value}
+    for table in ("args", "values"):
+        if isinstance(inner := whole.get(table), dict):
+            for name in (*inner, "x"):
+                yield {**whole, table: {**inner, name: value}}
+    yield {**whole, "trace": value}
 
-    def __init__(self) -> None:
-        self.chance = random.Random(SEED)  # noqa: S311 - a test, the same each time
-        self.orders = [order(name) for name in sorted(ORDERS) for _ in range(3)]
-        self.signed = [order("echo", signed=True), order("rebirth", signed=True)]
 
-    def noise(self) -> bytes:
-        """Bytes of no meaning, some of them long."""
-        chance = self.chance
-        if chance.random() < 0.02:
-            return chance.choice(NOISE) * chance.randrange(PAYLOAD_MAX // 4)
-        return chance.randbytes(chance.randrange(200))
+def mangled(whole: bytes, dirt: bytes, place: float) -> Iterator[bytes]:
+    """The bytes of a message with others in the middle, instead of some, without the rest, one bit off."""
+    at = int(place * len(whole))
+    yield whole[:at] + dirt + whole[at:]
+    yield whole[:at] + dirt + whole[at + len(dirt) :]
+    yield whole[:at]
+    yield whole[:at] + bytes(byte ^ 1 << at % 8 for byte in whole[at : at + 1]) + whole[at + 1 :]
 
-    def value(self, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
-        """JSON of any shape."""
-        chance = self.chance
-        kind = chance.random()
-        if depth > 4 or kind < 0.6:
-            return chance.choice(JUNK)
-        if kind < 0.75:
-            return [self.value(depth + 1) for _ in range(chance.randrange(4))]
-        return {self.name(): self.value(depth + 1) for _ in range(chance.randrange(5))}
 
-    def name(self) -> str:
-        """A field's name: one that exists, mostly."""
-        chance = self.chance
-        names = (
-            "cmd",
-            "args",
-            "req",
-            "by",
-            "exp",
-            "nonce",
-            "target",
-            "key",
-            "sig",
-            "v",
-            "clip",
-            "url",
-            "from",
-        )
-        return chance.choice(names) if chance.random() < 0.8 else chance.choice(("", "x", "\n", "__init__"))
+def text(document: Any) -> bytes:  # noqa: ANN401 - any JSON
+    return json.dumps(document).encode()
 
-    def altered(self) -> dict[str, Any]:
-        """An order with something else in it."""
-        chance = self.chance
-        made = dict(chance.choice(self.orders + self.signed))
-        for _ in range(chance.choice((1, 1, 1, 2, 5))):
-            name = chance.choice(list(made) or [""])
-            what = chance.random()
-            if what < 0.3:
-                made.pop(name, None)
-            elif what < 0.7:
-                made[name] = self.value()
-            elif what < 0.85:
-                made["args"] = {
-                    **(made["args"] if isinstance(made.get("args"), dict) else {}),
-                    self.name(): self.value(),
-                }
-            else:
-                made[name] = chance.choice(self.orders).get(name)
-        return made
 
-    def mangled(self) -> bytes:
-        """An order as bytes, some of them others."""
-        chance = self.chance
-        data = bytearray(json.dumps(chance.choice(self.orders + self.signed)).encode())
-        for _ in range(chance.choice((1, 1, 2, 8))):
-            at = chance.randrange(len(data) + 1)
-            what = chance.random()
-            if what < 0.4 and at < len(data):
-                data[at] ^= 1 << chance.randrange(8)
-            elif what < 0.6:
-                data[at:at] = chance.choice(NOISE)
-            elif what < 0.8:
-                del data[at : at + chance.randrange(20)]
-            else:
-                data[at:at] = data[chance.randrange(len(data) + 1) :][:50]
-        return bytes(data)
+def payloads(wholes: list[dict[str, Any]], value: Any, dirt: bytes, place: float) -> Iterator[bytes]:  # noqa: ANN401
+    """All that comes of a value, some bytes and a place."""
+    yield dirt
+    yield dirt * (1 + PAYLOAD_MAX // max(1, len(dirt)))
+    yield text(value)
+    for whole in wholes:
+        yield from map(text, altered(whole, value))
+        yield from mangled(text(whole), dirt, place)
 
-    def payload(self) -> bytes:
-        """Any of all that."""
-        kind = self.chance.random()
-        if kind < 0.15:
-            return self.noise()
-        if kind < 0.3:
-            return json.dumps(self.value()).encode()
-        if kind < 0.65:
-            return json.dumps(self.altered(), ensure_ascii=self.chance.random() < 0.5).encode()
-        return self.mangled()
 
-    def mistake(self) -> bytes:
-        """A configuration that is signed, and mostly none."""
-        while True:
-            with suppress(rfc8785.CanonicalizationError):  # a number that nobody can sign
-                return desired(self.value(), self.value(), **{self.chance.choice(("exp", "x")): self.value()})
-
-    def command(self) -> Received:
-        """A message on a topic of commands, or nearly one."""
-        chance = self.chance
-        name = (
-            chance.choice(sorted(ORDERS))
-            if chance.random() < 0.9
-            else chance.choice(("", "a/b/c", "Echo", "\n"))
-        )
-        payload = self.payload()
-        if chance.random() < 0.001:
-            return message({**self.orders[0], "cmd": "dance"})
-        if chance.random() < 0.7:  # where it says that it belongs, if it says so
-            found = payload.partition(b'"cmd": "')[2].partition(b'"')[0].decode(errors="replace")
-            name = found if found in ORDERS else name
-        return message(
-            payload,
-            topic_of(name, group=chance.random() < 0.1),
-            retain=chance.random() < 0.03,
-            response_topic=chance.choice(REPLIES),
-            correlation=chance.choice(CORRELATIONS),
-        )
+def on_its_topic(payload: bytes, other: str) -> str:
+    """Where a message says that it belongs, if it says so; else somewhere else."""
+    name = payload.partition(b'"cmd": "')[2].partition(b'"')[0].decode(errors="replace")
+    return name if name in ORDERS else other
 
 
 @pytest.fixture
@@ -209,13 +130,13 @@ def kit(tmp_path: Path) -> Iterator[Obedient]:
 @pytest.mark.timeout(600)
 def test_commands(kit: Obedient) -> None:
     """Each gets exactly one answer at once. Signed orders are as they were signed, or not taken."""
-    fuzz = Fuzz()
-    whole = {json.dumps(one, sort_keys=True) for one in fuzz.orders + fuzz.signed}
+    wholes = [*map(order, sorted(ORDERS)), order("echo", signed=True), order("rebirth", signed=True)]
+    signed = {json.dumps(one, sort_keys=True) for one in wholes}
     inbox = Inbox({})
     codes: Counter[str] = Counter()
-    grown = 0.0
-    for number in range(COMMANDS):
-        received = fuzz.command()
+    memory: list[float] = []
+
+    def arrive(received: Received) -> None:
         inbox.put(received)
         taken = inbox._queue.get_nowait()
         assert taken is not None
@@ -223,44 +144,75 @@ def test_commands(kit: Obedient) -> None:
         kit.commands.handle(taken)
         (answer,) = (answer for answer in kit.answers if answer["status"] != "ok")  # of an order before it
         assert answer["status"] in {"rejected", "duplicate", "accepted"}
-        for publication, _ in kit.published:
+        for publication, _ in list(kit.published):
             assert publication.topic.startswith(TOPICS.res(""))
             assert len(publication.payload) < LONGEST
         codes[answer.get("code", answer["status"])] += 1
         if answer["status"] != "rejected" and ORDERS[answer["cmd"]].signed:
-            assert json.dumps(json.loads(received.payload), sort_keys=True) in whole
-        if number == COMMANDS // 4:
-            grown = resident_mb()
-    assert resident_mb() - grown < GROWTH_MB
+            assert json.dumps(json.loads(received.payload), sort_keys=True) in signed
+
+    @settings(some, max_examples=450)
+    @given(values, noise, places, elsewhere, replies, correlations, st.integers(0, 40))
+    def examples(
+        value: Any,  # noqa: ANN401 - any JSON
+        dirt: bytes,
+        place: float,
+        other: str,
+        reply: str | None,
+        correlation: bytes | None,
+        odd: int,
+    ) -> None:
+        arrive(message({**wholes[0], "cmd": "dance"}))
+        for number, payload in enumerate(payloads(wholes, value, dirt, place)):
+            topic = topic_of(on_its_topic(payload, other), group=number % 11 == odd)
+            arrive(
+                message(
+                    payload,
+                    topic,
+                    retain=number % 37 == odd,
+                    response_topic=reply,
+                    correlation=correlation,
+                )
+            )
+        if sum(codes.values()) > COMMANDS // 4:
+            memory.append(resident_mb())
+
+    examples()
+    assert sum(codes.values()) >= COMMANDS
+    assert memory[-1] - memory[0] < GROWTH_MB
     assert kit.commands.error is None
     assert set() == {*Refusal, *Flaw} - {*UNREACHED} - codes.keys()
 
 
 def test_nothing_but_an_order_is_one(kit: Obedient) -> None:
     """What the examination lets through has a name, a request and arguments of its kind."""
-    fuzz = Fuzz()
-    given = 0
-    for _ in range(5000):
-        received = fuzz.command()
-        found = examine(received, TOPICS, kit.commands._keyring)
-        if isinstance(found, Given):
-            given += 1
-            kind = ORDERS[found.envelope.name or ""]
-            assert isinstance(found.args, kind.args)
-            assert 26 == len(found.req)
-            assert found.nonce or not kind.signed
-    assert given > 20
+    wholes = [*map(order, sorted(ORDERS))]
+    given_orders = 0
+
+    @settings(some, max_examples=40)
+    @given(values, noise, places, elsewhere)
+    def examples(value: Any, dirt: bytes, place: float, other: str) -> None:  # noqa: ANN401 - any JSON
+        nonlocal given_orders
+        for payload in payloads(wholes, value, dirt, place):
+            topic = topic_of(on_its_topic(payload, other))
+            found = examine(message(payload, topic), TOPICS, kit.commands._keyring)
+            if isinstance(found, Given):
+                given_orders += 1
+                kind = ORDERS[found.envelope.name or ""]
+                assert isinstance(found.args, kind.args)
+                assert 26 == len(found.req)
+                assert found.nonce or not kind.signed
+
+    examples()
+    assert given_orders > 20
 
 
 def test_configurations(kit: Obedient) -> None:
     """Only what the platform signed, as it signed it; and of that only what is a configuration."""
-    fuzz = Fuzz()
     whole = json.loads(desired(7, {"capture": {"fps": 5.0}}))
-    fuzz.orders = fuzz.signed = [whole]
     codes: Counter[str] = Counter()
-    for number in range(CONFIGURATIONS):
-        mistaken = number % 20 == 0  # a platform that makes mistakes signs them too
-        payload = fuzz.mistake() if mistaken else fuzz.payload()
+
+    def arrive(payload: bytes, *, mistaken: bool) -> None:
         found = judge(arriving(payload[: PAYLOAD_MAX + 1]), TOPICS.cfg_des, kit.commands._keyring, NOW)
         if isinstance(found, Wanted):
             codes["wanted"] += 1
@@ -269,23 +221,42 @@ def test_configurations(kit: Obedient) -> None:
         else:
             codes[found.why] += 1
             assert len(found.detail) < LONGEST
-    assert {"wanted", "malformed", "unsigned", "bad-signature", "unknown-key"} <= codes.keys()
+
+    @settings(some, max_examples=500)
+    @given(values, values, noise, places)
+    def examples(value: Any, another: Any, dirt: bytes, place: float) -> None:  # noqa: ANN401 - any JSON
+        arrive(text(whole), mistaken=False)
+        for payload in payloads([whole], value, dirt, place):
+            arrive(payload, mistaken=False)
+        for fields in ({}, {"exp": value}, {"x": another}):  # a platform that makes mistakes signs them, too
+            with suppress(rfc8785.CanonicalizationError, UnicodeEncodeError):  # what nobody can sign
+                arrive(desired(value, another, **fields), mistaken=True)
+
+    examples()
+    assert sum(codes.values()) >= CONFIGURATIONS
+    assert {"wanted", "malformed", "unsigned", "bad-signature", "unknown-key", "too-large"} <= codes.keys()
 
 
 def test_acks(tmp_path: Path) -> None:
     """No watermark comes of what is none."""
-    fuzz = Fuzz()
     database = Database(tmp_path / "acks.db", [SCHEMA])
     outbox = Outbox(OutboxSettings(), TOPICS)
     clerk = Clerk(database, outbox, Hands(), Wire(watermark=True, replay_per_s=1.0), watermark=True)
     clerk.open()
-    shapes = ({"stream": "9f2c1a7e", "seq": 5}, {"stream": clerk.known.stream, "seq": 0})
-    for number in range(ACKS):
-        shape = {**shapes[number % 2], fuzz.chance.choice(("stream", "seq", "x")): fuzz.value()}
-        payload = fuzz.noise() if number % 3 == 0 else json.dumps(shape).encode()
-        clerk.heard(payload)
-        if number % 100 == 0:
-            clerk.settle(float(number))
-            clerk.keep_house(1e9 + number)
+    wholes = [{"stream": "9f2c1a7e", "seq": 5}, {"stream": clerk.known.stream, "seq": 0}]
+    heard = 0
+
+    @settings(some, max_examples=250)
+    @given(values, noise, places)
+    def examples(value: Any, dirt: bytes, place: float) -> None:  # noqa: ANN401 - any JSON
+        nonlocal heard
+        for payload in payloads(wholes, value, dirt, place):
+            heard += 1
+            clerk.heard(payload)
+        clerk.settle(float(heard))
+        clerk.keep_house(1e9 + heard)
+
+    examples()
+    assert heard >= ACKS
     assert (1, 1, 0) == (clerk.known.seq_next, clerk.known.seq_oldest, clerk.known.waiting)
     database.close()
