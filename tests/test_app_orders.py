@@ -320,12 +320,12 @@ def test_messages_are_sent_again(desk: Desk, kit: Kit, listener: Listener) -> No
         return sum(json.loads(m.payload).get("seq") == 1 for m in listener.heard if m.payload[:1] == b"{")
 
     before = first()
-    answer = desk.ask("resend", {"from": 1, "to": 1}, key=None)
+    answer = desk.ask("resend", {"from": 1, "to": 1})
     assert {"due": 1, "waiting": 0, "gone": 0} == answer["out"]
     wait_for(lambda: first() == before + 1)
-    beyond = desk.ask("resend", {"from": 100_000, "to": 2**53 - 1}, key=None)
+    beyond = desk.ask("resend", {"from": 100_000, "to": 2**53 - 1})
     assert {"due": 0, "waiting": 0, "gone": 0} == beyond["out"]
-    assert "empty-range" == desk.ask("resend", {"from": 2, "to": 1}, key=None)["code"]
+    assert "empty-range" == desk.ask("resend", {"from": 2, "to": 1})["code"]
 
 
 def test_the_doctor_is_asked(desk: Desk) -> None:

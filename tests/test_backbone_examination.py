@@ -87,7 +87,7 @@ def test_what_changes_or_reveals_is_signed(name: str) -> None:
 def test_the_signed_ones_are_those_of_the_design() -> None:
     """The rest changes nothing for long, and tells nothing that the kit does not tell anyway."""
     harmless = {name for name, kind in ORDERS.items() if not kind.signed}
-    assert {"echo", "identify", "rebirth", "resend", "clip/list"} == harmless
+    assert {"echo", "identify", "rebirth", "clip/list"} == harmless
 
 
 def test_without_keys_nothing_signed_is_taken() -> None:
@@ -175,8 +175,6 @@ def test_fields_that_are_not_known_are_passed_over() -> None:
         ("restart", {"after": 5}),
         ("resend", {}),
         ("resend", {"from": 0, "to": 5}),
-        ("resend", {"from": 1, "to": 2**53}),
-        ("resend", {"from": 1, "to": 10**30}),
         ("resend", {"from": 1.5, "to": 2}),
         ("resend", {"from": "1", "to": "2"}),
         ("resend", {"from": True, "to": True}),

@@ -151,7 +151,7 @@ ORDERS: dict[str, OrderKind] = {
     "clip/upload": OrderKind(UploadArgs, signed=True, slow=True),
     "clip/hold": OrderKind(ClipArgs, signed=True),
     "clip/release": OrderKind(ClipArgs, signed=True),
-    "resend": OrderKind(ResendArgs, signed=False),
+    "resend": OrderKind(ResendArgs, signed=True),  # reveals: pictures of three days, to a broker of today
     "rebirth": OrderKind(Args, signed=False),
     "echo": OrderKind(EchoArgs, signed=False),
     "identify": OrderKind(IdentifyArgs, signed=False, slow=True, alone=True),
