@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from app_parts import settings, toml, visit
 from backbone_samples import KIT, TOPICS, cleared, clip, erased, event, raised, snapshot, stat
 from broker import Broker, wait_for
 from outsiders import command, environment
 from test_backbone_courier import CLOCK, Kit
 
+from agent.app.schemas import DATABASE
 from agent.backbone import link as link_module
 from agent.backbone import wire as wire_module
 from agent.backbone.contract.example import EXAMPLES
@@ -158,3 +164,54 @@ def test_every_row_leaves_by_the_watermark_of_an_outsider(
         "st.birth", "st.stopped", "hb", "evt", "snap", "clip.available", "clip.erased", "alm", "alm.cleared",
         "stat", "gap",
     } == seen["names"].keys()  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_stairwell_run_says_what_the_contract_says(
+    broker: Broker, platform: Platform, tmp_path: Path
+) -> None:
+    """The whole agent and a visit, beside `mosquitto_sub -v`: only topics of the document, only its messages.
+
+    Each payload is validated by ajv against the schema that the document gives for its topic.
+    """
+    chosen = settings(
+        tmp_path / "state",
+        capture={"source": str(visit(tmp_path / "visit.mp4", seconds=9.0))},
+        clips={"seal": "none", "reserve_mb": 0, "pre_roll_s": 1, "post_roll_s": 1},
+        backbone={
+            "host": "127.0.0.1",
+            "port": broker.port,
+            "tls": False,
+            "heartbeat_s": 1,
+            "delivery": "watermark",
+        },
+    )
+    (tmp_path / "agent.toml").write_text(toml(chosen))
+    program = shutil.which("mosquitto_sub")
+    if program is None:
+        pytest.skip("Debian's mosquitto-clients is not installed")
+    listen = [program, "-V", "5", "-h", "127.0.0.1", "-p", str(broker.port), "-t", "#", "-v"]
+    with (tmp_path / "heard").open("wb") as heard, subprocess.Popen(listen, stdout=heard) as listener:
+        try:
+            run = [sys.executable, "-m", "agent", "run", "--config", str(tmp_path / "agent.toml")]
+            done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+            assert 0 == done.returncode, done.stderr
+            platform.says("stopped")
+        finally:
+            listener.terminate()
+    seen = platform.end()
+    # A picture may hold anything, also what looks like a line.
+    lines = (tmp_path / "heard").read_bytes().split(b"\n")
+    topics = {line.split(b" ")[0].decode() for line in lines if line.startswith(TOPICS.base.encode())}
+
+    assert [] == seen["refused"]
+    # A slow machine may clear an alarm, too.
+    names = seen["names"].keys() - {"alm.cleared"}
+    assert {"st.birth", "st.stopped", "hb", "evt", "snap", "clip.available", "alm", "cfg.rep"} == names
+    assert {"st", "hb", "evt", "snap", "clip", "alm", "ack", "cfg"} == {
+        topic.removeprefix(f"{TOPICS.base}/").split("/")[0] for topic in topics
+    }
+    [account] = seen["watermarks"]
+    with closing(sqlite3.connect(tmp_path / "state" / DATABASE)) as database:
+        assert (account["watermark"] + 1,) == database.execute("SELECT next_seq FROM outbox_state").fetchone()
