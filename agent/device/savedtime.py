@@ -60,7 +60,8 @@ def restore(directory: Path, clock: SystemClock) -> None:
     """Let the clock know the time that was kept; set a wall clock that is before it, if that is allowed.
 
     Before anything is labelled, and before TLS: with a clock of before its beginning no certificate is valid.
-    Where it is not allowed, as under the sandbox of our unit, the clock labels nothing until it is set.
+    Where it is not allowed, as under the sandbox of our unit, the clock labels nothing until it is set; there
+    systemd-timesyncd does the same before the agent starts.
     """
     saved = SavedTime(directory).read()
     if saved is None:
