@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
+import resource
 import socket
 import subprocess
 import threading
@@ -40,6 +42,7 @@ pytestmark = [
 
 HERE = Here()
 NOTE = Publication("bm/test", b"{}")
+SELECT_MAX = 1024  # FD_SETSIZE
 
 
 class Rig:
@@ -297,6 +300,24 @@ def test_silent_broker_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     peer.close()
 
     assert Cause.TIMEOUT == loss.cause
+
+
+def test_socket_that_select_cannot_take_is_no_silence(rig: Rig, broker: Broker) -> None:
+    """A descriptor above 1023: paho alone is silent for ever. It is told, each time anew."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2048)), hard))
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while taken[-1] < SELECT_MAX:
+            taken.append(os.dup(taken[0]))
+        rig.link(broker.port)
+        wait_for(lambda: len(rig.of(Disconnected)) > 1)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert {Cause.LOST} == {loss.cause for loss in rig.of(Disconnected)}
 
 
 def test_half_open_connection_is_noticed_once(rig: Rig, broker: Broker) -> None:
