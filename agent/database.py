@@ -45,7 +45,7 @@ MIGRATIONS: dict[int, str] = {}
 are what version 1 is."""
 _UNSOUND = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # A message fits into a page of 1 KiB, and each commit writes every page that it touches: with SQLite's own
-# 4 KiB the card gets two and a half times as much (`scripts/bench outbox`). For new files only.
+# 4 KiB the card gets two and a half times as much (`scripts/bench writes`). For new files only.
 PAGE_BYTES = 1024
 WAL_LIMIT_BYTES = 4 * 1024 * 1024  # the log is cut back to this: a card is no place for a growing log
 

@@ -14,6 +14,7 @@ import fleet
 import mux
 import pipeline
 import vision
+import writes
 from agent.errors import StairwellError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -24,6 +25,7 @@ app.command("fleet")(fleet.main)
 app.command("mux")(mux.main)
 app.command("pipeline")(pipeline.main)
 app.command("vision")(vision.main)
+app.command("writes")(writes.main)
 
 
 if __name__ == "__main__":
