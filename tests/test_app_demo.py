@@ -121,7 +121,8 @@ class TestWhole:
         )
         assert list(shown.outcome.events) == message["events"]
         assert shown.outcome.lead_s is not None
-        assert shown.outcome.lead_s > 4
+        assert shown.outcome.lead_s >= demo.PRE_ROLL_S
+        assert 1 == shown.outcome.keyed
         assert len(decoded(path)) / 10 == pytest.approx(message["dur"], abs=0.2)
         assert shown.outcome.clip_seconds == pytest.approx(message["dur"], abs=0.2)
         ffmpeg_plays(path)
@@ -216,7 +217,8 @@ def test_a_second_demonstration_begins_anew(tmp_path: Path) -> None:
         {"authentic": 0},
         {"clip_seconds": 0.0},
         {"lead_s": None},
-        {"lead_s": -0.5},
+        {"lead_s": 3.9},
+        {"keyed": 0},
         {"lamp_events": 1},
         {"missing": 1},
         {"odd": ["bm/v1/…/stat: visits: missing"]},
@@ -231,6 +233,7 @@ def test_nothing_may_be_missing(tmp_path: Path, lack: dict[str, Any]) -> None:
         "sealed": [tmp_path / "a.mp4.age"],
         "clips": [tmp_path / "a.mp4"],
         "authentic": 1,
+        "keyed": 1,
         "clip_seconds": 27.0,
         "lead_s": 4.0,
     }

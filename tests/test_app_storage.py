@@ -180,8 +180,15 @@ def test_a_card_that_fills_fails_and_is_pulled(
 
 
 @pytest.mark.slow
-def test_a_start_on_a_full_card(tmp_path: Path, card: Card, watch: Callable[[Settings], Watched]) -> None:
-    """Database and clips on one card without a byte free: the agent starts, tells events and records."""
+def test_a_start_on_a_full_card(
+    tmp_path: Path, card: Card, watch: Callable[[Settings], Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Database and clips on one card without a byte free: the agent starts, tells events, deletes clips.
+
+    It records once there is room again, and not before: a clip would eat what the deletion needs.
+    """
+    monkeypatch.setattr("agent.clips.recorder.RETRY_S", 1.0)
+    monkeypatch.setattr("agent.app.live.TROUBLED_S", 1.0)
     chosen = settings(
         card.place,
         capture={"source": str(visit(tmp_path / "visit.mp4")), "loop": True},
@@ -191,23 +198,30 @@ def test_a_start_on_a_full_card(tmp_path: Path, card: Card, watch: Callable[[Set
             "recipients": RECIPIENTS,
             "pre_roll_s": 1,
             "post_roll_s": 1,
+            "max_s": 10,
             "sync_s": 0.5,
-            "reserve_mb": 1,
         },
     )
     first = watch(chosen)
     first.until("something recorded", first.synced)
     first.end()
+    assert 1 == first.clips()
+    assert (card.place / ballast.NAME).exists()
     events = first.events()
     card.fill()
 
     again = watch(chosen)
+    again.until("no room for a clip", again.alarm("clips.failed", "storage.full"))
     again.until("events", lambda: again.events() > events)
-    again.until("something recorded", again.synced)
-    assert again.alarm()()
-    again.end()
-    assert 2 == again.clips()
+    again.until("the clip of before deleted", lambda: not again.clips())
+    assert not again.synced()
     assert not (card.place / ballast.NAME).exists()
+
+    card.free()
+    again.until("a clip", again.clips)
+    again.until("all well", again.alarm())
+    again.until("the ballast back", (card.place / ballast.NAME).exists)
+    again.end()
 
 
 @pytest.mark.slow

@@ -52,6 +52,7 @@ KIT = "dem0k1t00" + check_character("dem0k1t00")
 BROKER_START_S = 5.0  # Mosquitto listens within 0.1 s; a loaded board takes longer
 LAST_MESSAGES_S = 1.0  # from the agent's exit to the last message's arrival over loopback
 STOP_S = 30.0  # the agent finishes its clip within this
+PRE_ROLL_S = 4  # the shipped person comes after five seconds: the ten of a kit are not there to be kept
 HEARTBEAT_S = 10  # short enough to see two in a demonstration of half a minute
 
 
@@ -76,6 +77,8 @@ class Outcome:
     """The clips as the city opened them."""
     authentic: int = 0
     """How many of them are what the kit signed."""
+    keyed: int = 0
+    """How many of them begin with a key frame."""
     clip_seconds: float = 0.0
     lead_s: float | None = None
     """How long before the first event the first clip starts."""
@@ -89,8 +92,8 @@ class Outcome:
         And whether every message came, each as the contract wants it.
         """
         events = bool(self.events) and all(phases[-1] == "end" for phases in self.events.values())
-        whole = 0 < len(self.clips) == len(self.sealed) == self.authentic
-        plays = self.clip_seconds > 0 and self.lead_s is not None and self.lead_s > 0
+        whole = 0 < len(self.clips) == len(self.sealed) == self.authentic == self.keyed
+        plays = self.clip_seconds > 0 and self.lead_s is not None and self.lead_s >= PRE_ROLL_S
         kept = self.missing == 0 and not self.odd
         return events and whole and plays and kept and bool(self.snapshots) and self.lamp_events == 0
 
@@ -114,6 +117,7 @@ def demonstrate(directory: Path, heard: Callable[[str, bytes], None]) -> Outcome
     for clip in outcome.clips:
         with av.open(str(clip)) as container:
             outcome.clip_seconds += (container.duration or 0) / av.time_base
+            outcome.keyed += next(container.demux(video=0)).is_keyframe
     summary = replay_video(LAMPS, Settings.model_construct(), Outputs())  # of nobody's environment
     outcome.lamp_events = summary.events
     outcome.lamp_switches = len(json.loads(LAMPS.with_suffix(".gt.json").read_text())["light_switches"])
@@ -288,6 +292,7 @@ source = {json.dumps(str(PEOPLE))}
 
 [clips]
 recipients = {json.dumps(recipients)}
+pre_roll_s = {PRE_ROLL_S}
 
 [backbone]
 host = "127.0.0.1"

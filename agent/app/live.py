@@ -307,22 +307,22 @@ class Agent:
     def _keep_house(self) -> None:
         """Retention and what the disk refused before; a disk that still refuses is an alarm, not an end."""
         full = FULL in self._trouble.codes
-        self._ballast.drop() if full else self._ballast.take()
+        if full:
+            self._ballast.drop()
         self._journal.retry()
         left = []
         while self._recorder and self._recorder.abandoned:
             left.append(self._recorder.abandoned.popleft())
         try:
-            self._housekeeping.run(
-                self._recorder.current if self._recorder else None,
-                left=left,
-                full=full,
-            )
+            in_use = self._recorder.current if self._recorder else None
+            self._housekeeping.run(in_use, left=left, full=full)
             self._wear.look()
         except StorageError as error:
             self._house_refusal = error
         else:
             self._house_refusal = None
+            if not full:
+                self._ballast.take()
 
     def _heartbeat(self) -> None:
         progress = self._ledger.read()

@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from agent.app import ballast
 from agent.clips import premises
 from agent.clips.retention import MEGABYTE
 from agent.device import health
@@ -34,7 +35,11 @@ class Premises:
 
     def __init__(self, settings: Settings, journal: Journal, closed_hook: Callable[[], None]) -> None:
         self._directory = settings.clips_dir
-        self._floor = int(settings.clips.reserve_mb * MEGABYTE * RESERVE_SHARE)
+        self._floors = {
+            settings.clips_dir: int(settings.clips.reserve_mb * MEGABYTE * RESERVE_SHARE),
+            # A clip would take what the database needs to delete the next one: then nothing helps any more.
+            settings.state.dir: ballast.ROOM,
+        }
         self._journal = journal
         self._closed_hook = closed_hook
         self._mark: str | None = None
@@ -73,15 +78,20 @@ class Premises:
         """
         with self._beginning:
             self.check()
-            free = health.free_bytes(self._directory)
-            if clip.id not in self._under_way and free is not None and free < self._floor:
+            if clip.id not in self._under_way:
+                self._check_room()
+            self._journal.opened(clip)
+            self._under_way.add(clip.id)
+
+    def _check_room(self) -> None:
+        for directory, floor in self._floors.items():
+            free = health.free_bytes(directory)
+            if free is not None and free < floor:
                 raise StorageError(
-                    f"{self._directory}: {free / MEGABYTE:.0f} MB are free, too few to begin a clip",
+                    f"{directory}: {free / MEGABYTE:.0f} MB are free, too few to begin a clip",
                     fix="free space, or lower clips.max_mb or clips.reserve_mb",
                     errno=errno.ENOSPC,
                 )
-            self._journal.opened(clip)
-            self._under_way.add(clip.id)
 
     def closed(self, clip: ClipRecord, plain: Plaintext) -> None:
         """See ClipJournal."""

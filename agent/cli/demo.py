@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.app.demo import CITY_KEY, LAMPS, PEOPLE, Outcome, demonstrate
+from agent.app.demo import CITY_KEY, LAMPS, PEOPLE, PRE_ROLL_S, Outcome, demonstrate
 from agent.errors import StairwellError
 
 KIND_STYLES = {"st": "bold", "hb": "dim", "evt": "green", "snap": "cyan", "clip": "magenta", "alm": "red"}
@@ -46,6 +46,8 @@ def _print(console: Console, topic: str, payload: bytes) -> None:
 
 def _summary(console: Console, outcome: Outcome) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # a path is to be copied, not to be cut
     for event, phases in outcome.events.items():
         table.add_row("person event", f"{event}: {' → '.join(phases)}")
     for clip in outcome.sealed:
@@ -54,7 +56,8 @@ def _summary(console: Console, outcome: Outcome) -> None:
         table.add_row("opened", f"{clip}, with {outcome.directory / CITY_KEY}")
     table.add_row("verified", f"{outcome.authentic} of {len(outcome.sealed)} clips are what the kit signed")
     if outcome.lead_s is not None:
-        table.add_row("", f"plays {outcome.clip_seconds:.1f} s, from {outcome.lead_s:.1f} s before the event")
+        lead = f"from a key frame {outcome.lead_s:.1f} s before the event (at least {PRE_ROLL_S})"
+        table.add_row("", f"plays {outcome.clip_seconds:.1f} s, {lead}")
     for snapshot in outcome.snapshots:
         table.add_row("snapshot", str(snapshot))
     table.add_row(
