@@ -43,8 +43,13 @@ class Stairwell:
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        self.out, self.err = self._capfd.readouterr()
+        self.out, self.err = self.printed()
         return int(ended.value.code or 0)
+
+    def printed(self) -> tuple[str, str]:
+        """What was printed since the last look, by whomever."""
+        out, err = self._capfd.readouterr()
+        return out, err
 
     @property
     def complaint(self) -> str:
@@ -92,6 +97,28 @@ def test_version(stairwell: Stairwell) -> None:
     """One line: the version."""
     assert 0 == stairwell("--version")
     assert f"{agent.__version__}\n" == stairwell.out
+
+
+def test_the_agent_loads_nothing_that_only_people_need() -> None:
+    """It stays for months in 512 MB: the other commands, and what paints tables, cost 8 MB."""
+    program = "import sys, agent.cli.run; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "agent.app.service" in loaded
+    strange = ("rich", "agent.cli.application", "agent.city", "agent.card", "agent.app.demo")
+    assert [] == [name for name in loaded if name in strange]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--unknown",), ("unknown",)])
+def test_the_agent_alone_answers_as_the_whole_command_line(
+    stairwell: Stairwell, arguments: tuple[str, ...]
+) -> None:
+    """`run` is put together without the other commands; nobody sees a difference."""
+    alone = stairwell("run", *arguments), stairwell.out, stairwell.err
+    with pytest.raises(SystemExit) as ended:
+        cli.app(["run", *arguments], prog_name="stairwell")
+    assert (ended.value.code, *stairwell.printed()) == alone
 
 
 def test_a_wrong_command_line(stairwell: Stairwell) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import device_camera
+import device_clock
 import device_memory
 import device_network
 import device_package
@@ -57,6 +58,7 @@ PARTS = {
     "powercut": Part(
         device_powercut.SUITES, lambda suite, much: device_powercut.findings_of(suite, much.cuts)
     ),
+    "clock": Part((), lambda *_: device_clock.findings_of()),
     "network": Part((), lambda *_: device_network.findings_of()),
 }
 
