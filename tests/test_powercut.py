@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import socket
+import subprocess
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyrage import x25519
 
 import drive
 from agent.backbone.consumer import Fresh
-from powercut_disk import ClipLeft, Left, OpenLeft
+from powercut_disk import ClipLeft, Left, OpenLeft, Reader
 from powercut_judge import Heard, Judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+SAMPLE = Path(__file__).parent.parent / "agent" / "samples" / "demo_people.mp4"
 SIZE = 1 << 16
 STREAM = "5eed0001"
 
@@ -235,3 +240,56 @@ def test_a_drive_in_the_midst_of_writes(served: drive.Drive, image: Path) -> Non
     with closing(Asked(served.port)) as guest:
         guest.ask(drive.Command.READ, 0, size=SIZE)
         assert image.read_bytes() == guest.told(SIZE)
+
+
+def run(*command: object) -> None:
+    """Run a program of e2fsprogs."""
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    subprocess.run([*map(str, command)], check=True, capture_output=True, env=environment)
+
+
+def disk(tmp_path: Path, tree: Path) -> Path:
+    """An image of a file system with the files of `tree`."""
+    image = tmp_path / "disk"
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    run("mkfs.ext4", "-q", "-d", tree, image)
+    return image
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    """A reader that knows a piece of a clip."""
+    (tmp_path / "work").mkdir()
+    found = Reader(tmp_path / "work", x25519.Identity.generate())
+    found.samples["A"] = [b"a piece of the clip that was opened"]
+    return found
+
+
+def test_a_disk_on_which_nothing_is_wrong(tmp_path: Path, reader: Reader) -> None:
+    """And nothing is on it yet."""
+    (tmp_path / "tree").mkdir()
+    assert Left() == reader.read(disk(tmp_path, tmp_path / "tree"), orderly=True)
+    assert reader.scanned > 0
+
+
+def test_what_lies_open_on_a_disk(tmp_path: Path, reader: Reader) -> None:
+    """A video is found as a file and on the disk itself, a piece of a clip wherever it lies."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    shutil.copy(SAMPLE, tree / "clip")
+    (tree / "swap").write_bytes(bytes(5000) + reader.samples["A"][0])
+    complaints = reader.read(disk(tmp_path, tree)).complaints
+    assert {"sealing"} == {promise for promise, _ in complaints}
+    texts = [text for _, text in complaints]
+    assert any("clip: MP4 lies open at byte 0" in text for text in texts)
+    assert any(text.startswith("MP4 at byte ") for text in texts)
+    assert "a piece of clip A lies open on the disk" in texts
+
+
+def test_a_file_system_that_is_not_clean(tmp_path: Path, reader: Reader) -> None:
+    """What e2fsck finds beyond a journal is told."""
+    (tmp_path / "tree").mkdir()
+    image = disk(tmp_path, tmp_path / "tree")
+    run("debugfs", "-w", "-R", "set_inode_field <2> links_count 77", image)
+    assert {"filesystem"} == {promise for promise, _ in reader.read(image).complaints}

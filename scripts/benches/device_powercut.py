@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,25 +128,32 @@ class Listener:
 
 
 class Ordeal:
-    """One kit, and all the cuts that it lives through; `work` is a directory of its own."""
+    """One kit, and all the cuts that it lives through; `work` is a directory of its own.
 
-    def __init__(self, suite: str, work: Path) -> None:
+    What it starts ends with `stack`.
+    """
+
+    def __init__(self, suite: str, work: Path, stack: ExitStack) -> None:
         self._work = work
         self._root = work / "root"
         self._image = work / "disk"
         self._chance = random.Random(SEED)  # noqa: S311 - moments, no keys
+        self._machine = uml.Uml(self._root, work)
         city, escrow = (x25519.Identity.generate() for _ in range(2))
         authority = Authority(work / "authority")
         broker_directory = work / "broker"
         broker_directory.mkdir()
         self._broker = ReferenceBroker(broker_directory, authority, uml.HOST)
+        stack.callback(shutil.rmtree, self._root, ignore_errors=True)
+        self._furnish(suite, authority, [str(key.to_public()) for key in (city, escrow)])
         self._broker.start()
+        stack.callback(self._broker.stop)
         self._listener = Listener(self._broker)
         self._listener.platform.start()
-        self._furnish(suite, authority, [str(key.to_public()) for key in (city, escrow)])
+        stack.callback(self._listener.platform.close)
         powercut_disk.make(self._image, DISK_BYTES)
-        self._machine = uml.Uml(self._root, work)
         self._drive = Drive(self._image, uml.HOST)
+        stack.callback(self._drive.close)
         self.reader = powercut_disk.Reader(work, city)
         self.judge = Judge(self._listener.heard)
         self.first_events: list[float] = []
@@ -162,44 +170,41 @@ class Ordeal:
     def cut(self) -> None:
         """Power on, wait, power off at some moment, look."""
         kind = self._chance.random()
-        begun, guest = self._boot()
-        if kind < EARLY_SHARE:
-            self._drive.arm(self._chance.randint(1, EARLY_WRITES), EARLY_S)
-        else:
-            self._await_event(begun, guest)
-            time.sleep(self._chance.uniform(*LATE_S))
-            if kind < EARLY_SHARE + MIDST_SHARE:
-                self._drive.arm(self._chance.randint(1, MIDST_WRITES), MIDST_S)
-        guest.cut()
+        with self._boot() as (begun, guest):
+            if kind < EARLY_SHARE:
+                self._drive.arm(self._chance.randint(1, EARLY_WRITES), EARLY_S)
+            else:
+                self._await_event(begun, guest)
+                time.sleep(self._chance.uniform(*LATE_S))
+                if kind < EARLY_SHARE + MIDST_SHARE:
+                    self._drive.arm(self._chance.randint(1, MIDST_WRITES), MIDST_S)
         at = time.time()
         self.cuts.append(self._drive.cut(self._chance.getrandbits(32)))
         self._look(at)
 
     def end(self) -> None:
         """Power on, work for a while, leave in order, look."""
-        begun, guest = self._boot()
-        self._await_event(begun, guest)
-        time.sleep(LAST_S)
-        (self._root / INSIDE / END).touch()
-        if not guest.over():
-            self.judge.complaints["starts"].append("it did not end in order")
-        guest.cut()
+        with self._boot() as (begun, guest):
+            self._await_event(begun, guest)
+            time.sleep(LAST_S)
+            (self._root / INSIDE / END).touch()
+            if not guest.over():
+                self.judge.complaints["starts"].append("it did not end in order")
         self._drive.cut(0)
         self._look(None)
 
-    def close(self) -> None:
-        """End all that runs."""
-        self._listener.platform.close()
-        self._drive.close()
-        self._broker.stop()
-        shutil.rmtree(self._root)
-
-    def _boot(self) -> tuple[float, Guest]:
+    @contextmanager
+    def _boot(self) -> Iterator[tuple[float, Guest]]:
+        """Power on, and off afterwards; when it was (on this machine's monotonic clock), and the guest."""
         inside = f"/{INSIDE}"
         arguments = [uml.GUEST, uml.HOST, str(self._drive.port), str(DISK_BYTES), f"{inside}/{END}"]
         console = self._work / f"console-{len(self.cuts) + 1}"
-        init = ["/usr/bin/python3", f"{inside}/init.py", *arguments]
-        return time.monotonic(), self._machine.boot(init, console)
+        begun = time.monotonic()
+        guest = self._machine.boot(["/usr/bin/python3", f"{inside}/init.py", *arguments], console)
+        try:
+            yield begun, guest
+        finally:
+            guest.cut()
 
     def _await_event(self, begun: float, guest: Guest) -> None:
         """Return once this boot's first event was heard, or will not be."""
@@ -217,6 +222,7 @@ class Ordeal:
         self.judge.complaints["starts"].append(f"boot {len(self.cuts) + 1}: {what}")
 
     def _look(self, cut_at: float | None) -> None:
+        """See what lies on the disk; None: after an end in order."""
         time.sleep(SETTLE_S)  # what the broker has, the platform has
         console = self._work / f"console-{len(self.cuts) + (cut_at is None)}"
         ends = [line for line in console.read_text("utf-8", "replace").splitlines() if ENDED in line]
@@ -273,14 +279,11 @@ def findings_of(suite: str, cuts: int) -> Iterator[Finding]:
     begun = time.monotonic()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    with uml.wire():
-        ordeal = Ordeal(suite, WORK)
-        try:
-            for _ in track(range(cuts), "cutting the power", console=Console(stderr=True)):
-                ordeal.cut()
-            ordeal.end()
-        finally:
-            ordeal.close()
+    with uml.wire(), ExitStack() as stack:
+        ordeal = Ordeal(suite, WORK, stack)
+        for _ in track(range(cuts), "cutting the power", console=Console(stderr=True)):
+            ordeal.cut()
+        ordeal.end()
     yield from _told(suite, ordeal, round(time.monotonic() - begun, 1))
 
 
