@@ -52,7 +52,7 @@ WHOLE = Left(
     next_seq=13,
     rows=((12, 12),),
     clips={"A": ClipLeft(ended=1000.0, truncated=False)},
-    open={"C": OpenLeft(begun=1010.0, synced=6.0)},
+    open={"C": OpenLeft(opened=1012.0, synced=1016.0)},
 )
 MENDED = replace(
     WHOLE, clips={**WHOLE.clips, "C": ClipLeft(ended=1017.0, truncated=True)}, open={}
@@ -103,19 +103,28 @@ def test_a_number_that_nobody_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clip", "text"),
+    ("opened", "synced", "ended", "text"),
     [
-        (ClipLeft(ended=1015.5, truncated=True), "C ends 0.50 s before its last sync"),
-        (ClipLeft(ended=1014.0, truncated=True), "C lost 4.00 s"),
-        (None, "C lost 8.00 s"),
+        (1012.0, 1016.0, 1015.5, "C ends 0.50 s before its last sync"),
+        (1012.0, 1014.0, 1014.0, "C lost 4.00 s"),
+        (1012.0, 1011.0, None, "C was synced, and is gone"),
+        (1012.0, None, None, "C lost 6.00 s"),
     ],
 )
-def test_what_recovery_must_keep(clip: ClipLeft | None, text: str) -> None:
-    """A cut clip plays to its last sync, and is not simply removed."""
-    synced = 0.0 if clip is None else 6.0
-    first = replace(WHOLE, open={"C": OpenLeft(begun=1010.0, synced=synced)})
-    second = replace(MENDED, clips={**WHOLE.clips, **({} if clip is None else {"C": clip})})
-    assert any(text in complaint for complaint in judged(first, second)["clips"])
+def test_what_recovery_must_keep(opened: float, synced: float | None, ended: float | None, text: str) -> None:
+    """A cut clip plays to its last sync, is not simply removed, and was synced in time."""
+    first = replace(WHOLE, open={"C": OpenLeft(opened, synced)})
+    mended = {} if ended is None else {"C": ClipLeft(ended, truncated=True)}
+    found = judged(first, replace(MENDED, clips={**WHOLE.clips, **mended}))
+    assert f"after cut 2: {text}" in found["clips"]
+
+
+def test_a_clip_that_had_only_begun() -> None:
+    """What came before its file was in memory: all of it may go with a cut a moment later."""
+    judge = Judge(heard(*range(1, 9)))
+    judge.cut(replace(WHOLE, open={"C": OpenLeft(opened=1017.5, synced=None)}), 1018.0)
+    judge.cut(replace(WHOLE, open={}), 1040.0)
+    assert ({}, {"C": 0.5}) == (judge.complaints, judge.losses)
 
 
 def test_a_recovery_that_is_cut_itself() -> None:

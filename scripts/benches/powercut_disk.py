@@ -20,6 +20,7 @@ from agent.clips.scan import heads
 from agent.clips.unseal import unseal
 from agent.device.identity import PublicKey
 from agent.errors import StairwellError
+from agent.ulid import minted_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from pyrage import x25519
 
+    from agent.clips.journal import OpenClip
     from agent.clips.store import StoredClip
 
 CLIPS = "clips"
@@ -37,7 +39,7 @@ NOT_CLEAN = 4
 
 @dataclass(frozen=True, slots=True)
 class ClipLeft:
-    """A clip of the index; `begun` and `ended` in seconds of the wall clock."""
+    """A clip of the index; when its last picture ends, in seconds of the wall clock."""
 
     ended: float
     truncated: bool
@@ -45,10 +47,13 @@ class ClipLeft:
 
 @dataclass(frozen=True, slots=True)
 class OpenLeft:
-    """A clip that was under way: when it began, and how many seconds of it the last sync kept."""
+    """A clip that was under way, in seconds of the wall clock.
 
-    begun: float
-    synced: float
+    `opened`: when the recorder began to write it, `synced`: the end of what a sync has kept, if any did.
+    """
+
+    opened: float
+    synced: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,9 @@ class Reader:
                 for row in view.clips
             },
             open={
-                clip.id: OpenLeft(_wall(clip.ts), _synced(part.part_path(tree / CLIPS / clip.path)))
+                clip.id: OpenLeft(
+                    minted_ms(clip.id) / 1000, _synced(clip, part.part_path(tree / CLIPS / clip.path))
+                )
                 for clip in view.intents
             },
             complaints=tuple(complaints),
@@ -184,6 +191,7 @@ def make(image: Path, size: int) -> None:
 
 
 def _outbox(tx: sqlite3.Connection) -> tuple[tuple[tuple[int, int], ...], frozenset[str]]:
+    """`rows` and `erased` of Left."""
     rows: list[tuple[int, int]] = []
     erased = set()
     for seq, head, payload in tx.execute("SELECT seq, head, payload FROM outbox ORDER BY seq"):
@@ -197,12 +205,13 @@ def _outbox(tx: sqlite3.Connection) -> tuple[tuple[tuple[int, int], ...], frozen
     return tuple(rows), frozenset(erased)
 
 
-def _synced(note: Path) -> float:
-    try:
-        with note.open("rb") as file:
-            return max((record.end for record in part.notes(file)), default=0.0)
-    except FileNotFoundError:
-        return 0.0
+def _synced(clip: OpenClip, note: Path) -> float | None:
+    """When the last sync that its note tells of ends."""
+    with contextlib.suppress(FileNotFoundError), note.open("rb") as file:
+        ends = [record.end for record in part.notes(file)]
+        if ends:
+            return _wall(clip.ts) + ends[-1]
+    return None
 
 
 def _wall(ts: str | None) -> float:

@@ -15,9 +15,10 @@ from agent.backbone.runs import Runs
 
 if TYPE_CHECKING:
     from agent.backbone.consumer import Fresh
-    from powercut_disk import Left
+    from powercut_disk import Left, OpenLeft
 
 SYNC_S = 2.0  # clips.sync_s by default
+ROUNDED_S = 0.01  # times are told in milliseconds
 ON_THE_WAY_S = 1.5  # from the lens to the file: the encoder's pictures and a fragment of one second
 
 
@@ -75,13 +76,14 @@ class Judge:
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
         self._stream: str | None = None
-        self._cut: dict[str, tuple[float, float]] = {}
-        """By clip: when it was cut, and when what its last sync kept ends."""
+        self._cut: dict[str, tuple[float, OpenLeft]] = {}
+        """By clip: when it was cut, and how it was found then."""
         self._erased: set[str] = set()
         self.complaints: defaultdict[str, list[str]] = defaultdict(list)
         self.cuts = 0
         self.losses: dict[str, float] = {}
-        """By clip that was cut: how many seconds before the cut it ends."""
+        """By clip that was cut: how many seconds before the cut it ends. What is older than its file was in
+        memory only, on its way there, and does not count."""
         self.waiting: list[int] = []
         """After each cut, how many numbers only the disk knew."""
 
@@ -90,7 +92,7 @@ class Judge:
         self.cuts += 1
         self._look(left)
         for clip, there in left.open.items():
-            self._cut.setdefault(clip, (at, there.begun + there.synced))
+            self._cut.setdefault(clip, (at, there))
 
     def orderly(self, left: Left) -> None:
         """After an end in order: nothing may wait for another start."""
@@ -125,25 +127,25 @@ class Judge:
         self._erased |= self._heard.erased | left.erased
         for clip in sorted(self._heard.announced - self._erased - left.clips.keys()):
             self._complain("clips", f"{clip} was announced and is not there")
-        for clip, (at, synced) in list(self._cut.items()):
+        for clip, (at, found) in list(self._cut.items()):
             if clip in left.open:
                 continue  # cut once more, in the middle of its recovery
             del self._cut[clip]
             if clip in self._erased:
                 continue
-            if clip not in left.clips:
-                self._lost(clip, at, synced)
-                continue
-            there = left.clips[clip]
-            if there.ended < synced - 0.01:  # milliseconds, rounded
-                self._complain("clips", f"{clip} ends {synced - there.ended:.2f} s before its last sync")
-            if there.truncated:
-                self._lost(clip, at, there.ended)
-
-    def _lost(self, clip: str, at: float, ended: float) -> None:
-        self.losses[clip] = at - ended
-        if at - ended > SYNC_S + ON_THE_WAY_S:
-            self._complain("clips", f"{clip} lost {at - ended:.2f} s")
+            there = left.clips.get(clip)
+            ended = there.ended if there else 0.0
+            if found.synced is not None and ended < found.synced - ROUNDED_S:
+                what = (
+                    f"ends {found.synced - ended:.2f} s before its last sync"
+                    if there
+                    else "was synced, and is gone"
+                )
+                self._complain("clips", f"{clip} {what}")
+            if there is None or there.truncated:
+                self.losses[clip] = at - max(ended, found.opened)
+                if self.losses[clip] > SYNC_S + ON_THE_WAY_S:
+                    self._complain("clips", f"{clip} lost {self.losses[clip]:.2f} s")
 
     def _complain(self, promise: str, text: str) -> None:
         self.complaints[promise].append(f"after cut {self.cuts}: {text}")
