@@ -32,6 +32,7 @@ from agent.card.disk import Disk, check, described, disk_at
 from agent.card.prepare import Base, Outcome, base, to_disk, to_file
 from agent.card.writing import HEAD, Mark
 from agent.cli import app
+from agent.device.enrolfile import EnrolFile
 from agent.errors import ConfigError, StairwellError, StorageError
 from agent.kitid import check_character
 
@@ -103,7 +104,9 @@ def test_a_card_for_trixie(tmp_path: Path, common: Base, images: dict[str, Path]
     )
     names = {path.name for path in (files / "stairwell/packages").iterdir()}
     assert {"stairwell-agent_0.1.0+deb13_arm64.deb", "python3-picamera2_0.3.31-1_all.deb"} == names
-    assert papers.enrol(KIT).text() == (files / "stairwell/enrol.toml").read_text(encoding="utf-8")
+    carried, given = EnrolFile.read(files / "stairwell/enrol.toml"), papers.enrol(KIT)
+    assert {**given.settings, "capture": {"source": "picamera:"}} == carried.settings
+    assert (given.claim, given.ca, given.url) == (carried.claim, carried.ca, carried.url)
     assert root_of(images["trixie"]) == root_of(target)
     assert table_of(images["trixie"]) == table_of(target)
     assert [] == common.notes

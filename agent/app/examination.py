@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.app import holdings, models, symptoms, uplink
+from agent.app import holdings, models, proof, symptoms, uplink
 from agent.capture.picamera import connected
 from agent.capture.source import source_kind
 from agent.device.account import READ, WRITE, Account
@@ -42,6 +42,7 @@ def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Che
         *symptoms.checks(settings),
         *holdings.checks(settings, clock),
         *_eyes(settings, root),
+        *proof.checks(settings),
         *doors.checks(settings, clock, root),
     ]
 

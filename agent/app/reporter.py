@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import agent
+from agent.app.proof import passed
 from agent.backbone import drafts, messages, presence
 from agent.backbone.orders import ORDERS
 from agent.backbone.topics import Topics
@@ -212,6 +213,7 @@ class Reporter:
             detector=self._detector or "unusable",
             reset=self._boot.reset,
             in_order=self._boot.in_order,
+            burnin=passed(self._settings.state.dir),
             site=messages.SiteAddress.of(self._settings.site),
         )
         return drafts.status(self._topics, message)

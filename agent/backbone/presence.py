@@ -49,6 +49,9 @@ class Birth(Stamped):
         default=None,
         description="the agent had ended before this boot, and was not cut off; absent at its first boot",
     )
+    burnin: bool | None = Field(
+        default=None, description="whether the kit passed its burn-in; null: it had none"
+    )
     site: SiteAddress
 
 

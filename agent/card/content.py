@@ -56,6 +56,7 @@ def content(city: City, enrol: EnrolFile, system: System, image_sha256: str, boo
     """
     instance = hashlib.sha256(f"{enrol.kit} {enrol.claim}".encode()).hexdigest()[:16]
     rendered = render(city.kits, city.secrets, enrol.kit, instance)
+    enrol = _with_camera(enrol, city.kits)
     files: dict[str, bytes | Path] = {
         FRAGMENT: with_fragment(_image_text(boot, FRAGMENT), rendered.boot[FRAGMENT]).encode(),
         CMDLINE: rendered.plan(cloud_init=system.cloud_init).apply(_image_text(boot, CMDLINE)).encode(),
@@ -78,6 +79,14 @@ def content(city: City, enrol: EnrolFile, system: System, image_sha256: str, boo
         data = files[name]
         whole.update(f"{name} {digest or (_digest(data) if isinstance(data, bytes) else '')}\n".encode())
     return Content(enrol.kit, files, whole.hexdigest())
+
+
+def _with_camera(enrol: EnrolFile, kits: Kits) -> EnrolFile:
+    """With the ribbon cable's camera as source, where the city's kits have one and the file names none."""
+    if kits.camera.overlay == "none" or "source" in enrol.settings.get("capture", {}):
+        return enrol
+    capture = {**enrol.settings.get("capture", {}), "source": "picamera:"}
+    return enrol.model_copy(update={"settings": {**enrol.settings, "capture": capture}})
 
 
 def _ours(enrol: EnrolFile, rendered: Rendered) -> dict[str, bytes]:

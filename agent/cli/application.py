@@ -19,6 +19,7 @@ from agent.cli import (
     doctor,
     enrol,
     events,
+    firstboot,
     fleet,
     logs,
     look,
@@ -50,6 +51,8 @@ app.command("passport")(passport.passport)
 app.command("look")(look.look)
 app.command("status")(status.status)
 app.add_typer(ca.app, name="ca")
+app.command("firstboot")(firstboot.firstboot)
+app.command("burnin")(firstboot.burnin)
 app.add_typer(card.app, name="card")
 app.add_typer(clips.app, name="clips")
 app.add_typer(enrol.app, name="enrol")

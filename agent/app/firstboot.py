@@ -1,0 +1,167 @@
+"""First boot: from what the card carries to a kit that the city knows. May be cut off anywhere and run again.
+
+    settings    agent.toml from the card's file, checked before it is written
+    name        the host name
+    burn-in     camera, card, board and detector show that they work; the proof is kept
+    enrolment   key, request, certificate; tried until it comes, and the lamp says why it does not
+    handover    the card's file, a secret, is deleted; the agent starts
+
+No record is kept of the steps: each looks at what there is, and does what is missing. The card's file is
+there until all is done, and meanwhile the service does not start the agent: the burn-in has the camera.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from agent.app import kitfile
+from agent.app.proof import Proof
+from agent.device.enrolfile import EnrolFile
+from agent.device.lamp import Code
+from agent.device.wallet import DIRECTORY, Wallet
+from agent.durable import sync_directory
+from agent.errors import ConfigError, EnrolError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.device.clock import Clock
+    from agent.device.wallet import Papers
+
+CARD_FILE = "enrol.toml"  # in the state directory; `boot/install` put it there
+WAIT_MIN_S, WAIT_MAX_S = 5.0, 300.0  # between two tries of a network that is not there yet
+REFUSED_S = 600.0  # a city that said no may be told otherwise at the depot, but not within seconds
+SHOWN_S = 600.0  # for so long the lamp says what is wrong before its kit's life goes on
+CLOCK_REASONS = {"clock", "tls"}  # a certificate that is "not yet valid" is a wrong clock, nearly always
+
+log = logging.getLogger(__name__)
+
+
+class Machine(Protocol):
+    """What root does to the machine in between."""
+
+    def name(self, hostname: str) -> None:
+        """Call the machine so, for ever."""
+        ...
+
+    def burn_in(self) -> None:
+        """Run the burn-in as the agent's user, who keeps the proof."""
+        ...
+
+    def give(self, path: Path) -> None:
+        """Let the agent's user own what lies below `path`."""
+        ...
+
+    def hand_over(self) -> None:
+        """Start the services."""
+        ...
+
+
+class Display(Protocol):
+    """Where the codes are shown."""
+
+    def show(self, code: Code) -> None:
+        """Show it from now on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBoot:
+    """The whole of it for the kit whose state lies in `state` and whose settings in `config`."""
+
+    state: Path
+    config: Path
+    machine: Machine
+    lamp: Display
+    clock: Clock
+    join: Callable[[EnrolFile, Wallet, Clock], Papers]
+    wait: Callable[[float], None]
+
+    def run(self) -> bool:
+        """Do what is missing; whether the burn-in was passed. Nothing when first boot is over.
+
+        Raises:
+            ConfigError: what the card carries is wrong; a new card is needed.
+            StorageError: the disk refused.
+        """
+        path = self.state / CARD_FILE
+        if not path.exists():
+            log.info("first boot is over already")
+            return True
+        self.lamp.show(Code.WORKING)
+        file = self._settled(path)
+        self.machine.name(f"stairwell-{file.kit}")
+        self.machine.give(self.state)
+        passed = self._burned_in(file.kit)
+        papers = self._enrolled(file)
+        log.info("enrolled: the certificate is good until %s", papers.certificate.not_valid_after_utc)
+        self.machine.give(self.state)
+        self._forget(path)
+        self.machine.hand_over()
+        if not passed:
+            self.lamp.show(Code.HARDWARE)
+            self.wait(SHOWN_S)
+        return passed
+
+    def _settled(self, path: Path) -> EnrolFile:
+        """What the card carries, with the settings written that it holds."""
+        try:
+            file = EnrolFile.read(path)
+            if kitfile.write(self.config, file, self.state):
+                log.info("settings: %s", self.config)
+        except ConfigError as error:
+            log.error("%s", error)  # noqa: TRY400 # it is for people, and no traceback helps them
+            self.lamp.show(Code.REFUSED)
+            self.wait(SHOWN_S)
+            raise
+        return file
+
+    def _burned_in(self, kit: str) -> bool:
+        """The proof that is there, or a new one; one that failed is tried again at each first boot."""
+        proof = Proof.read(self.state)
+        if proof is None or proof.kit != kit or not proof.ok:
+            self.machine.burn_in()
+            proof = Proof.read(self.state)
+        if proof is None:
+            log.error("burn-in: no proof was kept")
+            return False
+        for check in proof.checks:
+            log.info("burn-in: %s %s: %s", check["code"], check["status"], check["text"])
+        if not proof.ok:
+            log.error("burn-in: failed: %s", ", ".join(proof.failed))
+        return proof.ok
+
+    def _enrolled(self, file: EnrolFile) -> Papers:
+        wallet = Wallet(self.state / DIRECTORY)
+        wait = WAIT_MIN_S
+        while True:
+            self.lamp.show(Code.NETWORK)
+            try:
+                return self.join(file, wallet, self.clock)
+            except EnrolError as error:
+                log.warning("enrolment: %s", error)
+                if error.refused:
+                    self.lamp.show(Code.REFUSED)
+                    pause = REFUSED_S
+                else:
+                    self.lamp.show(Code.CLOCK if error.reason in CLOCK_REASONS else Code.NETWORK)
+                    # Full jitter: a district whose power came back asks all over the time, not at once.
+                    pause = error.retry_after_s or random.uniform(WAIT_MIN_S, wait)  # noqa: S311 # no secret
+                    wait = min(WAIT_MAX_S, 2 * wait)
+            self.wait(pause)
+
+    def _forget(self, path: Path) -> None:
+        """The claim is used up, but its file still names the kit's place and its broker."""
+        try:
+            path.unlink()
+            sync_directory(path.parent)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot be deleted ({error.strerror})",
+                fix="replace a card that is worn out",
+                errno=error.errno,
+            ) from None

@@ -1,0 +1,83 @@
+"""The kit's own agent.toml, made from what its card carries: nothing is left to edit by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from agent.config import State, load
+from agent.device.wallet import CERTIFICATE, DIRECTORY, KEY, LINK, ROOTS
+from agent.durable import write_whole
+from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.device.enrolfile import EnrolFile
+
+MODE = 0o640  # a camera's address may hold its password
+HEAD = """\
+# Written by the first boot from what the card carried. All keys, with meaning and default, are in
+# /usr/share/doc/stairwell-agent/agent.toml; the city may set some of them from afar.
+"""
+
+
+def values(file: EnrolFile, state: Path) -> dict[str, dict[str, Any]]:
+    """The sections and keys of the kit that `file` is for, whose state lies in `state`."""
+    papers = state / DIRECTORY / LINK
+    settings = {name: dict(table) for name, table in file.settings.items()}
+    settings["kit"] = {**settings.get("kit", {}), "id": file.kit}
+    settings["backbone"] = {
+        **settings.get("backbone", {}),
+        "ca_file": str(papers / ROOTS),
+        "cert_file": str(papers / CERTIFICATE),
+        "key_file": str(papers / KEY),
+        "enrol_url": file.url,
+    }
+    if state != State().dir:
+        settings["state"] = {**settings.get("state", {}), "dir": str(state)}
+    return settings
+
+
+def write(path: Path, file: EnrolFile, state: Path) -> bool:
+    """Have the settings of `file` at `path`; whether they had to be written.
+
+    Raises:
+        ConfigError: a setting of the card is wrong; nothing is written.
+        StorageError: the disk refused; what was there is untouched.
+    """
+    wanted = values(file, state)
+    load(None, wanted)
+    if _held(path) == wanted:
+        return False
+    text = HEAD + "".join(
+        f"\n[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
+        for section, table in wanted.items()
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Whose file it is stays as it was: the package gives it to the agent's group (after a cut right here
+        # systemd-tmpfiles does at the next boot).
+        owner = path.stat() if path.exists() else None
+        write_whole(path, text.encode(), MODE)
+        if owner is not None:
+            os.chown(path, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror})", fix="run it as root", errno=error.errno
+        ) from None
+    return True
+
+
+def _held(path: Path) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _toml(value: object) -> str:
+    """A value as TOML has it. Its basic strings are JSON's, but for the delete character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

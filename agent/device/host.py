@@ -1,0 +1,96 @@
+"""What root does to a kit's machine at first boot: its name, its services, whose files they are."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.device import program
+from agent.durable import write_whole
+from agent.errors import StairwellError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path("/")
+USER = "stairwell"
+COMMAND = "/usr/bin/stairwell"
+SERVICES = (
+    "stairwell-agent.service",
+    "stairwell-check.timer",
+    "stairwell-reboot.path",
+    "stairwell-renew.timer",
+)
+START_S = 60.0
+BURN_IN_S = 900.0  # the card's part alone may take five minutes on a bad card
+PUBLIC = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """This machine; `root` is where /etc hangs."""
+
+    root: Path = ROOT
+    user: str = USER
+    burn_in_words: Sequence[str] = ("runuser", "--user", USER, "--", COMMAND, "burnin")
+
+    def name(self, hostname: str) -> None:
+        """Call the machine so, now and after every start; 127.0.1.1 is it, so that sudo need not ask anybody.
+
+        Raises:
+            StairwellError: the disk or the kernel refused.
+        """
+        file, hosts = self.root / "etc/hostname", self.root / "etc/hosts"
+        line = f"127.0.1.1\t{hostname}"
+        try:
+            if not file.exists() or file.read_text(encoding="utf-8").strip() != hostname:
+                write_whole(file, f"{hostname}\n".encode(), PUBLIC)
+            text = hosts.read_text(encoding="utf-8") if hosts.exists() else "127.0.0.1\tlocalhost\n"
+            kept = [old for old in text.splitlines() if not re.match(r"127\.0\.1\.1\s", old)]
+            wanted = "\n".join([*kept, line]) + "\n"
+            if text != wanted:
+                write_whole(hosts, wanted.encode(), PUBLIC)
+            if self.root == ROOT and os.uname().nodename != hostname:
+                program.ask("hostnamectl", "set-hostname", hostname)
+        except OSError as error:
+            raise StairwellError(
+                f"{error.filename}: cannot be written ({error.strerror})", fix="run it as root"
+            ) from None
+
+    def burn_in(self) -> None:
+        """Run the burn-in in a process of its own: a camera driver that hangs must not hold up the rest."""
+        program.ask(*self.burn_in_words, timeout_s=BURN_IN_S)
+
+    def give(self, path: Path) -> None:
+        """Let the agent's user own what lies below `path`; who is not root owns it already.
+
+        Raises:
+            StairwellError: there is no such user, or the disk refused.
+        """
+        if os.geteuid() != 0:
+            return
+        try:
+            user = pwd.getpwnam(self.user)
+            for found in (path, *path.rglob("*")):
+                os.chown(found, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        except KeyError:
+            raise StairwellError(f"there is no user {self.user}", fix="install the package again") from None
+        except OSError as error:
+            raise StairwellError(
+                f"{error.filename}: cannot be given to {self.user} ({error.strerror})", fix="run it as root"
+            ) from None
+
+    def hand_over(self) -> None:
+        """Enable and start the services.
+
+        Raises:
+            StairwellError: the service manager refused.
+        """
+        answer = program.ask("systemctl", "enable", "--now", "--no-block", *SERVICES, timeout_s=START_S)
+        if answer is None or answer.code:
+            said = answer.err.strip() if answer else "systemctl does not answer"
+            raise StairwellError(f"the services do not start: {said}", fix="systemctl status stairwell-agent")

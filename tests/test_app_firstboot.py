@@ -1,0 +1,385 @@
+"""First boot against a real city: every step, cut at every step, and what the lamp says when it waits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from town import Town, Wall
+
+from agent.app.firstboot import CARD_FILE, REFUSED_S, SHOWN_S, WAIT_MAX_S, FirstBoot
+from agent.app.proof import Proof
+from agent.city.kits import State
+from agent.config import load
+from agent.device.enrolment import join
+from agent.device.host import Host
+from agent.device.lamp import Code
+from agent.errors import ConfigError, EnrolError, StairwellError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from agent.device.enrolfile import EnrolFile
+
+# CPython leaves the socket of a failed TLS handshake to the garbage collector, which warns of it.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored.*<ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+)
+
+
+class Enough(Exception):  # noqa: N818 # no error: the test has seen what it wanted
+    """Ends a first boot that would wait for ever."""
+
+
+@dataclass
+class Hands:
+    """A machine whose name, burn-in and services are written down. `ok`: the burn-in is passed."""
+
+    state: Path
+    kit: str
+    ok: bool = True
+    did: list[str] = field(default_factory=list)
+
+    def name(self, hostname: str) -> None:
+        """See Machine."""
+        self.did.append(hostname)
+
+    def burn_in(self) -> None:
+        """See Machine."""
+        self.did.append("burn-in")
+        status = "ok" if self.ok else "fail"
+        Proof.of(self.kit, None, [{"code": "burn.card", "status": status, "text": "x"}]).write(self.state)
+
+    def give(self, path: Path) -> None:
+        """See Machine."""
+        assert self.state == path
+
+    def hand_over(self) -> None:
+        """See Machine."""
+        assert not (self.state / CARD_FILE).exists()
+        self.did.append("services")
+
+
+@dataclass
+class Lamp:
+    """The codes that it showed."""
+
+    codes: list[Code] = field(default_factory=list)
+
+    def show(self, code: Code) -> None:
+        """See Display."""
+        self.codes.append(code)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return Town(tmp_path)
+
+
+@pytest.fixture
+def open_town(town: Town) -> Iterator[Town]:
+    with town.serving():
+        yield town
+
+
+def put_card(town: Town, card: EnrolFile) -> Path:
+    """The card's file in the kit's state directory, as the card's own script puts it there."""
+    state = town.directory / "state"
+    state.mkdir(exist_ok=True)
+    (state / CARD_FILE).write_text(card.text(), encoding="utf-8")
+    return state
+
+
+def boot(
+    town: Town,
+    hands: Hands,
+    lamp: Lamp,
+    wait: Callable[[float], None] | None = None,
+    clock: Wall | None = None,
+) -> FirstBoot:
+    def never(seconds: float) -> None:
+        raise AssertionError(seconds)
+
+    return FirstBoot(
+        hands.state, town.directory / "agent.toml", hands, lamp, clock or town.clock, join, wait or never
+    )
+
+
+def test_from_a_card_to_a_kit(open_town: Town) -> None:
+    """Settings, name, burn-in, certificate, services, in this order; then the secret is gone."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    hands, lamp = Hands(state, card.kit), Lamp()
+    assert boot(open_town, hands, lamp).run()
+    assert [f"stairwell-{card.kit}", "burn-in", "services"] == hands.did
+    assert [Code.WORKING, Code.NETWORK] == lamp.codes
+    settings = load(open_town.directory / "agent.toml")
+    assert (card.kit, "51", "kyivskyi") == (settings.kit.id, settings.site.oblast, settings.site.district)
+    assert settings.backbone.cert_file is not None
+    assert settings.backbone.cert_file.exists()
+    assert card.claim not in (open_town.directory / "agent.toml").read_text()
+    assert State.CLAIMED is open_town.office.registry.kit(card.kit).state
+    assert not (state / CARD_FILE).exists()
+
+
+def test_when_it_is_over_nothing_is_done(open_town: Town) -> None:
+    """Run again, it touches nothing, and needs neither card nor network."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    boot(open_town, Hands(state, card.kit), Lamp()).run()
+    hands, lamp = Hands(state, card.kit), Lamp()
+    assert boot(open_town, hands, lamp).run()
+    assert ([], []) == (hands.did, lamp.codes)
+
+
+def test_a_burn_in_that_was_passed_is_not_repeated(open_town: Town) -> None:
+    """It takes minutes: a power cut after it costs none of them. One that failed is made again."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    for ok, made in ((False, True), (True, True), (True, False)):
+        hands = Hands(state, card.kit, ok)
+        assert ok == boot(open_town, hands, Lamp(), lambda _: None).run()
+        assert made == ("burn-in" in hands.did)
+        put_card(open_town, card)
+
+
+def test_a_burn_in_that_fails(open_town: Town) -> None:
+    """The kit is enrolled and starts all the same, so that the city hears of it; the lamp says it, too."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    hands, lamp, waits = Hands(state, card.kit, ok=False), Lamp(), list[float]()
+    assert not boot(open_town, hands, lamp, waits.append).run()
+    assert "services" == hands.did[-1]
+    assert (Code.HARDWARE, [SHOWN_S]) == (lamp.codes[-1], waits)
+
+
+# --- waiting --------------------------------------------------------------------------------------------
+
+
+def test_a_city_that_is_not_there_yet(town: Town) -> None:
+    """It is asked again, ever more seldom and at random, until it answers; the lamp shows two flashes."""
+    card = town.card()
+    state = put_card(town, card)
+    hands, lamp, waits = Hands(state, card.kit), Lamp(), list[float]()
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 12:
+            serving.__enter__()
+
+    serving = town.serving()
+    try:
+        assert boot(town, hands, lamp, wait).run()
+    finally:
+        serving.__exit__(None, None, None)
+    assert {Code.WORKING, Code.NETWORK} == set(lamp.codes)
+    assert 12 == len(waits)
+    assert max(waits[:2]) <= 10 < max(waits) <= WAIT_MAX_S
+
+
+def test_a_clock_that_is_wrong(open_town: Town) -> None:
+    """A kit that wakes years ago finds the city's certificate not valid yet: three flashes."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    lamp = Lamp()
+
+    def stop(_: float) -> None:
+        raise Enough
+
+    code = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from agent.device.clock import SystemClock
+        from agent.device.enrolfile import EnrolFile
+        from agent.device.enrolment import join
+        from agent.device.wallet import Wallet
+        from agent.errors import EnrolError
+        try:
+            join(EnrolFile.read(Path(sys.argv[1])), Wallet(Path(sys.argv[2])), SystemClock())
+        except EnrolError as error:
+            sys.exit(error.reason)
+        """
+    )
+    done = subprocess.run(
+        ["faketime", "2020-01-01 00:00:00", sys.executable, "-c", code, state / CARD_FILE, state / "tls"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    reason = done.stderr.strip().splitlines()[-1]
+
+    def refuse(*_: object) -> None:
+        raise EnrolError("x", fix="y", reason=reason)
+
+    hands = Hands(state, card.kit)
+    first = FirstBoot(state, open_town.directory / "agent.toml", hands, lamp, open_town.clock, refuse, stop)
+    with pytest.raises(Enough):
+        first.run()
+    assert Code.CLOCK is lamp.codes[-1], done.stderr
+
+
+def test_a_city_that_says_no(open_town: Town) -> None:
+    """A claim that is used or expired: four flashes, a long wait, no services; nothing of it is lost."""
+    card = open_town.card()
+    join(card, open_town.wallet("thief"), open_town.clock)
+    state = put_card(open_town, card)
+    hands, lamp, waits = Hands(state, card.kit), Lamp(), list[float]()
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        raise Enough
+
+    with pytest.raises(Enough):
+        boot(open_town, hands, lamp, wait).run()
+    assert (Code.REFUSED, [REFUSED_S]) == (lamp.codes[-1], waits)
+    assert "services" not in hands.did
+    assert (state / CARD_FILE).exists()
+
+
+def test_a_card_that_is_wrong(town: Town) -> None:
+    """What cannot be understood, or sets what there is not, ends with its line; no settings are written."""
+    card = town.card()
+    state = put_card(town, card)
+    lamp = Lamp()
+    wrong = card.model_copy(update={"settings": {"capture": {"fsp": 5}}})
+    (state / CARD_FILE).write_text(wrong.text())
+    waits: list[float] = []
+    with pytest.raises(ConfigError, match=r"capture\.fsp: unknown key"):
+        boot(town, Hands(state, card.kit), lamp, waits.append).run()
+    (state / CARD_FILE).write_text("kit = ")
+    with pytest.raises(ConfigError, match="no TOML"):
+        boot(town, Hands(state, card.kit), lamp, waits.append).run()
+    assert ([SHOWN_S] * 2, Code.REFUSED) == (waits, lamp.codes[-1])
+    assert not (town.directory / "agent.toml").exists()
+
+
+# --- cut off --------------------------------------------------------------------------------------------
+
+CHILD = textwrap.dedent(
+    """
+    import os, signal, sys, time
+    from pathlib import Path
+    import agent.app.kitfile, agent.device.wallet, agent.durable
+    from agent.app.firstboot import FirstBoot
+    from agent.app.proof import Proof
+    from agent.device.clock import SystemClock
+    from agent.device.enrolment import join
+
+    state, config, kit, moment, cut = sys.argv[1:]
+    state = Path(state)
+    calls = {"write": 0, "rename": 0, "unlink": 0}
+
+    def die_at(name):
+        if name == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(function, name):
+        def called(*a, **k):
+            calls[name] += 1
+            if f"{name} {calls[name]}" == moment and cut == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = function(*a, **k)
+            if f"{name} {calls[name]}" == moment and cut == "after":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+        return called
+
+    Path.rename = counted(Path.rename, "rename")
+    Path.unlink = counted(Path.unlink, "unlink")
+
+    class Hands:
+        def name(self, hostname): die_at("name")
+        def burn_in(self):
+            Proof.of(kit, None, [{"code": "burn.card", "status": "ok", "text": "x"}]).write(state)
+            die_at("burn-in")
+        def give(self, path): die_at("give")
+        def hand_over(self): die_at("hand over")
+
+    class Lamp:
+        def show(self, code): pass
+
+    FirstBoot(state, Path(config), Hands(), Lamp(), SystemClock(), join, time.sleep).run()
+    sys.exit(f"{calls}")
+    """
+)
+
+RENAMES = 6  # settings, proof, key, roots, chain, link: each a file that is put whole
+MOMENTS = [
+    *((f"rename {number}", "after") for number in range(1, RENAMES + 1)),
+    *((f"rename {number}", "before") for number in (1, 3, 6)),
+    *((name, "") for name in ("name", "burn-in", "give", "hand over")),
+]
+
+
+def child(town: Town, state: Path, kit: str, moment: str, cut: str) -> subprocess.CompletedProcess[str]:
+    words = (state, town.directory / "agent.toml", kit, moment, cut)
+    return subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow  # thirteen processes, a second each
+def test_killed_at_every_step(open_town: Town) -> None:
+    """Whatever was under way, the next start ends as if nothing had happened: with one certificate."""
+    for moment, cut in MOMENTS:
+        card = open_town.card()
+        state = put_card(open_town, card)
+        done = child(open_town, state, card.kit, moment, cut)
+        assert -signal.SIGKILL == done.returncode, (moment, cut, done.stderr)
+        hands = Hands(state, card.kit)
+        assert boot(open_town, hands, Lamp()).run(), (moment, cut)
+        assert not (state / CARD_FILE).exists()
+        assert card.kit == load(open_town.directory / "agent.toml").kit.id
+        acts = open_town.acts(card.kit)
+        assert 1 == acts.count("issued"), (moment, cut, acts)
+        subprocess.run(["rm", "-r", state, open_town.directory / "agent.toml"], check=True)
+
+
+def test_the_moments_are_all(open_town: Town) -> None:
+    """A first boot without a cut puts as many files as the test above knows of."""
+    card = open_town.card()
+    done = child(open_town, put_card(open_town, card), card.kit, "none", "")
+    assert f"'rename': {RENAMES}" in done.stderr
+
+
+# --- the machine ----------------------------------------------------------------------------------------
+
+
+def test_the_name_of_the_machine(tmp_path: Path) -> None:
+    """It stands in /etc/hostname and /etc/hosts, once, however often it is given."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/hosts").write_text("127.0.0.1\tlocalhost\n127.0.1.1\traspberrypi\n")
+    for _ in range(2):
+        Host(tmp_path).name("stairwell-k7f3k2qx4m")
+    assert "stairwell-k7f3k2qx4m\n" == (tmp_path / "etc/hostname").read_text()
+    assert "127.0.0.1\tlocalhost\n127.0.1.1\tstairwell-k7f3k2qx4m\n" == (tmp_path / "etc/hosts").read_text()
+
+
+def test_a_machine_that_cannot_be_named(tmp_path: Path) -> None:
+    """A disk that takes nothing is told by its file."""
+    (tmp_path / "etc").touch()
+    with pytest.raises(StairwellError, match="etc"):
+        Host(tmp_path).name("stairwell-k7f3k2qx4m")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_files_are_the_agents(tmp_path: Path) -> None:
+    """All below the state directory, links themselves and not what they lead to."""
+    outside = tmp_path / "outside"
+    outside.touch()
+    state = tmp_path / "state"
+    (state / "tls").mkdir(parents=True)
+    (state / "tls/link").symlink_to(outside)
+    Host(user="nobody").give(state)
+    assert {65534} == {path.lstat().st_uid for path in (state, state / "tls", state / "tls/link")}
+    assert 0 == outside.stat().st_uid
+    with pytest.raises(StairwellError, match="there is no user nemo"):
+        Host(user="nemo").give(state)
