@@ -16,6 +16,7 @@ from agent.backbone import commands, courier
 from agent.cli import app
 from agent.config import DEFAULT_PATH, State
 from agent.device.reboot import REQUEST_NAME
+from agent.device.wallet import DIRECTORY, LINK
 from agent.errors import ConfigError
 
 FOLDER = Path(__file__).parent.parent / "systemd"
@@ -58,7 +59,9 @@ def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ["stairwell-agent.service", "stairwell-check.service"])
+@pytest.mark.parametrize(
+    "name", ["stairwell-agent.service", "stairwell-check.service", "stairwell-renew.service"]
+)
 def test_exposure(name: str) -> None:
     """What faces the network or the footage is locked in tighter than most of what Debian ships."""
     verdict = ask("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", FOLDER / name)
@@ -94,6 +97,8 @@ def test_places_are_the_agents_own() -> None:
     assert Path("/var/lib") == state.parent
     check = (FOLDER / "stairwell-check.service").read_text(encoding="utf-8")
     assert [str(state / DATABASE)] == values(check, "ConditionPathExists")
+    renewal = (FOLDER / "stairwell-renew.service").read_text(encoding="utf-8")
+    assert [str(state / DIRECTORY / LINK)] == values(renewal, "ConditionPathExists")
     runtime = Path("/run") / values(AGENT, "RuntimeDirectory")[0]
     reboot = (FOLDER / "stairwell-reboot.path").read_text(encoding="utf-8")
     assert [str(runtime / REQUEST_NAME)] == values(reboot, "PathExists")

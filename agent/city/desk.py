@@ -101,6 +101,7 @@ class Desk:
         certificate = self._signing.sign(kit, request.key, now)
         db.execute("UPDATE claims SET used = ? WHERE n = ?", (moment.text(now), kept.n))
         given = issued.given(db, certificate, kit, peer, now, kit=kit, claim=kept.n)
+        db.execute("UPDATE kits SET former = '[]' WHERE kit = ?", (kit,))  # a new card knows its place
         move(db, kit, State.CLAIMED, peer, f"claim {kept.n} was traded", now)
         return given, superseded
 

@@ -218,17 +218,19 @@ class Registry:
         with self.transaction() as db:
             move(db, kit, state, by, why, now)
 
-    def next_rev(self, kit: str, by: str, now: datetime) -> int:
-        """The number of the next configuration; no number is given out twice.
+    def next_revs(self, kits: Iterable[str], by: str, now: datetime) -> dict[str, int]:
+        """The number of the next configuration of each kit; no number is given out twice.
 
         Raises:
-            ConfigError: the kit is not in the register.
+            ConfigError: a kit is not in the register.
         """
+        revs = {}
         with self.transaction() as db:
-            rev = kit_of(db, kit).rev + 1
-            db.execute("UPDATE kits SET rev = ? WHERE kit = ?", (rev, kit))
-            note(db, now, "configured", by, kit, f"revision {rev}")
-        return rev
+            for kit in kits:
+                revs[kit] = kit_of(db, kit).rev + 1
+                db.execute("UPDATE kits SET rev = ? WHERE kit = ?", (revs[kit], kit))
+                note(db, now, "configured", by, kit, f"revision {revs[kit]}")
+        return revs
 
     def note(self, act: str, by: str, detail: str, now: datetime, kit: str | None = None) -> int:
         """Add a line to the trail; its number."""

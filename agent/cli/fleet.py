@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agent.app.city_acl import acl as make_acl
+from agent.app.city_desired import desired as sign_desired
+from agent.app.city_desired import read_values
 from agent.city import claims, fleet, inventory, issued, moment
 from agent.city.authority import CRL
 from agent.city.kits import BY_HAND, State
@@ -36,6 +39,13 @@ Kits = Annotated[list[str], typer.Argument(metavar="KIT...", help="Ids of kits."
 ListFile = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, or TOML with [[kit]] tables.")]
 Cards = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files for the cards are put.")
+]
+SomeKits = Annotated[
+    list[str] | None, typer.Argument(metavar="[KIT...]", help="Ids of kits; without them all.")
+]
+Values = Annotated[
+    Path | None,
+    typer.Option("--values", metavar="FILE", help="More that is wanted, as in agent.toml; masks, zones …"),
 ]
 OutFile = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Instead of printing it.")]
 Reason = Annotated[str, typer.Option("--why", help="The reason, for the audit trail.")]
@@ -192,14 +202,41 @@ def export(
     city: CityDirectory = DEFAULT,
 ) -> None:
     """Give the kits as a CSV list that `import` takes."""
-    text = inventory.text(office(city).registry.kits(state))
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        write_whole(out, text.encode(), LIST_MODE)
-    except OSError as error:
-        raise StorageError(f"--out {out}: {error.strerror}", fix="name a file that you may write") from None
+    _give(inventory.text(office(city).registry.kits(state)), out)
+
+
+@app.command()
+def desired(
+    kits: SomeKits = None,
+    values: Values = None,
+    out: OutFile = None,
+    passphrase_file: PassphraseFile = None,
+    city: CityDirectory = DEFAULT,
+) -> None:
+    """Sign a new configuration for kits, or for all: place, retention, recipients, and your values.
+
+    Each line is a message as JSON: publish `payload` on `topic`, retained, with QoS 1. A configuration is the
+    whole of what the city wants: a key that it does not name is the kit's own again.
+    """
+    over = read_values(values) if values else {}
+    opened = office(city, passphrase_file, signs=True)
+    if kits:
+        chosen = [opened.registry.kit(kit) for kit in dict.fromkeys(kits)]
+    else:
+        chosen = [kit for kit in opened.registry.kits() if kit.state is not State.RETIRED]
+    made = sign_desired(opened, chosen, over, who(), moment.now(SystemClock()))
+    lines = [json.dumps(asdict(one), ensure_ascii=False) for one in made]
+    _give("".join(f"{line}\n" for line in lines), out)
+    typer.echo(f"{counted(len(chosen), 'kit')}, {counted(len(lines), 'message')}", err=True)
+
+
+@app.command()
+def acl(out: OutFile = None, city: CityDirectory = DEFAULT) -> None:
+    """Write the broker's ACL with each kit at its place: stricter than the reference.
+
+    Make it anew when kits come, move or go. Locked-out and retired ones are not in it.
+    """
+    _give(make_acl(office(city).registry.kits()), out)
 
 
 @app.command()
@@ -214,6 +251,17 @@ def trail(
         _json([asdict(entry) for entry in found])
         return
     wide().print(fleet_tables.trail(found))
+
+
+def _give(text: str, out: Path | None) -> None:
+    """Into a file, whole or not at all, or printed."""
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        write_whole(out, text.encode(), LIST_MODE)
+    except OSError as error:
+        raise StorageError(f"--out {out}: {error.strerror}", fix="name a file that you may write") from None
 
 
 def _lock_out(opened: Office, kits: list[str], state: State, why: str, reason: ReasonFlags) -> None:

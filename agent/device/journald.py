@@ -19,7 +19,7 @@ from agent.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-UNITS = ("stairwell-agent", "stairwell-check", "stairwell-reboot")
+UNITS = ("stairwell-agent", "stairwell-check", "stairwell-renew", "stairwell-reboot")
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
