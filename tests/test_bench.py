@@ -17,6 +17,7 @@ import typer
 from agent.errors import StairwellError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     from device import Amount
@@ -144,6 +145,29 @@ def test_a_broken_promise_fails_the_bench(
     assert ["bookworm", "trixie"] == [finding["where"] for finding in told["findings"]]
 
 
+def test_a_part_that_cannot_go_on_stops_no_other(
+    device: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All parts together are one answer; alone its error is told as every error is."""
+
+    def stuck(suite: str, _: object) -> Iterator[object]:
+        yield device.Finding("lift", suite, "opens", "it opens", ok=True, s=0.1)
+        raise StairwellError("no cable", fix="lay one")
+
+    def run(suite: str, _: object) -> Iterator[object]:
+        yield device.Finding("stairs", suite, "hold", "they hold", ok=True, s=0.1)
+
+    monkeypatch.setitem(device.PARTS, "lift", device.Part(("trixie",), stuck))
+    monkeypatch.setitem(device.PARTS, "stairs", device.Part((), run))
+    with pytest.raises(typer.Exit):
+        device.main(part=["lift", "stairs"], cuts=1, as_json=True)
+    told = json.loads(capsys.readouterr().out)["findings"]
+    assert ["opens", "run", "hold"] == [finding["check"] for finding in told]
+    assert "no cable" in told[1]["found"]["error"]
+    with pytest.raises(StairwellError, match="no cable"):
+        device.main(part=["lift"], cuts=1)
+
+
 @pytest.mark.parametrize("option", ["part", "suite"])
 def test_what_the_device_bench_does_not_know(device: ModuleType, option: str) -> None:
     """It is refused with what is known, before anything is made."""
@@ -193,7 +217,7 @@ def test_memory_is_judged(
 
 def test_what_the_unit_grants(device: ModuleType) -> None:
     """The limits of the memory part are those of the unit that is shipped, and its environment too."""
-    grant = device.device_memory.limited.granted("stairwell-agent.service")
+    grant = device.device_memory.limited.granted(device.device_memory.limited.AGENT)
     assert (256 << 20, 320 << 20) == (grant.high, grant.most)
     assert "2" == grant.environment["MALLOC_ARENA_MAX"]
 

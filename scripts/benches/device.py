@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
@@ -17,11 +19,10 @@ import device_powercut
 import device_systemd
 import findings
 from agent.errors import StairwellError
+from findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from findings import Finding
 
 SUITES = ("bookworm", "trixie")
 
@@ -77,14 +78,29 @@ def main(
 ) -> None:
     """Exercise what a kit needs of its system; needs root's rights. Without --part: everything."""
     parts, suites = _known("part", part, list(PARTS)), _known("suite", suite, KNOWN)
-    runs = (
-        PARTS[name].run(debian, Amount(minutes or PARTS[name].minutes, cuts))
-        for name in parts
-        for debian in PARTS[name].suites or ("",)
-        if debian in ("", *suites)
-    )
+    chosen = [
+        (name, debian) for name in parts for debian in PARTS[name].suites or ("",) if debian in ("", *suites)
+    ]
+    run = _run if len(chosen) == 1 else _run_to_the_end
+    runs = (run(name, debian, Amount(minutes or PARTS[name].minutes, cuts)) for name, debian in chosen)
     if not findings.show(chain.from_iterable(runs), as_json=as_json):
         raise typer.Exit(1)
+
+
+def _run(name: str, suite: str, amount: Amount) -> Iterator[Finding]:
+    return PARTS[name].run(suite, amount)
+
+
+def _run_to_the_end(name: str, suite: str, amount: Amount) -> Iterator[Finding]:
+    """As `_run`; a part that cannot go on is one finding, and keeps none of the others from being run."""
+    begun = time.monotonic()
+    try:
+        yield from _run(name, suite, amount)
+    except (StairwellError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        took = round(time.monotonic() - begun, 1)
+        yield Finding(
+            name, suite, "run", "the part runs to its end", ok=False, s=took, found={"error": str(error)}
+        )
 
 
 def _known(option: str, chosen: list[str] | None, known: list[str]) -> list[str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 import container
+import limited
 from agent.errors import StairwellError, StallError
 from findings import Finding
 
@@ -156,6 +157,7 @@ def _inside(root: Path, timeout_s: float, argument: str) -> subprocess.Completed
     ]
     inside = ["env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]
     inside += [f"PYTHONPATH=/{PACKAGES.parent}:/{PACKAGES.parent}/camera:/{PACKAGES}"]
+    inside += [f"{name}={value}" for name, value in limited.granted(limited.AGENT).environment.items()]
     # There are no dma-buf heaps here, and libcamera says so for every frame.
     inside += ["LIBCAMERA_LOG_LEVELS=*:WARN,DmaBufAllocator:FATAL"]
     inside += ["timeout", "--signal=KILL", f"{timeout_s:g}"]

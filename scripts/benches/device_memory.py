@@ -25,7 +25,6 @@ from findings import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UNIT = "stairwell-agent.service"
 RESIDENT_MB = 180.0  # promised for the Zero 2 W
 GROWTH_MB = 4.0  # from the second third of the time to the last; a leak of a picture a minute is more
 STOP_S = 120.0  # TimeoutStopSec of the unit
@@ -44,7 +43,7 @@ class Sample:
 
 def findings_of(minutes: float) -> Iterator[Finding]:
     """Run for so long, then stop it in order and judge."""
-    grant = limited.granted(UNIT)
+    grant = limited.granted(limited.AGENT)
     begun = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="stairwell-memory-") as directory,
@@ -79,7 +78,7 @@ def judge(
     samples: list[Sample], code: int, kills: int, took: float, told: dict[str, object]
 ) -> Iterator[Finding]:
     """What was sampled, beside what is promised; `told` are figures of the run."""
-    where = f"{limited.granted(UNIT).most // limited.MIB} MiB"
+    where = f"{limited.granted(limited.AGENT).most // limited.MIB} MiB"
     third = max(1, len(samples) // 3)
     before, last = samples[-2 * third : -third] or samples, samples[-third:]
     resident = [sample.resident_mb for sample in samples]

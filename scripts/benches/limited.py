@@ -18,6 +18,7 @@ from agent.errors import StairwellError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+AGENT = "stairwell-agent.service"
 GROUPS = Path("/sys/fs/cgroup")
 UNITS = Path(__file__).parents[2] / "systemd"
 MIB = 1 << 20
