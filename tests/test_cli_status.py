@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from app_parts import settings, toml
+from rich.console import Console
+from rich.live import Live
 from test_app_examination import WELL, changed
 from typer.testing import CliRunner
 
 from agent.app import hatch
 from agent.app.hatch import Hatch
-from agent.cli import app
+from agent.cli import app, status
+from agent.errors import StairwellError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +106,57 @@ def test_ukrainian(told: list[Status], configuration: Path) -> None:
     """The kit's own language."""
     told[0] = changed("link", connected=False)
     result = CliRunner().invoke(app, ["status", "-c", str(configuration), "--lang", "uk", "--once"])
-    assert "Комплект" in result.output
+    assert "Не гаразд: 2 складові" in result.output
     assert "немає" in result.output
+
+
+def test_what_is_wrong_stands_first(told: list[Status], configuration: Path) -> None:
+    """How many parts are not well, a mark at each, and below it what to do, each fix once."""
+    clock = WELL.clock.model_copy(update={"ts": "2026-11-27T12:00:00.000Z", "clk": "ntp"})
+    told[0] = WELL.model_copy(update={"clock": clock})
+    assert "All is well." in run(configuration, "--once").output.splitlines()[1]
+    told[0] = changed("camera", age=60.0).model_copy(update={"clock": clock, "alarms": ["camera.lost"]})
+    lines = run(configuration, "--once").output.splitlines()
+    assert "2 parts are not well" in lines[1]
+    [camera] = [line for line in lines if line.split()[:2] == ["✗", "Camera"]]
+    assert lines[lines.index(camera) + 1].strip().startswith("→ Check the camera's cable and power")
+    assert 1 == sum("→ Check the camera's cable" in line for line in lines)
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_an_agent_that_falls_silent(
+    told: list[Status], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last that was known stays, with what stands in the way; when the agent is back it goes on."""
+    first = told[0]
+    begun = [
+        changed("camera", frames=first.camera.frames + 8 * n).model_copy(
+            update={"clock": first.clock.model_copy(update={"mono": first.clock.mono + n})}
+        )
+        for n in range(4)
+    ]
+    console = Console(width=80, file=io.StringIO(), force_terminal=True)
+    asked = iter([begun[1], StairwellError(say("no agent runs here"), fix=say("start it")), begun[3]])
+    shown = []
+
+    def ask(_: Path) -> Status:
+        answer = next(asked)
+        if isinstance(answer, StairwellError):
+            raise answer
+        return answer
+
+    def pause(_: float) -> None:
+        shown.append(console.file.getvalue())  # type: ignore[attr-defined]
+        if len(shown) > 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "_ask", ask)
+    monkeypatch.setattr(status.time, "sleep", pause)
+    with pytest.raises(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+        status._keep_up(live, tmp_path, begun[0], "en")
+    assert "8.0 of 10/s" in shown[1]
+    assert "No answer any more: no agent runs here" in shown[2].removeprefix(shown[1])
+    assert "No answer" not in shown[3].removeprefix(shown[2])
 
 
 def test_nobody_answers(configuration: Path) -> None:

@@ -13,7 +13,7 @@ from agent.app.status import Status
 from agent.app.uplink import BROKER, CAUSES, FIXES
 from agent.backbone.causes import Cause
 from agent.device import unit
-from agent.doctor import service
+from agent.doctor import machine, service
 from agent.doctor.check import Check, Verdict, alarmed, denied, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS, NO_PICTURES
 from agent.doctor.remedy import spelled
@@ -53,6 +53,19 @@ def checks(settings: Settings) -> list[Check]:
         Check("priv.core", say("No memory in core dumps"), told(_core), (RUNNING,)),
         Check("svc.memory", say("The agent's memory"), told(_resident), (RUNNING,)),
     ]
+
+
+def judged(status: Status) -> dict[str, Verdict]:
+    """What the doctor says of each part that a screen shows, of a status that was asked already."""
+    return {
+        "camera": _pictures(status),
+        "detector": _latency(status),
+        "messages": _outbox(status),
+        "link": _link(status),
+        "clips": _recording(status),
+        "board": machine.heat(status.machine.t),
+        "alarms": _alarms(status),
+    }
 
 
 def _running(settings: Settings) -> Verdict:

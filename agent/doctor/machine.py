@@ -33,7 +33,7 @@ def checks(root: Path) -> list[Check]:
     return [
         Check("power.undervoltage", say("Supply voltage"), lambda: _undervoltage(root)),
         Check("power.throttled", say("Processor speed"), lambda: _throttled(root)),
-        Check("temp.cpu", say("Processor temperature"), _temperature),
+        Check("temp.cpu", say("Processor temperature"), lambda: heat(health.temperature_c())),
         Check("power.supply", say("Power supply"), lambda: _supply(root)),
         Check("temp.fan", say("Fan"), lambda: _fan(root)),
         Check("mem.free", say("Free memory"), lambda: _memory(root)),
@@ -66,8 +66,8 @@ def _throttled(root: Path) -> Verdict:
     return ok(say("full speed since the boot"))
 
 
-def _temperature() -> Verdict:
-    celsius = health.temperature_c()
+def heat(celsius: float | None) -> Verdict:
+    """What a temperature of the processor means."""
     if celsius is None:
         return skip(say("no sensor is visible"))
     if celsius >= HOT_C:
