@@ -102,7 +102,7 @@ def test_a_replaced_disk_is_accepted_on_demand(kit: Kit) -> None:
 
     found = look(kit, repair=True)
     assert ["absent", "missing"] == [finding.code for finding in found.repaired]
-    assert [] == found.broken
+    assert () == found.findings
     kit.premises.check()
     assert [] == kit.journal.ask(store.clips)
 

@@ -70,6 +70,7 @@ def test_verdicts_and_findings_are_read_without_scrolling() -> None:
         " ".join(lines(clip_tables.judged([verdict, Verdict(CLIP, Path("x"), "authentic")]))).split()
     )
     assert f"{CLIP} missing link 3.0 to 8.0 number 3 of the chain" in text
+    assert f"{CLIP} authentic the sealed file" in text
 
     finding = Finding(
         "missing", f"{CLIP}.mp4.age", "its file has gone", "find out who took it, and when " * 4

@@ -171,13 +171,16 @@ class Archive:
 
         Raises:
             ConfigError: none of the keys opens it.
-            StorageError: something is there and not to be written over, the clip is not what was signed, a
-                disk refuses, or an opened clip would land in the kit's own state directory.
+            StorageError: there is no such directory, something is there and not to be written over, the
+                clip is not what was signed, a disk refuses, or an opened clip would land in the kit's own
+                state directory.
         """
         if keys and target.resolve().is_relative_to(self.settings.state.dir.resolve()):
             raise StorageError(
                 f"{target}: an opened clip must not lie on the kit's card", fix="name a directory elsewhere"
             )
+        if not target.parent.is_dir():
+            raise StorageError(f"{target.parent}: is no directory", fix="make it, or mount its disk")
         if target.exists() and not force:
             raise StorageError(f"{target}: is there already", fix="name another directory, or give --force")
         self.check_premises()

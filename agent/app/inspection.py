@@ -114,6 +114,6 @@ def _repair(archive: Archive, seen: View, findings: Sequence[Finding]) -> list[F
     archive.forget([row for row in seen.clips if row.record.path in gone])
     mended += missing
     garbage = [finding for finding in findings if finding.code == "garbage"]
-    if garbage:
+    if garbage or missing:
         sweep(archive, archive.directory)
     return mended + garbage

@@ -66,7 +66,8 @@ def judged(verdicts: Iterable[Verdict]) -> Table:
     for v in verdicts:
         spans = ", ".join(f"{begin:.1f} to {end:.1f}" for begin, end in v.seconds)
         style = "green" if v.kind == "authentic" else "bold red"
-        table.add_row(v.clip, f"[{style}]{v.kind}[/]", spans, v.detail or ("in full" if v.full else ""))
+        how_far = "in full" if v.full else "the sealed file"
+        table.add_row(v.clip, f"[{style}]{v.kind}[/]", spans, v.detail or how_far)
     return table
 
 
