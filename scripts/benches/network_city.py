@@ -63,6 +63,7 @@ table ip city {
   }
 }
 """
+GREETING = b"\x16"  # RFC 8446: a record of the handshake
 MESSAGES_FIRST = 4  # messages that have arrived before a fault begins
 CALM_S = 120.0  # until they have, with all kits starting at once
 DRAIN_S = 90.0  # for the last messages of a kit that has a connection
@@ -227,6 +228,8 @@ class Faults:
                 client.settimeout(CONNECT_S)
                 if context is None:
                     client.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://portal.test/\r\n\r\n")
+                    said = client.recv(LARGEST)
+                    self._heard[address] += 0 if said[:1] in (b"", GREETING) else len(said)
                 else:
                     client = context.wrap_socket(client, server_side=True)
                     self._heard[address] += len(client.recv(LARGEST))
