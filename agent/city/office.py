@@ -6,7 +6,7 @@ The register and the settings are open to whoever works here; keys are opened wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
+    from types import TracebackType
 
     from cryptography.x509 import ReasonFlags
 
@@ -51,16 +52,16 @@ class Office:
             ConfigError: there is one already.
             StorageError: the disk refused.
         """
-        registry = Registry(directory, create=True)
-        with registry.transaction() as db:
-            begun = bool(issued.of_name(db))
-        if begun or (directory / CITY).exists():
-            raise ConfigError(
-                f"{directory}: there is a city already",
-                fix="a second authority would lock out every kit of the first: name another directory",
-            )
-        made = Authority.create(directory, settings.name, passphrase, now)
-        made.write_crl(registry.note("created", by, f"city {settings.name}", now), [], now)
+        with Registry(directory, create=True) as registry:
+            with registry.transaction() as db:
+                begun = bool(issued.of_name(db))
+            if begun or (directory / CITY).exists():
+                raise ConfigError(
+                    f"{directory}: there is a city already",
+                    fix="a second authority would lock out every kit of the first: name another directory",
+                )
+            made = Authority.create(directory, settings.name, passphrase, now)
+            made.write_crl(registry.note("created", by, f"city {settings.name}", now), [], now)
         try:
             key = Ed25519PrivateKey.generate()
             keyfile.write(directory / PLATFORM_KEY, key, passphrase)
@@ -73,7 +74,7 @@ class Office:
                 fix="see that it is yours and not full",
                 errno=error.errno,
             ) from None
-        return cls(directory, settings, registry, passphrase)
+        return cls.open(directory, passphrase)
 
     @classmethod
     def open(cls, directory: Path, passphrase: bytes | None = None) -> Office:
@@ -84,6 +85,18 @@ class Office:
             StorageError: its register cannot be opened.
         """
         return cls(directory, CitySettings.read(directory), Registry(directory), passphrase)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the register."""
+        self.registry.close()
 
     def authority(self) -> Authority:
         """The authority, able to sign.

@@ -16,6 +16,7 @@ import json
 import logging
 import sqlite3
 import threading
+import weakref
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
@@ -100,6 +101,7 @@ class Registry:
             self._db = sqlite3.connect(
                 self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
+            self._close = weakref.finalize(self, self._db.close)
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 self._db.execute(f"PRAGMA {pragma}")
             with self.transaction() as db:
@@ -127,8 +129,8 @@ class Registry:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+        """Let go of the file; it happens at the latest when nobody has the register any more."""
+        self._close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
