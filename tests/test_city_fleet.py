@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tomllib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from commandline import stairwell
 
 from agent.city import claims, fleet, inventory, issued
 from agent.city.kits import MOVES, State
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 NOW = datetime.now(UTC).replace(microsecond=0)
 SETTINGS = CitySettings(name="odesa", url="https://localhost:8443", broker_host="localhost")
 KITS = 1000
-
-
-def stairwell(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "agent", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from broker import wait_for
+from commandline import stairwell
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from town import Town
@@ -111,15 +110,12 @@ def test_at_the_command_line(town: Town) -> None:
     gone = kits.pop()
     town.office.registry.move(gone, State.RETIRED, "test", "gone", town.clock.now)
     directory = town.office.directory
-    command = [sys.executable, "-m", "agent", "fleet"]
-    done = subprocess.run(
-        [*command, "desired", "--city", directory], capture_output=True, text=True, check=True
-    )
+    done = stairwell("fleet", "desired", "--city", directory)
     topics = [json.loads(line)["topic"] for line in done.stdout.splitlines()]
     assert kits == {topic.split("/")[5] for topic in topics}
     assert "2 kits, 2 messages\n" == done.stderr
     out = directory / "acl"
-    subprocess.run([*command, "acl", "--out", out, "--city", directory], check=True)
+    assert 0 == stairwell("fleet", "acl", "--out", out, "--city", directory).returncode
     assert ["user platform"] == [line for line in out.read_text().splitlines() if line.startswith("user ")]
 
 
