@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from agent.errors import ConfigError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -141,13 +142,19 @@ def _read(path: Path) -> Values:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file", fix="name the file with --config, or create it") from None
+        raise ConfigError(
+            say("{path}: no such file", path=path), fix=say("name the file with --config, or create it")
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error})", fix="check its permissions and content"
+            say("{path}: cannot be read ({reason})", path=path, reason=error),
+            fix=say("check its permissions and content"),
         ) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: no valid TOML ({error})", fix="correct the line that is named") from None
+        raise ConfigError(
+            say("{path}: no valid TOML ({reason})", path=path, reason=error),
+            fix=say("correct the line that is named"),
+        ) from None
 
 
 def _environment(kind: type[BaseSettings]) -> Values:

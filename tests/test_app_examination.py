@@ -180,6 +180,41 @@ def test_names(tmp_path: Path) -> None:
     assert "broker.invalid" in verdict.text.en
 
 
+def test_name_servers_that_are_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong server is told from a wrong name, as the resolver does."""
+
+    def silent(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    verdict = ask("net.dns", settings(tmp_path, backbone={"host": "broker.city"}))
+    assert ("fail", "broker.city: no name server answers") == (verdict.status, verdict.text.en)
+
+
+@pytest.mark.parametrize(
+    ("sections", "word"),
+    [
+        ({}, None),
+        ({"site": {"city": "city"}}, "site.city"),
+        ({"backbone": {"password_file": "/nowhere/password"}}, "/nowhere/password"),
+        (
+            {
+                "capture": {"source": str(PEOPLE)},
+                "privacy": {"masks": [{"name": "door", "polygon": [[0, 0], [0.2, 0], [0.2, 0.5]]}]},
+            },
+            "privacy.masks",
+        ),
+    ],
+)
+def test_settings_that_the_agent_cannot_start_with(
+    sections: dict[str, Any], word: str | None, tmp_path: Path
+) -> None:
+    """It would end at once, and nothing else that the doctor asks would tell why."""
+    verdict = ask("cfg.usable", settings(tmp_path, **sections))
+    assert ("ok" if word is None else "fail") == verdict.status
+    assert word is None or word in verdict.text.uk
+
+
 def test_ports(tmp_path: Path) -> None:
     """Somebody listens there, or nobody."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from agent.app import examination
 from agent.cli import app, doctor
 from agent.device.clock import SystemClock
 from agent.doctor.check import Check, Verdict, ok
+from agent.errors import ConfigError
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
+
+    from agent.config import Settings
 
 
 @pytest.fixture
@@ -106,6 +110,31 @@ def test_what_it_cannot_read_is_its_own_failure(tmp_path: Path) -> None:
     result = run("-c", tmp_path / "missing.toml")
     assert result.exit_code == 3
     assert "missing.toml" in result.output
+
+
+def test_wrong_settings_are_the_first_finding(tmp_path: Path) -> None:
+    """What a wrong key keeps the agent from is seen at once, and the machine is examined all the same."""
+    path = tmp_path / "agent.toml"
+    path.write_text('[kit]\nid = "k7f3k2qx4m"\nname = "x"\n')
+    result = run("-c", path, "--quick", "--offline")
+    assert result.exit_code == 2
+    first = result.output.split("\N{RIGHTWARDS ARROW}")[0]
+    assert "kit.name: unknown key" in " ".join(first.split())
+    found = answers(run("-c", path, "--quick", "--offline", "--json"))
+    assert "mem.free" in found
+    assert "disk.state" not in found
+
+
+def test_settings_that_may_not_be_read(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A technician without sudo still learns of power, heat and the network."""
+
+    def denied(path: Path | None) -> Settings:
+        raise ConfigError(f"{path}: cannot be read", fix="check its permissions")
+
+    monkeypatch.setattr(doctor, "in_force", denied)
+    monkeypatch.setattr(examination, "os", SimpleNamespace(access=lambda *_: False, R_OK=4))
+    found = answers(run("-c", configuration, "--quick", "--offline", "--json", "--only", "cfg.*"))
+    assert "skip" == found["cfg.usable"]["status"]
 
 
 def test_an_unknown_language_is_refused(configuration: Path) -> None:

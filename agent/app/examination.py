@@ -6,19 +6,21 @@ without it the same is tried from here.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.app import holdings, models, proof, symptoms, uplink
+from agent.app.usable import unfit
 from agent.capture.picamera import connected
 from agent.capture.source import source_kind
 from agent.device.account import READ, WRITE, Account
 from agent.doctor import boot, disk, doors, hours, machine, papers, service, wayout
-from agent.doctor.check import Check, Verdict, fail, ok, skip
+from agent.doctor.check import Check, Verdict, denied, fail, ok, skip
 from agent.doctor.registry import ALARMS
 from agent.errors import ConfigError, ModelError, SourceError
 from agent.vision.models import load_card, verify
-from agent.words import say, verbatim
+from agent.words import joined, say, verbatim
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -28,9 +30,27 @@ ROOT = Path("/")
 CSI_DEVICES = ("media*", "dma_heap/*")  # what libcamera opens; rpicam-apps issues 218 and 809
 
 
-def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Check]:
-    """Every check, in the order in which a technician reads them."""
+def without_settings(error: ConfigError, path: Path | None, clock: Clock, root: Path = ROOT) -> list[Check]:
+    """What can be asked when the kit's own file or environment is wrong: that, and the machine."""
+
+    def told() -> Verdict:
+        if path is not None and not os.access(path, os.R_OK):
+            return denied(say("{path}: only root may read it", path=path))
+        return fail(*error.words)
+
     return [
+        Check("cfg.usable", say("Settings"), told),
+        *machine.checks(root),
+        *hours.checks(clock, root),
+        *wayout.checks(root),
+        *service.checks(clock, root),
+    ]
+
+
+def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Check]:
+    """Every check, in the order in which a technician reads them: a cause before what follows from it."""
+    return [
+        Check("cfg.usable", say("Settings"), lambda: _usable(settings)),
         *machine.checks(root),
         *boot.checks(settings, clock),
         *disk.checks(settings, root),
@@ -38,13 +58,21 @@ def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Che
         *papers.checks(settings, clock),
         *wayout.checks(root),
         *uplink.checks(settings),
+        *_eyes(settings, root),
         *service.checks(clock, root),
         *symptoms.checks(settings),
         *holdings.checks(settings, clock),
-        *_eyes(settings, root),
         *proof.checks(settings),
         *doors.checks(settings, clock, root),
     ]
+
+
+def _usable(settings: Settings) -> Verdict:
+    refusals = unfit(settings)
+    if refusals:
+        problems, fixes = zip(*(refusal.words for refusal in refusals), strict=True)
+        return fail(joined("; ", problems), joined("; ", fixes))
+    return ok(say("the agent can start with them"))
 
 
 def _eyes(settings: Settings, root: Path) -> list[Check]:

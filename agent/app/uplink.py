@@ -95,10 +95,10 @@ def _resolve(host: str, port: int) -> Verdict:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        return fail(
-            say("{host}: no such name ({reason})", host=host, reason=error.strerror),
-            say("Check backbone.host and the name servers (resolvectl status)"),
-        )
+        fix = say("Check backbone.host and the name servers (resolvectl status)")
+        if error.errno == socket.EAI_AGAIN:
+            return fail(say("{host}: no name server answers", host=host), fix)
+        return fail(say("{host}: no such name", host=host), fix)
     return ok(verbatim(", ".join(sorted({str(item[4][0]) for item in found}))))
 
 

@@ -5,17 +5,20 @@ What the settings are by themselves (types, limits, unknown keys) `agent.config`
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.backbone import papers
+from agent.capture.av import must_encode
 from agent.capture.camera_controls import lores_size
 from agent.capture.container import open_file
 from agent.capture.picamera import SCHEME
 from agent.capture.source import source_kind
 from agent.config import Kit, Site
-from agent.errors import ConfigError
+from agent.errors import ConfigError, SourceError
 from agent.vision.models import load_card
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,9 +56,17 @@ def complete(settings: Settings) -> None:
         open_file(Path(settings.capture.source)).close()
 
 
+def unfit(settings: Settings) -> list[ConfigError]:
+    """What would keep the agent from starting, but for what the doctor asks by checks of its own.
+
+    Those are the kit's id, the files of TLS, and whether the source is there.
+    """
+    return [refusal for check in (_place, _password, _masks) for refusal in check(settings)]
+
+
 def _identity(settings: Settings) -> Iterator[ConfigError]:
     if settings.kit.id == Kit().id:
-        yield ConfigError("kit.id: not set", fix="set kit.id to the id on the kit's label")
+        yield ConfigError(say("kit.id: not set"), fix=say("set kit.id to the id on the kit's label"))
 
 
 def _place(settings: Settings) -> Iterator[ConfigError]:
@@ -68,8 +79,8 @@ def _place(settings: Settings) -> Iterator[ConfigError]:
     ]
     if unset:
         yield ConfigError(
-            f"{', '.join(unset)}: not set",
-            fix="set [site] to where the kit hangs",
+            say("{keys}: not set", keys=", ".join(unset)),
+            fix=say("set [site] to where the kit hangs"),
             keys=dict.fromkeys(unset, "not set"),
         )
 
@@ -84,7 +95,19 @@ def _broker(settings: Settings) -> Iterator[ConfigError]:
     backbone = settings.backbone
     if backbone.tls:
         yield from _refusal(lambda: papers.tls_context(backbone))
-    yield from _refusal(lambda: papers.password(backbone.password_file))
+    yield from _password(settings)
+
+
+def _password(settings: Settings) -> Iterator[ConfigError]:
+    yield from _refusal(lambda: papers.password(settings.backbone.password_file))
+
+
+def _masks(settings: Settings) -> Iterator[ConfigError]:
+    """Of a film only: a camera may be in use, and is not opened."""
+    path = Path(settings.capture.source)
+    if path.is_file():
+        with suppress(SourceError), closing(open_file(path)) as opened:
+            yield from _refusal(lambda: must_encode(opened, settings.capture, settings.privacy.masks))
 
 
 def _refusal(check: Callable[[], object]) -> Iterator[ConfigError]:

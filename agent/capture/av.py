@@ -17,6 +17,7 @@ from agent.capture.container import check_size
 from agent.capture.h264 import ParameterSets
 from agent.errors import ConfigError, SourceError
 from agent.types import Packet, StreamInfo
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,8 +62,11 @@ def must_encode(opened: Opened, settings: Capture, masks: Sequence[Mask]) -> boo
         return True
     if masks:
         raise ConfigError(
-            f"privacy.masks: {opened.name} is H.264 and would be recorded as it comes, without the masks",
-            fix="set capture.reencode = true",
+            say(
+                "privacy.masks: {name} is H.264 and would be recorded as it comes, without the masks",
+                name=opened.name,
+            ),
+            fix=say("set capture.reencode = true"),
         )
     return opened.untimed
 

@@ -10,22 +10,22 @@ import typer
 from rich.console import Console
 
 from agent.app.configured import in_force
-from agent.app.examination import examination
+from agent.app.examination import examination, without_settings
 from agent.app.mending import mend
 from agent.cli import findings
 from agent.cli.language import Lang
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
+from agent.config import Settings
 from agent.device.clock import SystemClock
 from agent.doctor import runner
 from agent.doctor.check import Status
-from agent.errors import StairwellError
+from agent.errors import ConfigError
 from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.config import Settings
     from agent.doctor.check import Check, Result
     from agent.words import Language
 
@@ -73,12 +73,16 @@ def doctor(
     if watch and (as_json or fix is not None):
         raise typer.BadParameter("goes with neither --json nor --fix; --jsonl works", param_hint="--watch")
     clock = SystemClock()
+    path = config_path(config)
+    if path is not None and not path.exists():
+        typer.echo(say("stairwell: {path}: there is no such file", path=path).told(language), err=True)
+        raise typer.Exit(runner.EXIT_COULD_NOT_RUN)
     try:
-        settings = in_force(config_path(config))
-    except StairwellError as error:
-        typer.echo(f"stairwell: {error.told(language)}", err=True)
-        raise typer.Exit(runner.EXIT_COULD_NOT_RUN) from None
-    known = examination(settings, clock)
+        settings = in_force(path)
+        known = examination(settings, clock)
+    except ConfigError as error:
+        settings = Settings()
+        known = without_settings(error, path, clock)
     if fix is not None:
         raise typer.Exit(_mend(known, fix, settings, clock, language, do=yes))
     checks = runner.chosen(known, only=only or (), leave=leave or (), quick=quick or watch, offline=offline)

@@ -20,6 +20,7 @@ from agent.cli.options import ConfigFile, config_path
 from agent.config import load
 from agent.durable import write_whole
 from agent.errors import SourceError, StorageError
+from agent.reasons import reason
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _write(output: Path, jpeg: bytes) -> None:
         write_whole(output, data, PRIVATE)
     except OSError as error:
         raise StorageError(
-            say("{path}: cannot be written ({reason})", path=output, reason=error.strerror),
+            say("{path}: cannot be written ({reason})", path=output, reason=reason(error)),
             fix=say("name a place that may be written"),
         ) from None
 

@@ -12,6 +12,7 @@ from agent.device.account import ENTER, SERVICE_GROUP, SERVICE_USER, WRITE, Acco
 from agent.doctor.check import Check, Verdict, denied, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS
 from agent.doctor.remedy import spelled
+from agent.reasons import reason
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
@@ -153,8 +154,7 @@ def _write_time(path: Path) -> Verdict:
         finally:
             os.close(descriptor)
     except OSError as error:
-        reason = error.strerror or repr(error)
-        return fail(say("a write failed: {reason}", reason=reason), _CARD)
+        return fail(say("a write failed: {reason}", reason=reason(error)), _CARD)
     finally:
         with suppress(OSError):
             probe.unlink()

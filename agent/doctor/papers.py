@@ -16,6 +16,7 @@ from agent.device.account import Account
 from agent.doctor import hours
 from agent.doctor.check import Check, Verdict, alarmed, denied, fail, ok, skip, warn
 from agent.doctor.remedy import spelled
+from agent.reasons import reason
 from agent.words import counted, say, verbatim
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _readable(path: Path, state: Path) -> Verdict | None:
     except PermissionError:
         return denied(say("{path}: only the agent and root may look there", path=path))
     except OSError as error:
-        return fail(say("{path}: cannot be read ({reason})", path=path, reason=error.strerror), _CERTIFICATE)
+        return fail(say("{path}: cannot be read ({reason})", path=path, reason=reason(error)), _CERTIFICATE)
     if obstacle is None:
         return None
     told = say("{path}: the agent's user {user} may not read it", path=path, user=user.name)

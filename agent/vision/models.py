@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from agent.errors import ModelError
+from agent.reasons import reason
 from agent.words import say
 
 SHIPPED = Path(__file__).parent.parent / "models"
@@ -104,7 +105,7 @@ def verify(card: ModelCard) -> bytes:
                 "model {label}: {path} cannot be read ({reason})",
                 label=card.label,
                 path=card.path,
-                reason=error.strerror,
+                reason=reason(error),
             ),
             fix=say("install the agent's package again, or put the file back"),
         ) from None
