@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -20,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 from town import Town, Wall
 
-from agent.city import claims, fleet, issued, service
+from agent.city import claims, fleet, issued, registry, service
 from agent.city.desk import RECOVERY
 from agent.city.kits import State
+from agent.city.office import Office
 from agent.device.enrolment import join, renew
 from agent.device.est import EstClient
 from agent.device.wallet import Wallet
@@ -547,7 +550,29 @@ def test_the_service_keeps_its_own_certificate(town: Town) -> None:
     with town.serving():
         assert first == (town.office.directory / "enrol.pem").read_bytes()
     with town.serving(Wall(timedelta(days=46))):
-        assert first != (town.office.directory / "enrol.pem").read_bytes()
+        second = (town.office.directory / "enrol.pem").read_bytes()
+        assert first != second
+    moved = town.office.settings.model_copy(update={"url": "https://127.0.0.1:8443"})
+    moved.write(town.office.directory)
+    with Office.open(town.office.directory) as office:
+        service.Service(office, "127.0.0.1", 0, town.clock)._server.server_close()
+    assert second != (town.office.directory / "enrol.pem").read_bytes()
+
+
+def test_a_register_that_cannot_be_used(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody else holds it the kit is told to come back, and its claim stays good."""
+    monkeypatch.setattr(registry, "BUSY_S", 0.2)
+    card = town.card()
+    with Office.open(town.office.directory) as impatient:
+        town.office = impatient
+        with town.serving():
+            with contextlib.closing(sqlite3.connect(impatient.registry.path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                with pytest.raises(EnrolError) as busy:
+                    join(card, town.wallet(), town.clock)
+                other.execute("ROLLBACK")
+            assert (False, "busy", 10.0) == (busy.value.refused, busy.value.reason, busy.value.retry_after_s)
+            assert card.kit == join(card, town.wallet(), town.clock).kit
 
 
 def test_bodies_are_base64_of_der(open_town: Town) -> None:

@@ -13,10 +13,11 @@ from commandline import stairwell
 from agent.city import claims, fleet, inventory, issued
 from agent.city.kits import MOVES, State
 from agent.city.office import Office
+from agent.city.registry import NAME, Registry
 from agent.city.settings import CitySettings
 from agent.config import Settings
 from agent.device.enrolfile import EnrolFile
-from agent.errors import ConfigError
+from agent.errors import ConfigError, StorageError
 from agent.kitid import check_kit_id
 
 if TYPE_CHECKING:
@@ -182,3 +183,20 @@ def test_the_card_says_nothing_wrong(office: Office, kit: str) -> None:
     for content in (b"\xff\xfe", b"v = ", b"#" * 100_000):
         with pytest.raises(ConfigError, match="card: no TOML"):
             EnrolFile.parse(content, "card")
+
+
+def test_a_register_that_is_none(tmp_path: Path, office: Office) -> None:
+    """Absent, damaged, or of a newer version: said in a sentence, and nothing is written."""
+    with pytest.raises(ConfigError, match="there is no register of kits"):
+        Registry(tmp_path / "nowhere")
+    with office.registry.transaction() as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(ConfigError, match="of version 99, newer than 1"):
+        Registry(office.directory)
+    office.close()
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / NAME).write_bytes(b"no database" * 1000)
+    with pytest.raises(StorageError, match="the register cannot be opened"):
+        Registry(damaged)
+    assert (damaged / NAME).read_bytes().startswith(b"no database")

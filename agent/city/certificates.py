@@ -87,6 +87,21 @@ def leaf(
     return builder.sign(signer.key, hashes.SHA256())
 
 
+def is_for(certificate: x509.Certificate, host: str) -> bool:
+    """Whether it is a server's that goes by this name or address."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    return _host(host) in list(names)
+
+
+def half_over(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether half of its life is behind it."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return now >= begin + (end - begin) / 2
+
+
 def crl(
     signer: Signer, number: int, revoked: Iterable[Revoked], now: datetime, until: datetime | None = None
 ) -> x509.CertificateRevocationList:

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from agent.city import authority, moment
+from agent.city import authority, certificates, moment
 from agent.city.desk import Desk
 from agent.city.requests import RefusalError
 from agent.device.est import WELL_KNOWN
@@ -121,12 +121,9 @@ class Service:
         """A certificate for ourselves when half of the last one's life is over; the list once a day."""
         now = self.now()
         path = self.office.directory / f"{NAME}.pem"
+        host = urlsplit(self.office.settings.url).hostname or ""
         own = authority.certificate(path) if path.exists() else None
-        if (
-            own is None
-            or now >= own.not_valid_before_utc + (own.not_valid_after_utc - own.not_valid_before_utc) / 2
-        ):
-            host = urlsplit(self.office.settings.url).hostname or ""
+        if own is None or not certificates.is_for(own, host) or certificates.half_over(own, now):
             self.office.issue(NAME, [host], self.office.directory, NAME, now)
         self._context.load_cert_chain(path, path.with_suffix(".key"))
         if self._tended is None or now.date() != self._tended.date():
