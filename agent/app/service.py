@@ -23,7 +23,7 @@ from agent.config import Settings, settled
 from agent.config_layers import Layers
 from agent.device import systemd
 from agent.device.reset import BootRecord
-from agent.device.savedtime import restore
+from agent.device.savedtime import recall
 from agent.errors import ConfigError, StallError, StorageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def serve(path: Path | None, clock: SystemClock, stop: threading.Event) -> bool:
     boat = lifeboat(own.state.dir)
     state = boat.directory if boat else own.state.dir
     lock = StateLock(state)
-    restore(state, clock)
+    recall(state, clock)
     record = BootRecord(state, clock)
     record.open()
     try:

@@ -98,14 +98,6 @@ class SystemClock:
         """It is later than `wall`, seconds since the epoch: a clock that says otherwise is not believed."""
         self._floor = max(NEVER_SET_BEFORE, wall)
 
-    def set(self, wall: float) -> None:
-        """Set the wall clock of this machine.
-
-        Raises:
-            OSError: this process may not.
-        """
-        time.clock_settime(time.CLOCK_REALTIME, wall)
-
     def _state(self, wall: float) -> ClockState:
         if wall >= NEVER_SET_BEFORE and _disciplined(wall):
             self.remember(wall)  # whatever was thought before

@@ -56,22 +56,17 @@ class SavedTime:
             _LOG.debug("%s: the time cannot be kept (%s)", self._path, error)
 
 
-def restore(directory: Path, clock: SystemClock) -> None:
-    """Let the clock know the time that was kept; set a wall clock that is before it, if that is allowed.
+def recall(directory: Path, clock: SystemClock) -> None:
+    """Let the clock know the time that was kept: a wall clock before it labels nothing until it is set.
 
-    Before anything is labelled, and before TLS: with a clock of before its beginning no certificate is valid.
-    Where it is not allowed, as under the sandbox of our unit, the clock labels nothing until it is set; there
-    systemd-timesyncd does the same before the agent starts.
+    Setting it is left to the system's time daemon, which does so before the agent starts (systemd-timesyncd
+    by a file of its own): whoever could write ours would else move the time of the whole machine.
     """
     saved = SavedTime(directory).read()
     if saved is None:
         return
     clock.remember(saved)
-    if clock.stamp().ts is not None:
-        return
-    try:
-        clock.set(saved)
-    except OSError as error:
-        _LOG.warning("the clock is behind the time that was kept, and cannot be set (%s)", error.strerror)
-    else:
-        _LOG.warning("the clock was behind the time that was kept; it is set to that until NTP answers")
+    if clock.stamp().ts is None:
+        _LOG.warning(
+            "the clock is behind the time that was last known for sure: nothing is dated until it is set"
+        )
