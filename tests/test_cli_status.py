@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from rich.live import Live
 from test_app_examination import WELL, changed
 from typer.testing import CliRunner
 
+from agent import cli
 from agent.app import hatch
 from agent.app.hatch import Hatch
 from agent.cli import app, status
@@ -180,3 +182,19 @@ def test_who_may_not_ask(
 
     monkeypatch.setattr(hatch, "reach", refuse)
     assert word in str(run(configuration, "--once").exception)
+
+
+@pytest.mark.parametrize(("lang", "word"), [("uk", "агент тут не працює"), ("en", "no agent runs here")])
+def test_an_error_speaks_the_chosen_language(
+    lang: str,
+    word: str,
+    configuration: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever the terminal's is."""
+    monkeypatch.setenv("LANGUAGE", {"uk": "en", "en": "uk"}[lang])
+    monkeypatch.setattr(sys, "argv", ["stairwell", "status", "-c", str(configuration), "--lang", lang])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert word in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -24,4 +25,5 @@ def language(given: str | None) -> Language:
         return environment_language()
     if given not in LANGUAGES:
         raise typer.BadParameter(f"{given}: there are {' and '.join(LANGUAGES)}", param_hint="--lang")
+    os.environ["LANGUAGE"] = given  # an error that ends this process is told in it, too
     return given
