@@ -77,9 +77,15 @@ def test_through_a_pipe(state: Path) -> None:
 
 def test_in_the_terminal(state: Path) -> None:
     """Half blocks, as wide as asked, the picture's aspect kept."""
-    lines = run(state, "--width", "40").output.splitlines()
+    lines = run(state, "--width", "40").stdout.splitlines()
     assert len(lines) == 15
     assert {line.count("\N{UPPER HALF BLOCK}") for line in lines} == {40}
+
+
+def test_as_sixels(state: Path) -> None:
+    """As the characters that draw them."""
+    assert run(state, "--width", "20", "--draw", "sixel").stdout.startswith('\x1bP0;1q"1;1;160;120')
+    assert run(state, "--draw", "ascii").exit_code == 2
 
 
 def test_every_look_is_noted(state: Path) -> None:

@@ -29,7 +29,7 @@ def events(
     config: ConfigFile = None,
     kind: Annotated[
         str | None,
-        typer.Option("--type", "-t", metavar="|".join(get_args(EventKind)), help="Only events of it."),
+        typer.Option("--type", "-t", metavar="TYPE", help=f"Only {', '.join(get_args(EventKind))}."),
     ] = None,
     since: Since = None,
     until: Until = None,
