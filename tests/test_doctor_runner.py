@@ -95,11 +95,18 @@ def test_an_error_of_the_system_is_a_skip_and_one_of_ours_a_failure() -> None:
     def denied() -> Verdict:
         raise PermissionError(13, "Permission denied", "/proc/x")
 
+    def failing() -> Verdict:
+        raise OSError(5, "Input/output error")
+
     def flawed() -> Verdict:
         raise ZeroDivisionError
 
-    results = {r.check.code: r.verdict for r in runner.run([check("a", denied), check("b", flawed)])}
-    assert results["a"].status == Status.SKIP
+    results = {
+        r.check.code: r.verdict
+        for r in runner.run([check("a", denied), check("b", flawed), check("c", failing)])
+    }
+    assert (Status.SKIP, True) == (results["a"].status, results["a"].denied)
+    assert (Status.SKIP, False) == (results["c"].status, results["c"].denied)
     assert "/proc/x" in results["a"].text.en
     assert results["b"].status == Status.FAIL
     assert "ZeroDivisionError" in results["b"].text.en
