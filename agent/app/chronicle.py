@@ -25,6 +25,7 @@ from agent.clips import store
 from agent.device.clock import Stamp, labelled
 from agent.errors import StorageError
 from agent.ulid import minted_ms
+from agent.words import say
 
 if TYPE_CHECKING:
     import sqlite3
@@ -189,8 +190,8 @@ class Chronicle:
         found = look(self._database, lambda tx: next(self._rows(tx, seq - 1, seq), None))
         if found is None:
             raise StorageError(
-                f"message {seq}: not in the outbox",
-                fix="`stairwell outbox --all` names those there are; what the platform has is forgotten",
+                say("message {seq}: not in the outbox", seq=seq),
+                fix=say("`stairwell outbox --all` names those there are; what the platform has is forgotten"),
             )
         return found
 

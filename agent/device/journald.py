@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from agent.device.clock import labelled
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,8 +95,8 @@ def _run(*arguments: str) -> Iterator[_Raw]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except FileNotFoundError:
         raise StorageError(
-            "no journalctl here: without systemd nobody keeps the agent's lines",
-            fix="read them where the agent was started",
+            say("no journalctl here: without systemd nobody keeps the agent's lines"),
+            fix=say("read them where the agent was started"),
         ) from None
     with process:
         assert process.stdout is not None  # noqa: S101 - they are pipes
@@ -115,13 +116,14 @@ def _run(*arguments: str) -> Iterator[_Raw]:
 def _refused(said: str) -> StorageError:
     if any(word in said for word in _FORBIDDEN):
         return StorageError(
-            "the journal: permission denied",
-            fix="run it with sudo, or join the group and log in again: "
-            "sudo usermod -aG systemd-journal $USER",
+            say("the journal: permission denied"),
+            fix=say(
+                "run it with sudo, or join the group and log in again: sudo usermod -aG systemd-journal $USER"
+            ),
         )
     return StorageError(
-        f"the journal cannot be read ({said})",
-        fix="see that systemd-journald runs: systemctl status systemd-journald",
+        say("the journal cannot be read ({said})", said=said),
+        fix=say("see that systemd-journald runs: systemctl status systemd-journald"),
     )
 
 
