@@ -89,6 +89,20 @@ def test_one_that_hangs_is_told_and_holds_up_nobody() -> None:
     assert results["b"].verdict.status == Status.SKIP
 
 
+def test_one_that_is_late_may_have_a_usual_cause() -> None:
+    """A name service that is silent is not a kit that hangs."""
+    released = threading.Event()
+
+    def hang() -> Verdict:
+        released.wait(60)
+        return ok(verbatim("yes"))
+
+    late = fail(verbatim("nobody answers"), FIX)
+    (result,) = runner.run([Check("a", TITLE, hang, box_s=0.1, late=late)])
+    released.set()
+    assert late == result.verdict
+
+
 def test_an_error_of_the_system_is_a_skip_and_one_of_ours_a_failure() -> None:
     """What could not be looked at is not called broken; a flaw of the doctor is not hidden."""
 

@@ -58,6 +58,7 @@ FIXES = {
     ),
 }
 
+_NAMES = say("Check backbone.host and the name servers (resolvectl status)")
 _BY_CERTIFICATE = {Cause.TLS_EXPIRED, Cause.TLS_NOT_YET_VALID, Cause.TLS_HOSTNAME, Cause.TLS_UNTRUSTED}
 
 
@@ -71,6 +72,7 @@ def checks(settings: Settings) -> list[Check]:
         () if host in LOCAL else (wayout.ROUTE, wayout.SERVERS),
         box_s=REACH_S,
         online=True,
+        late=_silent(host),  # glibc asks each server for five seconds, and then again
     )
     tcp = Check(
         "net.tcp",
@@ -95,11 +97,14 @@ def _resolve(host: str, port: int) -> Verdict:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        fix = say("Check backbone.host and the name servers (resolvectl status)")
         if error.errno == socket.EAI_AGAIN:
-            return fail(say("{host}: no name server answers", host=host), fix)
-        return fail(say("{host}: no such name", host=host), fix)
+            return _silent(host)
+        return fail(say("{host}: no such name", host=host), _NAMES)
     return ok(verbatim(", ".join(sorted({str(item[4][0]) for item in found}))))
+
+
+def _silent(host: str) -> Verdict:
+    return fail(say("{host}: no name server answers", host=host), _NAMES)
 
 
 def _connect(host: str, port: int) -> Verdict:

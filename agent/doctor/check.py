@@ -54,6 +54,7 @@ class Check:
     (OSError) that it lets through becomes a SKIP with its words; for want of rights, one that says so.
     `depends_on` are codes without which the question makes no sense: once one of them failed or was skipped,
     this one is skipped. `quick`: answered well within a second. `online`: it speaks to another machine.
+    `late` is the answer when none came in time, where that has a usual cause.
     """
 
     code: str
@@ -63,6 +64,7 @@ class Check:
     box_s: float = BOX_S
     quick: bool = True
     online: bool = False
+    late: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

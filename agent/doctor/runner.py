@@ -133,5 +133,5 @@ def _answers(
         return [answers.get(timeout=max(0.0, end - time.monotonic()))]
     except queue.Empty:
         check = known[code]
-        verdict = fail(say("no answer within {seconds:g} s", seconds=check.box_s), _HANGS)
+        verdict = check.late or fail(say("no answer within {seconds:g} s", seconds=check.box_s), _HANGS)
         return [Result(check, verdict, check.box_s)]
