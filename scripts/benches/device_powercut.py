@@ -170,6 +170,7 @@ class Ordeal:
     def cut(self) -> None:
         """Power on, wait, power off at some moment, look."""
         kind = self._chance.random()
+        set_to = time.time()
         with self._boot() as (begun, guest):
             if kind < EARLY_SHARE:
                 self._drive.arm(self._chance.randint(1, EARLY_WRITES), EARLY_S)
@@ -178,7 +179,7 @@ class Ordeal:
                 time.sleep(self._chance.uniform(*LATE_S))
                 if kind < EARLY_SHARE + MIDST_SHARE:
                     self._drive.arm(self._chance.randint(1, MIDST_WRITES), MIDST_S)
-        at = time.time()
+            at = set_to + time.monotonic() - begun  # by the guest's clock, which it has set only once
         self.cuts.append(self._drive.cut(self._chance.getrandbits(32)))
         self._look(at)
 
