@@ -85,7 +85,10 @@ def installs() -> dict[str, object]:
 def pleases_systemd() -> dict[str, object]:
     """This systemd finds nothing wrong in the units, and little that they leave open."""
     units = sorted(str(path) for path in Path("/usr/lib/systemd/system").glob("stairwell-*"))
+    chrony = Path("/usr/bin/chronyc")  # a kit's card has it, this root has not; gone again before the purge
+    chrony.touch(0o755)
     said = run("systemd-analyze", "verify", "--man=no", *units)
+    chrony.unlink()
     expect("stairwell" not in said, said)  # it may complain of units of the root's own
     verdict = run("systemd-analyze", "security", "--threshold=15", "--no-pager", UNIT)
     exposure = re.search(r"Overall exposure level.*: (\S+)", verdict)
