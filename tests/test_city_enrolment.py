@@ -57,6 +57,14 @@ def open_town(town: Town) -> Iterator[Town]:
         yield town
 
 
+@pytest.fixture(scope="module")
+def standing_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town whose service runs, for tests that change nothing in it, or kits of their own only."""
+    town = Town(tmp_path_factory.mktemp("town"))
+    with town.serving():
+        yield town
+
+
 def request(
     name: str,
     key: CertificateIssuerPrivateKeyTypes | None = None,
@@ -174,16 +182,16 @@ def test_a_foreign_kit(open_town: Town) -> None:
     ids=["RSA", "Ed25519", "P-224", "K-256", "SHA-224"],
 )
 def test_weak_keys(
-    open_town: Town, make: Callable[[], tuple[CertificateIssuerPrivateKeyTypes, object]]
+    standing_town: Town, make: Callable[[], tuple[CertificateIssuerPrivateKeyTypes, object]]
 ) -> None:
     """What the fleet does not speak, or not for ten years, is refused; the claim stays good."""
-    card = open_town.card()
+    card = standing_town.card()
     key, algorithm = make()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, card.kit)])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     csr = builder.sign(key, None if algorithm == "none" else algorithm or hashes.SHA256())  # type: ignore[arg-type]
     assert "weak-key" == refusal(lambda: client(card).enroll(csr, card.kit, card.claim))
-    join(card, open_town.wallet(), open_town.clock)
+    join(card, standing_town.wallet(card.kit), standing_town.clock)
 
 
 def test_a_replayed_request(town: Town) -> None:
@@ -478,9 +486,9 @@ PKCS10 = "Content-Type: application/pkcs10"
         ("\x16\x03\x01", 400),
     ],
 )
-def test_what_is_no_request(open_town: Town, head: str, status: int) -> None:
+def test_what_is_no_request(standing_town: Town, head: str, status: int) -> None:
     """Too large, without a length, of another kind, for another place: answered shortly, and hung up."""
-    answer = raw(open_town, f"{head}\r\n\r\n".encode())
+    answer = raw(standing_town, f"{head}\r\n\r\n".encode())
     # Something that is not even a line of HTTP/1 is answered in HTTP 0.9, without a status line.
     assert f" {status} ".encode() in answer.split(b"\r\n")[0] or f"Error code: {status}".encode() in answer
 

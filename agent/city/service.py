@@ -51,6 +51,7 @@ STEP_S = 10.0  # of each wait for the other side
 BURST, PER_S = 100.0, 5.0
 ADDRESSES_MAX = 10_000  # that are counted; memory must not grow with who comes by
 RETRY_S = "10"
+STOP_S = 0.1  # between two looks whether it is to stop
 TEND_S = 3600.0  # between two looks at the service's own certificate and the list
 
 _LOG = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Service:
                 f"--listen {host}:{port}: {error.strerror or error}", fix="name an address of this machine"
             ) from None
         self._threads = (
-            NamedThread("enrolment", self._server.serve_forever),
+            NamedThread("enrolment", functools.partial(self._server.serve_forever, STOP_S)),
             NamedThread("enrolment-tend", self._keep_tended),
         )
 
