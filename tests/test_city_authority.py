@@ -223,3 +223,21 @@ def test_the_trail_stays(office: Office, tmp_path: Path) -> None:
             with pytest.raises(Exception, match="the audit trail stays"), registry.transaction() as db:
                 db.execute(statement)
     assert trail == office.registry.trail()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = 'odesa'\n", "url = "),
+        ("name = 'Odesa'\nurl = 'http://x'\nbroker_host = ''\n", "name = 'Odesa'"),
+        ("name = ", "no TOML"),
+        (None, "cannot be read"),
+    ],
+)
+def test_settings_that_are_wrong(office: Office, text: str | None, said: str) -> None:
+    """`city.toml` is checked whole, each wrong key is named; what the tool wrote it reads the same."""
+    assert office.settings == Office.open(office.directory).settings
+    path = office.directory / "city.toml"
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        Office.open(office.directory)

@@ -583,15 +583,33 @@ def test_a_register_that_cannot_be_used(town: Town, monkeypatch: pytest.MonkeyPa
             assert card.kit == join(card, town.wallet(), town.clock).kit
 
 
-def test_bodies_are_base64_of_der(open_town: Town) -> None:
-    """Whatever else is sent as a request is refused as none."""
-    card = open_town.card()
-    for body in (b"", b"!", base64.b64encode(b"no DER"), request(card.kit).public_bytes(Encoding.PEM)):
-        with pytest.raises(service.RefusalError, match="no PKCS #10 request") as refused:
-            service.Desk(open_town.office, open_town.office.authority()).enrol(
-                card.kit, card.claim, body, "test", open_town.clock.now
-            )
-        assert "bad-request" == refused.value.reason
+def test_bodies_are_base64_of_der(standing_town: Town) -> None:
+    """Whatever else is sent as a request is refused as none, and so is one that its key did not sign."""
+    card = standing_town.card()
+    csr = request(card.kit)
+    forged = bytearray(csr.public_bytes(Encoding.DER))
+    forged[forged.index(card.kit.encode())] ^= 1
+    many = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "city"),
+            x509.NameAttribute(NameOID.COMMON_NAME, card.kit),
+        ]
+    )
+    named = x509.CertificateSigningRequestBuilder().subject_name(many)
+    key = ec.generate_private_key(ec.SECP256R1())
+    long = base64.b64encode(named.sign(key, hashes.SHA256()).public_bytes(Encoding.DER))
+    desk = service.Desk(standing_town.office, standing_town.office.authority())
+    for body, word, said in (
+        (b"", "bad-request", "no PKCS #10 request"),
+        (b"!", "bad-request", "no PKCS #10 request"),
+        (base64.b64encode(b"no DER"), "bad-request", "no PKCS #10 request"),
+        (csr.public_bytes(Encoding.PEM), "bad-request", "no PKCS #10 request"),
+        (base64.b64encode(forged), "bad-request", "not signed by its own key"),
+        (long, "foreign-name", "not one common name"),
+    ):
+        with pytest.raises(service.RefusalError, match=said) as refused:
+            desk.enrol(card.kit, card.claim, body, "test", standing_town.clock.now)
+        assert word == refused.value.reason
 
 
 def test_an_outsiders_client(open_town: Town, tmp_path: Path) -> None:

@@ -88,6 +88,27 @@ def test_from_a_list_to_a_renewed_certificate(
     assert 0 == served.wait(60)
 
 
+def test_kits_by_hand(city: Path, tmp_path: Path) -> None:
+    """What is not done by a claim is done by a command: looked at first, listed, commissioned, retired."""
+    kits = tmp_path / "kits.csv"
+    kits.write_text(LIST, "utf-8")
+    dry = stairwell("fleet", "import", kits, "--dry-run", "--city", city)
+    assert (0, "1 new, 0 changed, 0 as before, nothing done\n") == (dry.returncode, dry.stderr)
+    assert [] == json.loads(done("fleet", "list", "--json", "--city", city))
+    assert "manufactured" in done("fleet", "import", kits, "--city", city)
+    kit = json.loads(done("fleet", "list", "--json", "--city", city))[0]["kit"]
+    early = stairwell("fleet", "move", kit, "--to", "active", "--why", "x", "--city", city)
+    assert "manufactured cannot become active" in early.stderr
+    signing = ("--passphrase-file", city.parent / "secret", "--city", city)
+    assert "0 certificates" in done("fleet", "retire", kit, "--why", "the house is gone", *signing)
+    assert "retired" in done("fleet", "list", "--city", city)
+    out = tmp_path / "out.csv"
+    done("fleet", "export", "--out", out, "--city", city)
+    assert kit in out.read_text("utf-8")
+    nowhere = stairwell("fleet", "export", "--out", tmp_path / "none" / "out.csv", "--city", city)
+    assert (6, True) == (nowhere.returncode, "--out" in nowhere.stderr)
+
+
 def test_an_authority_at_work(city: Path, tmp_path: Path) -> None:
     """Certificates are made, listed, taken back; lists and terms are renewed; each tells what it wrote."""
     signing = ("--passphrase-file", city.parent / "secret", "--city", city)
