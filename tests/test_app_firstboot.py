@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from town import Town, Wall
 
+from agent.app import kitfile
 from agent.app.firstboot import CARD_FILE, REFUSED_S, SHOWN_S, WAIT_MAX_S, FirstBoot
 from agent.app.proof import Proof
 from agent.city.kits import State
@@ -124,6 +125,7 @@ def test_from_a_card_to_a_kit(open_town: Town) -> None:
     assert (card.kit, "51", "kyivskyi") == (settings.kit.id, settings.site.oblast, settings.site.district)
     assert settings.backbone.cert_file is not None
     assert settings.backbone.cert_file.exists()
+    assert 0o640 == (open_town.directory / "agent.toml").stat().st_mode & 0o777
     assert card.claim not in (open_town.directory / "agent.toml").read_text()
     assert State.CLAIMED is open_town.office.registry.kit(card.kit).state
     assert not (state / CARD_FILE).exists()
@@ -267,7 +269,6 @@ CHILD = textwrap.dedent(
     """
     import os, signal, sys, time
     from pathlib import Path
-    import agent.app.kitfile, agent.device.wallet, agent.durable
     from agent.app.firstboot import FirstBoot
     from agent.app.proof import Proof
     from agent.device.clock import SystemClock
@@ -361,6 +362,21 @@ def test_the_name_of_the_machine(tmp_path: Path) -> None:
         Host(tmp_path).name("stairwell-k7f3k2qx4m")
     assert "stairwell-k7f3k2qx4m\n" == (tmp_path / "etc/hostname").read_text()
     assert "127.0.0.1\tlocalhost\n127.0.1.1\tstairwell-k7f3k2qx4m\n" == (tmp_path / "etc/hosts").read_text()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o022])
+def test_settings_are_the_agents_to_read(town: Town, umask: int) -> None:
+    """The service's umask closes what it makes; the agent's group reads its settings all the same."""
+    old = os.umask(umask)
+    try:
+        path, card = town.directory / "etc" / "agent.toml", town.card()
+        assert kitfile.write(path, card, town.directory)
+        assert 0o640 == path.stat().st_mode & 0o777
+        path.chmod(0o600)  # a cut before the mode was set
+        assert not kitfile.write(path, card, town.directory)
+    finally:
+        os.umask(old)
+    assert 0o640 == path.stat().st_mode & 0o777
 
 
 def test_a_machine_that_cannot_be_named(tmp_path: Path) -> None:

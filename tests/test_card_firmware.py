@@ -118,7 +118,7 @@ def test_sshd_takes_its_settings(tmp_path: Path, whole: Rendered) -> None:
         .replace(" /etc/ssh/", f" {root}/etc/ssh/")
     )
     config.write_text(f"HostKey {key}\n{text}")
-    for user, command in (("technician", "/usr/bin/stairwell doctor"), ("operator", "none")):
+    for user, command in (("technician", "/usr/bin/stairwell doctor"), ("steward", "none")):
         said = parse("sshd", "-T", "-f", config, "-C", f"user={user},host=h,addr=10.77.0.5")
         assert f"forcecommand {command}\n" in said
         for line in (
@@ -190,7 +190,7 @@ def test_the_peoples_accounts(tmp_path: Path, whole: Rendered) -> None:
     root = laid_out(whole, tmp_path / "root")
     for name in ("etc/sysusers.d/stairwell-people.conf", SOURCE.parent / "systemd/sysusers.d/stairwell.conf"):
         subprocess.run(["systemd-sysusers", f"--root={root}", root / name], check=True, capture_output=True)
-    for user in ("operator", "technician"):
+    for user in ("steward", "technician"):
         assert re.search(rf"^{user}:!\*?:", (root / "etc/shadow").read_text(), re.MULTILINE)
         assert re.search(rf"^stairwell:.*\b{user}\b", (root / "etc/group").read_text(), re.MULTILINE)
 

@@ -50,25 +50,24 @@ def write(path: Path, file: EnrolFile, state: Path) -> bool:
     """
     wanted = values(file, state)
     load(None, wanted)
-    if _held(path) == wanted:
-        return False
+    written = _held(path) != wanted
     text = HEAD + "".join(
         f"\n[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
         for section, table in wanted.items()
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Whose file it is stays as it was: the package gives it to the agent's group (after a cut right here
-        # systemd-tmpfiles does at the next boot).
-        owner = path.stat() if path.exists() else None
-        write_whole(path, text.encode(), MODE)
-        if owner is not None:
-            os.chown(path, owner.st_uid, owner.st_gid)
+        folder = path.parent.stat()
+        if written:
+            write_whole(path, text.encode(), MODE)
+        # Each time, for a cut may have been right here. The directory is the agent's group's, so is the file.
+        os.chown(path, folder.st_uid, folder.st_gid)
+        path.chmod(MODE)  # whatever the umask is
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror})", fix="run it as root", errno=error.errno
         ) from None
-    return True
+    return written
 
 
 def _held(path: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import re
@@ -25,9 +26,12 @@ SERVICES = (
     "stairwell-reboot.path",
     "stairwell-renew.timer",
 )
+FAILED = 2  # exit code of a burn-in that came to its end and failed
 START_S = 60.0
 BURN_IN_S = 900.0  # the card's part alone may take five minutes on a bad card
 PUBLIC = 0o644
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,11 @@ class Host:
 
     def burn_in(self) -> None:
         """Run the burn-in in a process of its own: a camera driver that hangs must not hold up the rest."""
-        program.ask(*self.burn_in_words, timeout_s=BURN_IN_S)
+        answer = program.ask(*self.burn_in_words, timeout_s=BURN_IN_S)
+        if answer is None:
+            log.error("burn-in: no end within %.0f s", BURN_IN_S)
+        elif answer.code not in {0, FAILED}:
+            log.error("burn-in: %s", answer.err.strip() or f"exit code {answer.code}")
 
     def give(self, path: Path) -> None:
         """Let the agent's user own what lies below `path`; who is not root owns it already.
@@ -90,7 +98,8 @@ class Host:
         Raises:
             StairwellError: the service manager refused.
         """
-        answer = program.ask("systemctl", "enable", "--now", "--no-block", *SERVICES, timeout_s=START_S)
+        there = [name for name in SERVICES if (self.root / "usr/lib/systemd/system" / name).exists()]
+        answer = program.ask("systemctl", "enable", "--now", "--no-block", *there, timeout_s=START_S)
         if answer is None or answer.code:
             said = answer.err.strip() if answer else "systemctl does not answer"
             raise StairwellError(f"the services do not start: {said}", fix="systemctl status stairwell-agent")
