@@ -39,7 +39,7 @@ _PATTERN = re.compile(
           \d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)
         | [0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?!\w)
       ))
-    | (?P<ulid>\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b)
+    | (?P<ulid>\b0[0-3][0-9A-HJKMNP-TV-Z]{24}\b)  # of before 2109: no key in base32 has a 0
     | (?P<number>\+?\d(?:[ ()-]{0,2}\d){8,})
     | (?P<word>\w+)
     """,
