@@ -106,19 +106,8 @@ def test_the_agent_loads_nothing_that_only_people_need() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()
     assert "agent.app.service" in loaded
-    strange = ("rich", "agent.cli.application", "agent.city", "agent.card", "agent.app.demo")
+    strange = ("rich", "agent.cli.doctor", "agent.city", "agent.card", "agent.app.demo")
     assert [] == [name for name in loaded if name in strange]
-
-
-@pytest.mark.parametrize("arguments", [("--help",), ("--unknown",), ("unknown",)])
-def test_the_agent_alone_answers_as_the_whole_command_line(
-    stairwell: Stairwell, arguments: tuple[str, ...]
-) -> None:
-    """`run` is put together without the other commands; nobody sees a difference."""
-    alone = stairwell("run", *arguments), stairwell.out, stairwell.err
-    with pytest.raises(SystemExit) as ended:
-        cli.app(["run", *arguments], prog_name="stairwell")
-    assert (ended.value.code, *stairwell.printed()) == alone
 
 
 def test_a_wrong_command_line(stairwell: Stairwell) -> None:

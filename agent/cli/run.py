@@ -8,8 +8,6 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-import typer
-
 from agent.app.service import serve
 from agent.cli.options import ConfigFile, config_path
 from agent.device.clock import SystemClock
@@ -39,13 +37,3 @@ def run(config: ConfigFile = None) -> None:
         signal.signal(number, on_signal)
     if serve(config_path(config), SystemClock(), stop):
         renew()
-
-
-app = typer.Typer(name="stairwell", pretty_exceptions_enable=False, rich_markup_mode="markdown")
-"""The command line with this command only, for the process that stays."""
-app.command("run")(run)
-
-
-@app.callback()
-def _group() -> None:
-    """With one command only Typer would take its name away."""
