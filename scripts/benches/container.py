@@ -169,6 +169,7 @@ def _nspawn(root: Path, share: Path) -> list[str]:
         "--volatile=overlay",
         "--private-network",
         "--capability=all",
+        "--drop-capability=CAP_SYS_TIME",  # the clock is the machine's: systemd warps it at boot by the zone
         f"--bind={share}:{SHARE}",
     ]
 
