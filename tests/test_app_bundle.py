@@ -276,3 +276,20 @@ def test_a_broken_configuration(tmp_path: Path) -> None:
     told = json.loads(unpacked(path.read_bytes())["settings.json"])["trouble"]
     assert "clips.retention_h" in told
     assert "kanarok" not in told
+
+
+def test_a_broken_configuration_hides_the_place_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `[site]` says is not known then: the names of our own examples are not taken for harmless."""
+    (tmp_path / "agent.toml").write_text(
+        '[site]\ncity = "odesa"\ndistrict = "kyivskyi"\nbuilding = 7\n', encoding="utf-8"
+    )
+    programs = journal(
+        tmp_path / "bin", [record("WARNING agent.backbone.link: bm/v1/51/odesa/kyivskyi/x refused", 0)]
+    )
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    words = ["bundle", "--quick", "-c", str(tmp_path / "agent.toml"), "--output", str(tmp_path)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    [path] = tmp_path.glob("stairwell-*.tar.gz")
+    files = unpacked(path.read_bytes())
+    assert b"refused" in files["journal.json"]
+    assert [] == [word for word in (b"odesa", b"kyivskyi") if word in b"".join(files.values())]

@@ -117,6 +117,57 @@ def test_settings_that_others_may_change(tmp_path: Path) -> None:
     assert 0o644 == stat.S_IMODE(place.stat().st_mode)
 
 
+@ROOT_ONLY
+@pytest.mark.parametrize("code", ["id.files", "sec.secrets"])
+def test_a_link_in_the_agents_own_directory(code: str, tmp_path: Path) -> None:
+    """Who rules the agent could lay one to any file of root's: neither its owner nor its mode is changed."""
+    files = issue(tmp_path)
+    everything_open(tmp_path)
+    victim = tmp_path / "shadow"
+    victim.touch()
+    victim.chmod(0o604 if code == "sec.secrets" else 0o600)
+    before = victim.stat()
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "kit.key").symlink_to(victim)
+    os.chown(state, NOBODY, NOBODY)
+    chosen = settings(state, backbone={"tls": True, **files, "key_file": str(state / "kit.key")})
+    done = mend("id.files", chosen)
+    for _ in range(3):  # the files of root's beside it are given first, one at a time
+        done = mend(code, chosen)
+    after = victim.stat()
+    assert (before.st_uid, before.st_mode) == (after.st_uid, after.st_mode)
+    assert "fail" == (done.after or done.before).verdict.status
+
+
+@ROOT_ONLY
+def test_an_open_key_of_the_agents(tmp_path: Path) -> None:
+    """It is closed by the rights of its owner, not by root's."""
+    (tmp_path / "keys").mkdir()
+    key = tmp_path / "keys" / "kit.key"
+    key.touch()
+    key.chmod(0o644)
+    everything_open(tmp_path)
+    for path in (tmp_path, key.parent, key):
+        os.chown(path, NOBODY, NOBODY)
+    done = mend("sec.secrets", settings(tmp_path))
+    assert ("fail", "ok", None) == (*statuses(done), done.trouble)
+    assert (NOBODY, 0o600) == (key.stat().st_uid, stat.S_IMODE(key.stat().st_mode))
+
+
+@ROOT_ONLY
+def test_a_directory_that_is_not_the_agents(tmp_path: Path) -> None:
+    """A wrong `state.dir` gives nobody's files away: that is said, and left to a person."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "passwd").touch()
+    everything_open(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agent.device.account.SERVICE_USER", "nobody")
+        assert ("fail", None) == statuses(mend("disk.writable", settings(state)))
+    assert 0 == (state / "passwd").stat().st_uid
+
+
 class Systemd:
     """Answers as systemctl does; a start, an enabling or a restart changes what it says from then on."""
 

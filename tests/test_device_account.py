@@ -85,3 +85,26 @@ def test_who_the_agent_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(account, "SERVICE_USER", pwd.getpwuid(0).pw_name)
     assert 0 == Account.agent(tmp_path / "missing").uid
     assert "4000000" == Account.of(4_000_000).name
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_who_keeps_a_file(tmp_path: Path) -> None:
+    """Root, while all on the way is root's; else whoever may exchange it, on the way of a link too."""
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    for folder in (mine, theirs):
+        folder.mkdir(mode=0o755)
+        (folder / "file").touch()
+    os.chown(theirs, STRANGER.uid, STRANGER.uid)
+    (mine / "link").symlink_to(theirs / "back")
+    (theirs / "back").symlink_to("../mine/file")
+    kept = {
+        path.name: keeper and keeper.uid
+        for path in (mine / "file", mine / "link", theirs / "back")
+        for keeper in [Account.keeper(path)]
+    }
+    assert {"file": 0, "link": STRANGER.uid, "back": STRANGER.uid} == kept
+    assert STRANGER.uid == getattr(Account.keeper(theirs / "file"), "uid", None)
+    mine.chmod(0o777)
+    assert Account.keeper(mine / "file") is None
+    mine.chmod(0o1777)
+    assert 0 == getattr(Account.keeper(mine / "file"), "uid", None)

@@ -44,3 +44,6 @@ def test_nothing_else_is_run() -> None:
     """A remedy with another program in it is a flaw of ours, and is not begun."""
     with pytest.raises(ValueError, match="rm"):
         remedy.carry_out((("chmod", "600", "/nowhere"), ("rm", "-r", "/nowhere")))
+    less = ("setpriv", "--clear-groups", "--reuid=1", "--regid=1")
+    with pytest.raises(ValueError, match="rm"):
+        remedy.carry_out(((*less, "rm", "-r", "/nowhere"),))

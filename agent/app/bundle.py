@@ -131,7 +131,7 @@ def _secret(path: Path) -> bytes | None:
         made = os.urandom(SECRET_BYTES)
         write_whole(path, made, PRIVATE)
         owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     except OSError:
         return None
     return made

@@ -6,10 +6,11 @@ import os
 import pwd
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 SERVICE_USER = SERVICE_GROUP = "stairwell"
 """Whom systemd/sysusers.d makes."""
@@ -59,6 +60,14 @@ class Account:
         """
         return cls.of(path.stat().st_uid)
 
+    @property
+    def gid(self) -> int:
+        """Its first group; of a user whom the machine does not know, one of the same number."""
+        try:
+            return pwd.getpwuid(self.uid).pw_gid
+        except KeyError:
+            return self.uid
+
     def may(self, path: Path, rights: int = READ) -> bool:
         """Whether modes and owners allow it, all directories on the way to be entered among them.
 
@@ -81,6 +90,27 @@ class Account:
                 return folder
         return None if self._allowed(whole, rights) else whole
 
+    @classmethod
+    def keeper(cls, path: Path) -> Account | None:
+        """Who alone decides what stands at `path`: root, or the first other owner on the way to it.
+
+        None: anybody may put something else there. Root must not touch the file by its name then, nor where
+        another one keeps it: a link may stand there by the time that it does.
+
+        Raises:
+            OSError: it is not there, or not to be seen.
+        """
+        found = None
+        for place in _way(path):
+            state = place.lstat()
+            if found is None and state.st_uid != 0:
+                found = cls.of(state.st_uid)
+            shared = state.st_mode & stat.S_IWOTH or (state.st_mode & stat.S_IWGRP and state.st_gid != 0)
+            sticky = state.st_mode & stat.S_ISVTX
+            if stat.S_ISDIR(state.st_mode) and place != path and shared and not sticky:
+                return None
+        return found or cls.of(0)
+
     def _allowed(self, path: Path, rights: int) -> bool:
         if self.uid == 0:
             return True
@@ -92,3 +122,17 @@ class Account:
         else:
             digit = stat.S_IMODE(state.st_mode)
         return digit & rights == rights
+
+
+def _way(path: Path) -> Iterator[Path]:
+    """Each directory and link on the way to a file, and what stands at the end of it."""
+    ahead = list(reversed(path.absolute().parts))
+    at = Path(ahead.pop())
+    yield at
+    while ahead:
+        part = ahead.pop()
+        at = at.parent if part == ".." else at / part
+        yield at
+        if at.is_symlink():
+            ahead += reversed(at.readlink().parts)
+            at = at.parent

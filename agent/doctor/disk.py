@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.device import boot, health, storage
+from agent.device import boot, health, identity, storage
 from agent.device.account import ENTER, SERVICE_GROUP, SERVICE_USER, WRITE, Account
 from agent.doctor.check import Check, Verdict, denied, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS
@@ -97,11 +97,20 @@ def _writable(path: Path) -> Verdict:
             ),
         )
     user = Account.agent(path)
-    if not user.may(path, WRITE | ENTER):
-        remedy = (("chown", "-R", user.name, str(path)), ("chmod", "700", str(path)))
+    obstacle = user.obstacle(path, WRITE | ENTER)
+    if obstacle is not None:
+        whole = path.resolve()
+        by_hand = (("chown", "-R", user.name, str(whole)), ("chmod", "700", str(whole)))
         told = say("{path}: the agent's user {user} may not write there", path=path, user=user.name)
-        return fail(told, spelled(remedy), remedy)
+        return fail(told, spelled(by_hand), by_hand if obstacle == whole and _ours(whole) else ())
     return ok(say("yes"))
+
+
+def _ours(path: Path) -> bool:
+    """Whether a directory is the agent's: a wrong `state.dir` must not give away somebody else's."""
+    if not os.access(path, os.R_OK | os.X_OK):
+        return False  # who may not look there gives nothing away either
+    return (path / identity.KEYS).is_dir() or not any(path.iterdir())
 
 
 def _free(path: Path) -> Verdict:

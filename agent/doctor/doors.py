@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import agent
 from agent.device import network, program, sshd
 from agent.doctor.check import Check, Verdict, denied, fail, ok, skip, warn
-from agent.doctor.remedy import spelled
+from agent.doctor.remedy import closing, spelled
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
@@ -108,9 +108,8 @@ def _writable(settings: Settings, root: Path) -> Verdict:
     places += [model] if model.is_absolute() else []
     open_ones = [path for path in places if _open(path)]
     if open_ones:
-        remedy = (("chmod", "go-w", *map(str, open_ones)),)
         told = say("others may change {paths}", paths=", ".join(map(str, open_ones)))
-        return fail(told, spelled(remedy), remedy)
+        return fail(told, spelled((("chmod", "go-w", *map(str, open_ones)),)), closing("go-w", open_ones))
     return ok(verbatim(", ".join(str(path) for path in places if path.exists())))
 
 

@@ -15,7 +15,7 @@ from agent.device import identity
 from agent.device.account import Account
 from agent.doctor import hours
 from agent.doctor.check import Check, Verdict, alarmed, denied, fail, ok, skip, warn
-from agent.doctor.remedy import spelled
+from agent.doctor.remedy import closing, giving, spelled
 from agent.reasons import reason
 from agent.words import counted, say, verbatim
 
@@ -111,8 +111,8 @@ def _readable(path: Path, state: Path) -> Verdict | None:
     told = say("{path}: the agent's user {user} may not read it", path=path, user=user.name)
     if obstacle.is_dir():
         return fail(told, say("{path} is closed to it: put the file into /etc/stairwell", path=obstacle))
-    remedy = (("chown", user.name, str(path)), ("chmod", "400", str(path)))
-    return fail(told, spelled(remedy), remedy)
+    by_hand = (("chown", user.name, str(path)), ("chmod", "400", str(path)))
+    return fail(told, spelled(by_hand), giving(user.name, path))
 
 
 def _certificate(settings: Settings) -> x509.Certificate | Verdict:
@@ -202,8 +202,9 @@ def _secrets(settings: Settings) -> Verdict:
     open_ones = [path for path in secrets if _mode(path) & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP)]
     if open_ones:
         names = ", ".join(map(str, open_ones))
-        remedy = (("chmod", "go-rwx", *map(str, open_ones)),)
-        return fail(say("open to others: {names}", names=names), spelled(remedy), remedy)
+        remedy = closing("go-rwx", open_ones)
+        fix = spelled(remedy or (("chmod", "go-rwx", *map(str, open_ones)),))
+        return fail(say("open to others: {names}", names=names), fix, remedy)
     return ok(say("{n} looked at", n=len(secrets)))
 
 
