@@ -166,10 +166,13 @@ def test_leaves_out_what_shows_nothing() -> None:
     assert [Fraction(i, 10) for i in range(60) if i != 15] == [t for t, _ in decoded(out)]
 
 
-def test_the_last_picture_lasts_like_the_one_before(tmp_path: Path) -> None:
-    """A live source that knows no durations still gives a clip of the right length."""
+@pytest.mark.parametrize("told", [0, -1, 1 << 40])
+def test_the_last_picture_lasts_like_the_one_before(told: int, tmp_path: Path) -> None:
+    """A source that knows no durations, or tells impossible ones, still gives a clip of the right length."""
+    footage = encoded(durations=False)
+    last = replace(footage.packets[-1], duration=told)
     clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"".join(mux(encoded(durations=False))))
+    clip.write_bytes(b"".join(mux(Footage(footage.info, [*footage.packets[:-1], last]))))
     assert 6.0 == float(ffprobe(clip)["duration"])
 
 
@@ -198,6 +201,22 @@ def test_refuses_a_stream_without_parameter_sets() -> None:
     muxer = FragmentMuxer(encoded().info, lambda _: None)
     with pytest.raises(StorageError, match="parameter sets"):
         muxer.packet(footage.packets[0])
+
+
+def test_refuses_to_begin_with_nothing() -> None:
+    """A key frame that shows nothing is the source's fault, not the caller's: recording is tried again."""
+    footage = encoded()
+    muxer = FragmentMuxer(footage.info, lambda _: None)
+    with pytest.raises(StorageError, match="without any NAL unit"):
+        muxer.packet(replace(footage.packets[0], data=b""))
+
+
+@pytest.mark.parametrize("size", [1, 5, 9, 20])
+def test_refuses_an_avcc_that_is_cut_short(size: int) -> None:
+    """A damaged file's header ends no thread."""
+    footage = from_mp4(SAMPLE)
+    with pytest.raises(StorageError, match=rf"avcC ends after {size} bytes.*reencode"):
+        FragmentMuxer(replace(footage.info, extradata=footage.info.extradata[:size]), lambda _: None)
 
 
 def test_refuses_time_stamps_that_go_back() -> None:

@@ -55,7 +55,8 @@ class FragmentMuxer:
     `info.rotation` is written to the track header: a player turns the picture by it.
 
     Raises:
-        StorageError: the stream is not H.264, or turned by something else than quarters.
+        StorageError: the stream is not H.264, its avcC is cut short, or it is turned by something else than
+            quarters.
     """
 
     def __init__(self, info: StreamInfo, write: Callable[[bytes], None]) -> None:
@@ -91,12 +92,15 @@ class FragmentMuxer:
         A packet without any NAL unit shows nothing, and is left out.
 
         Raises:
-            StorageError: the stream has no parameter sets, or its time stamps cannot be muxed.
+            StorageError: the stream has no parameter sets, its time stamps cannot be muxed, or its first key
+                frame shows nothing.
             ValueError: the first packet is no key frame.
         """
         data = packet.data if self._length_size is None else _start_codes(packet.data, self._length_size)
         code = data.find(CODE)
         if code < 0:
+            if self._last is None:
+                raise StorageError("clips: a key frame without any NAL unit", fix="see to the camera's stream")
             return
         if any(data[:code]):
             data = data[code:]  # of no unit: it would end the picture before
@@ -129,8 +133,9 @@ class FragmentMuxer:
     def close(self) -> None:
         """Write the last fragment. Nothing may follow."""
         if self._last is not None:
-            # Every other picture lasts until the next one. Live sources may not know how long.
-            self._run[-_VALUES] = (self._last.duration or self._step) * self._ticks
+            # Every other picture lasts until the next one. Live sources may not know how long, or lie.
+            lasts = self._last.duration * self._ticks
+            self._run[-_VALUES] = lasts if 0 < lasts <= _BITS_32 else self._step * self._ticks
             self._hand_on()
 
     def _with_parameter_sets(self, data: bytes) -> bytes:
@@ -200,17 +205,26 @@ def _moof(number: int, decoded: int, run: list[int], *, key: bool) -> bytes:
 
 
 def _parameter_sets(extradata: bytes) -> tuple[int | None, bytes]:
-    """(bytes of a length before each NAL unit, or None for start codes; SPS and PPS with start codes)."""
+    """(bytes of a length before each NAL unit, or None for start codes; SPS and PPS with start codes).
+
+    Raises:
+        StorageError: the source's avcC is cut short.
+    """
     if extradata[:1] != b"\x01":
         return None, extradata
     sets, at = bytearray(), _AVCC_HEAD - 1
-    for mask in (0x1F, 0xFF):
-        count = extradata[at] & mask
-        at += 1
-        for _ in range(count):
-            size = int.from_bytes(extradata[at : at + 2])
-            sets += START_CODE + extradata[at + 2 : at + 2 + size]
-            at += 2 + size
+    try:
+        for mask in (0x1F, 0xFF):
+            count = extradata[at] & mask
+            at += 1
+            for _ in range(count):
+                size = int.from_bytes(extradata[at : at + 2])
+                sets += START_CODE + extradata[at + 2 : at + 2 + size]
+                at += 2 + size
+    except IndexError:
+        raise StorageError(
+            f"clips: the stream's avcC ends after {len(extradata)} bytes", fix="set capture.reencode = true"
+        ) from None
     return (extradata[4] & 3) + 1, bytes(sets)
 
 
