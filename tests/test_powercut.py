@@ -199,6 +199,19 @@ def test_what_was_not_flushed_may_be_lost(image: Path) -> None:
     assert {(0, 1, 0), (1024, 0, 0), (512, 0, 1)} == kept
 
 
+def test_an_older_write_does_not_undo_one_that_went_through(image: Path) -> None:
+    """What a guest was told to be there stays there, whatever had waited for its place."""
+    cache = drive.Cache(image)
+    cache.write(512, b"\1" * 1024)
+    cache.write(8192, b"\1" * 512)
+    cache.write(1024, b"\2" * 512, through=True)
+    assert b"\1" * 512 + b"\2" * 512 == image.read_bytes()[512:1536]
+    assert bytes(512) == image.read_bytes()[8192:8704]
+    cache.flush()
+    assert b"\1" * 512 + b"\2" * 512 == image.read_bytes()[512:1536]
+    assert b"\1" * 512 == image.read_bytes()[8192:8704]
+
+
 @pytest.fixture
 def served(image: Path) -> Iterator[drive.Drive]:
     """A drive with that image."""

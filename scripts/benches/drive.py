@@ -79,19 +79,26 @@ class Cache:
         return self._seen[offset : offset + size]
 
     def write(self, offset: int, data: bytes, *, through: bool = False) -> None:
-        """Take it into the cache, or straight into the image."""
+        """Take it into the cache, or straight into the image.
+
+        What waits for the same place goes into the image first, with all before it: it must not come later
+        and undo this write.
+        """
         self._seen[offset : offset + len(data)] = data
-        if through:
-            os.pwrite(self._file, data, offset)
-        else:
+        if not through:
             self._waiting.append((offset, data))
+            return
+        older = 0
+        for number, (at, waits) in enumerate(self._waiting, 1):
+            if at < offset + len(data) and offset < at + len(waits):
+                older = number
+        self._settle(older)
+        os.pwrite(self._file, data, offset)
 
     def flush(self) -> None:
         """Put all that was written into the image."""
         self._flushes += 1
-        for offset, data in self._waiting:
-            os.pwrite(self._file, data, offset)
-        self._waiting.clear()
+        self._settle(len(self._waiting))
 
     def cut(self, chance: random.Random) -> Cut:
         """Lose power: what the image has afterwards is all there is."""
@@ -112,6 +119,12 @@ class Cache:
         self._waiting.clear()
         self._flushes = 0
         return done
+
+    def _settle(self, count: int) -> None:
+        """Put the oldest `count` writes that wait into the image."""
+        for offset, data in self._waiting[:count]:
+            os.pwrite(self._file, data, offset)
+        del self._waiting[:count]
 
 
 class Server:
