@@ -209,10 +209,18 @@ def test_memory_is_judged(
     device: ModuleType, resident: list[float], code: int, kills: int, failed: list[str]
 ) -> None:
     """By the worst minute, and by the last third of the time beside the one before it."""
-    findings = list(device.device_memory.judge(sampled(device, *resident), code, kills, 360, {}))
+    told = {"events": 1, "missing": 0}
+    findings = list(device.device_memory.judge(sampled(device, *resident), code, kills, 360, told))
     assert failed == [finding.check for finding in findings if not finding.ok]
     if resident:
         assert 10 == findings[1].found["cpu_percent"]
+
+
+@pytest.mark.parametrize("told", [{"events": 0, "missing": 0}, {"events": 1, "missing": 1}, {"said": "…"}])
+def test_little_memory_of_an_agent_that_does_nothing(device: ModuleType, told: dict[str, object]) -> None:
+    """One that sees nobody, or loses what it says, has not shown what it needs."""
+    whole, *_ = device.device_memory.judge(sampled(device, 150), 0, 0, 360, told)
+    assert not whole.ok
 
 
 def test_what_the_unit_grants(device: ModuleType) -> None:
@@ -279,6 +287,14 @@ def test_a_connection_that_has_to_stand(device: ModuleType) -> None:
     ):
         finding = network.judge(delay, replace(stood, **changes), quick=False, took=200)
         assert broken == finding.found.get("error")
+
+
+def test_network_faults_stay_away_from_this_machine() -> None:
+    """Outside of namespaces of its own the city lays no address and no rule, whoever starts it."""
+    city = ROOT / "scripts" / "benches" / "network_city.py"
+    done = subprocess.run([sys.executable, city, "--quick"], capture_output=True, text=True, check=False)
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "only in namespaces of its own" in done.stderr
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from pyrage import x25519
 
 import drive
 from agent.backbone.consumer import Fresh
+from device_powercut import unseen
 from powercut_disk import ClipLeft, Left, OpenLeft, Reader
 from powercut_judge import Heard, Judge
 
@@ -143,6 +144,14 @@ def test_after_an_end_in_order_nothing_waits() -> None:
     judge = Judge(heard(*range(1, 9), 12))
     judge.orderly(MENDED)
     assert {} == judge.complaints
+
+
+def test_a_promise_that_was_not_tried_is_not_kept() -> None:
+    """Where no clip was announced none can have been broken: that is told, and no success."""
+    tried = {"announced": 2, "went_by_retention": 0, "cut": 0, "loss_s": None, "loss_worst_s": None}
+    assert [] == unseen("clips", tried)
+    assert ["announced: none"] == unseen("clips", {**tried, "announced": 0})
+    assert ["first_event_s: none"] == unseen("starts", {"cuts": 1, "first_event_s": None})
 
 
 def test_a_gap_accounts_for_what_it_names() -> None:

@@ -100,7 +100,9 @@ class FragmentMuxer:
         code = data.find(CODE)
         if code < 0:
             if self._last is None:
-                raise StorageError("clips: a key frame without any NAL unit", fix="see to the camera's stream")
+                raise StorageError(
+                    "clips: a key frame without any NAL unit", fix="see to the camera's stream"
+                )
             return
         if any(data[:code]):
             data = data[code:]  # of no unit: it would end the picture before

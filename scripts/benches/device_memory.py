@@ -88,8 +88,8 @@ def judge(
         "memory",
         where,
         "whole",
-        "it runs to the end within what its unit grants, and stops in order",
-        ok=(code, kills) == (0, 0),
+        "it runs to the end within what its unit grants, tells of people, loses nothing, stops in order",
+        ok=(code, kills) == (0, 0) and bool(told.get("events")) and told.get("missing") == 0,
         s=took,
         found={"exit": code, "killed_for_memory": kills, "samples": len(samples), **told},
     )

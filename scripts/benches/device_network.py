@@ -39,7 +39,8 @@ def findings_of(*arguments: str) -> Iterator[Finding]:
     for program, package in PROGRAMS.items():
         if shutil.which(program, path=path) is None:
             raise StairwellError(f"{program} is not installed", fix=f"apt-get install {package}")
-    command = ["unshare", "--net", "--mount", "--fork", "--kill-child", sys.executable, CITY, *arguments]
+    command = ["unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"]
+    command += [sys.executable, CITY, *arguments]
     environment = {**os.environ, "PATH": path}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as city:
         try:

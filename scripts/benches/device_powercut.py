@@ -62,6 +62,13 @@ LATE_S = (0.2, 20.0)  # after the first event: the sample's person stays for 22 
 EVENT_S = 180.0  # within which an event must be told; 12 s on an idle machine
 SETTLE_S = 0.5  # after a cut, until the platform has what the broker has
 LAST_S = 20.0  # of the last run, after its first event
+NEEDED = {
+    "starts": ("cuts", "first_event_s"),
+    "messages": ("delivered",),
+    "clips": ("announced",),
+    "sealing": ("looked_at_mb", "pieces_sought"),
+}
+"""Figures of each promise that are never 0, not even with a single cut, unless nothing was looked at."""
 
 # Clips are short and few, so that parts begin and end, and old ones go, many times. The sample has a key
 # frame each 25 s, a camera one each second: so it is encoded anew.
@@ -345,11 +352,16 @@ def _told(suite: str, ordeal: Ordeal, took: float) -> Iterator[Finding]:
         ),
     }
     for number, (check, (promise, figures)) in enumerate(promises.items()):
-        complaints = judge.complaints[check]
+        complaints = judge.complaints[check] + unseen(check, figures)
         found: dict[str, object] = {**figures, **({"complaints": complaints} if complaints else {})}
         yield Finding(
             "powercut", suite, check, promise, ok=not complaints, s=0 if number else took, found=found
         )
+
+
+def unseen(check: str, figures: dict[str, object]) -> list[str]:
+    """What this promise was not tried on, in words: where there was nothing, nothing can have been broken."""
+    return [f"{figure}: none" for figure in NEEDED.get(check, ()) if not figures[figure]]
 
 
 def _driver() -> Path:

@@ -2,7 +2,8 @@
 
 A program (`device_network.py` starts it, as root, in namespaces of its own): it lets every fault happen at
 the same time, each to a kit of its own; a JSON line for each finding, what happens meanwhile to stderr.
-Arguments: names of faults (none: all), or `--quick`. Nothing is left behind: all ends with the process.
+Arguments: names of faults (none: all), or `--quick`. Nothing is left behind: it is the first process of its
+namespace, so all ends with it.
 """
 
 from __future__ import annotations
@@ -375,6 +376,8 @@ def _say(site: Site, what: str, since: float) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run the faults that are asked for."""
+    if os.getpid() != 1:  # addresses and rules would be this machine's
+        raise SystemExit("network_city.py: only in namespaces of its own, as device_network.py starts it")
     logging.getLogger("agent").setLevel(logging.CRITICAL)  # what the network does is said below
     quick = "--quick" in arguments
     chosen = [

@@ -135,6 +135,8 @@ class Bench:
                 time.sleep(1.0)
             self.result.heartbeat_bytes = self._disk.written() - before
             self.result.heartbeats = len(self._city.heartbeats) - heard
+        if not self.result.heartbeats:
+            raise RuntimeError("no heartbeat came, so none can have cost anything")
 
     def count_hours(self, hours: int) -> None:
         """What is done once an hour, so many times."""
