@@ -33,7 +33,7 @@ from agent.backbone.gaps import RANGES_MAX
 from agent.backbone.outbox import SCHEMA, Outbox, Row
 from agent.backbone.stored import Cover
 from agent.config import Outbox as OutboxSettings
-from agent.database import Database
+from agent.database import PAGE_BYTES, Database
 from agent.types import Phase
 
 if TYPE_CHECKING:
@@ -445,7 +445,7 @@ WRITER = """
     from agent.backbone.candidates import Wanted
     from agent.backbone.outbox import SCHEMA, Outbox
     from agent.config import Outbox as Settings
-    from agent.database import Database
+    from agent.database import PAGE_BYTES, Database
 
     def work(first):
         box = Outbox(Settings(), TOPICS)
@@ -513,6 +513,27 @@ def test_pictures_are_covered_on_disk(tmp_path: Path) -> None:
 
     assert jpeg == row.publication.payload
     assert b"a face" not in on_disk
+
+
+def test_a_picture_is_written_once(tmp_path: Path) -> None:
+    """That the broker took it is noted in its row without writing the picture again: cards wear out."""
+    path, pages = tmp_path / "agent.db", 40
+    now = at(100.25, ts="2026-07-01T12:00:00.250Z")
+    database = Database(path, [SCHEMA])
+    log = path.with_name("agent.db-wal")
+    database.submit(outbox().open_stream).result()
+    sizes = []
+    for work in (
+        lambda tx: outbox().append(tx, snapshot(1, os.urandom(pages * PAGE_BYTES)), now),
+        lambda tx: outbox().delivered(tx, [1], at(101.75)),
+    ):
+        before = log.stat().st_size
+        database.submit(work).result()
+        sizes.append((log.stat().st_size - before) // PAGE_BYTES)
+    database.close()
+
+    assert sizes[0] > pages
+    assert sizes[1] < 6
 
 
 def test_a_picture_whose_key_is_gone_is_told(tx: sqlite3.Connection) -> None:

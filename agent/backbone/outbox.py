@@ -61,9 +61,9 @@ CREATE TABLE IF NOT EXISTS outbox (
     subject TEXT,
     boot TEXT NOT NULL,
     mono REAL NOT NULL,
-    wall REAL,
-    done_boot TEXT,
-    done_mono REAL,
+    wall REAL,              -- when it was said; NULL if unknown, and once it is delivered
+    done_boot TEXT,         -- in which boot it was delivered; NULL: it waits
+    done_mono REAL,         -- and when; while it waits, bytes that are kept for that
     crc INTEGER NOT NULL,
     size INTEGER NOT NULL,
     head BLOB NOT NULL,
@@ -191,12 +191,16 @@ class Outbox:
             self.drop(tx, pick.gone, "restart", now)
 
     def delivered(self, tx: sqlite3.Connection, seqs: Iterable[int], now: Stamp) -> None:
-        """The broker took these rows: keep them for a resend, don't send them again."""
+        """The broker took these rows: keep them for a resend, don't send them again.
+
+        Such a row keeps its length (`done_boot` takes the bytes of `wall`, `done_mono` has its own from the
+        start), so SQLite changes it in its place: else it would write the picture in it a second time.
+        """
         which = "seq IN (SELECT value FROM json_each(?)) AND done_boot IS NULL"
         listed = json.dumps(sorted(seqs))
         self._tell_delivered(tx, which, (listed,))
         done = tx.execute(
-            f"UPDATE outbox SET done_boot = ?, done_mono = ? WHERE {which}",  # noqa: S608
+            f"UPDATE outbox SET done_boot = ?, done_mono = ?, wall = NULL WHERE {which}",  # noqa: S608
             (now.boot, now.mono, listed),
         ).rowcount
         tx.execute("UPDATE outbox_state SET waiting = waiting - ?", (done,))
@@ -299,7 +303,7 @@ class Outbox:
         head, payload = pack(publication, self._cover if message.picture is not None else None)
         size = ROW_BYTES + len(head) + len(payload)
         tx.execute(
-            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?)",
+            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
             (
                 seq,
                 message.priority,
@@ -308,6 +312,7 @@ class Outbox:
                 now.boot,
                 now.mono,
                 _wall(now),
+                now.mono,
                 checksum(head, payload),
                 size,
                 head,

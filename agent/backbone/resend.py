@@ -24,7 +24,7 @@ class Resent:
     them, or the broker would retain what was said before it."""
 
 
-_DUE = "SET done_boot = NULL, done_mono = NULL WHERE done_boot IS NOT NULL"
+_DUE = "SET done_boot = NULL WHERE done_boot IS NOT NULL"
 _LAST_WORDS = """
 SELECT max(seq) FROM outbox WHERE subject IN (
     SELECT subject FROM outbox WHERE priority = ? AND seq BETWEEN ? AND ? AND subject IS NOT NULL
