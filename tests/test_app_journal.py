@@ -455,10 +455,10 @@ def test_an_error_of_ours_in_what_waited_is_told(run: Run) -> None:
     run.tell(Phase.NEW)
     run.refuse(on=False)
     run.database._connection.execute("DROP TABLE open_events")
-    run.database._connection.execute("CREATE TABLE open_events (id TEXT CHECK (id = 'none')) STRICT")
-    run.database._connection.execute("ALTER TABLE open_events ADD COLUMN a TEXT")
-    run.database._connection.execute("ALTER TABLE open_events ADD COLUMN b TEXT")
-    run.database._connection.execute("ALTER TABLE open_events ADD COLUMN c TEXT")
+    run.database._connection.execute(
+        "CREATE TABLE open_events "
+        "(id TEXT PRIMARY KEY CHECK (id = 'none'), ts0 TEXT, last TEXT, change TEXT) STRICT"
+    )
 
     run.journal.retry()
     run.settle()

@@ -88,6 +88,12 @@ CREATE TABLE IF NOT EXISTS open_events (
     + alarmbook.SCHEMA
 )
 
+# In its place: to replace a row would write the page of the table's index, too.
+_REMEMBER = """
+INSERT INTO open_events VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET ts0 = excluded.ts0, last = excluded.last, change = excluded.change
+"""
+
 
 class Journal:
     """The one way from the stages to the database (a Sink, and the recorder's ClipJournal).
@@ -134,7 +140,7 @@ class Journal:
                 tx.execute("DELETE FROM open_events WHERE id = ?", (event,))
             else:
                 row = (event, ts0, json.dumps(asdict(last)), json.dumps(asdict(change)))
-                tx.execute("INSERT OR REPLACE INTO open_events VALUES (?, ?, ?, ?)", row)
+                tx.execute(_REMEMBER, row)
 
         self._submit(work, draft)
 
