@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.database import GROUP_MAX, MIGRATIONS, PAGE_BYTES, VERSION, WAL_LIMIT_BYTES, Database
+from agent.database import (
+    CHECKPOINT_FRAMES,
+    GROUP_MAX,
+    MIGRATIONS,
+    PAGE_BYTES,
+    VERSION,
+    WAL_LIMIT_BYTES,
+    Database,
+)
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
@@ -82,10 +90,11 @@ def test_it_is_durable_by_configuration(database: Database) -> None:
 
     def pragmas(connection: sqlite3.Connection) -> list[object]:
         names = ("journal_mode", "synchronous", "journal_size_limit", "page_size", "secure_delete")
-        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in (*names, "wal_autocheckpoint")]
 
     # Neither can be read back as text: synchronous 2 is FULL, secure_delete 2 is FAST.
-    assert ["wal", 2, WAL_LIMIT_BYTES, PAGE_BYTES, 2] == database.submit(pragmas).result(10)
+    expected = ["wal", 2, WAL_LIMIT_BYTES, PAGE_BYTES, 2, CHECKPOINT_FRAMES]
+    assert expected == database.submit(pragmas).result(10)
 
 
 def test_waiting_units_commit_together(database: Database) -> None:
