@@ -386,6 +386,16 @@ def test_a_machine_that_cannot_be_named(tmp_path: Path) -> None:
         Host(tmp_path).name("stairwell-k7f3k2qx4m")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another")
+def test_a_burn_in_that_hangs_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing of it stays behind: the agent needs the camera that it had."""
+    hangs = ("sleep", f"600.{os.getpid()}")
+    Host(user="nobody", burn_in_words=hangs, burn_in_s=1.0).burn_in()
+    assert "no end within 1 s" in caplog.text
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert " ".join(hangs) not in processes
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_files_are_the_agents(tmp_path: Path) -> None:
     """All below the state directory, links themselves and not what they lead to."""

@@ -29,6 +29,8 @@ SERVICES = (
 FAILED = 2  # exit code of a burn-in that came to its end and failed
 START_S = 60.0
 BURN_IN_S = 900.0  # the card's part alone may take five minutes on a bad card
+KILL_S = 10.0  # for timeout(1) to do its work on a busy machine
+KILLED = 137  # its exit code then
 PUBLIC = 0o644
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,8 @@ class Host:
 
     root: Path = ROOT
     user: str = USER
-    burn_in_words: Sequence[str] = ("runuser", "--user", USER, "--", COMMAND, "burnin")
+    burn_in_words: Sequence[str] = (COMMAND, "burnin")
+    burn_in_s: float = BURN_IN_S
 
     def name(self, hostname: str) -> None:
         """Call the machine so, now and after every start; 127.0.1.1 is it, so that sudo need not ask anybody.
@@ -66,10 +69,15 @@ class Host:
             ) from None
 
     def burn_in(self) -> None:
-        """Run the burn-in in a process of its own: a camera driver that hangs must not hold up the rest."""
-        answer = program.ask(*self.burn_in_words, timeout_s=BURN_IN_S)
-        if answer is None:
-            log.error("burn-in: no end within %.0f s", BURN_IN_S)
+        """Run the burn-in in a process of its own: a camera driver that hangs must not hold up the rest.
+
+        Who ends it is a user's process, too: `runuser` stays in between, and killed it would leave the
+        burn-in behind, with the camera in its hands.
+        """
+        words = ("runuser", "--user", self.user, "--", "timeout", "--signal=KILL", f"{self.burn_in_s:g}")
+        answer = program.ask(*words, *self.burn_in_words, timeout_s=self.burn_in_s + KILL_S)
+        if answer is None or answer.code == KILLED:
+            log.error("burn-in: no end within %.0f s", self.burn_in_s)
         elif answer.code not in {0, FAILED}:
             log.error("burn-in: %s", answer.err.strip() or f"exit code {answer.code}")
 
