@@ -53,5 +53,5 @@ def test_a_heartbeat_costs_nothing(disk: Card, tmp_path: Path) -> None:
     with whole_kit.city(str(tmp_path)) as city, Progress(disable=True) as progress:
         Bench(disk, city, result, progress).count_heartbeats(6)
 
-    assert result.heartbeats >= 4
+    assert result.heartbeats > 0
     assert 0 == result.heartbeat_bytes

@@ -285,9 +285,9 @@ def findings_of(suite: str, cuts: int) -> Iterator[Finding]:
     """So many cuts, a last boot that ends in order, and what became of each promise."""
     container.debian(suite)
     begun = time.monotonic()
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    with uml.wire(), ExitStack() as stack:
+    with uml.wire(), ExitStack() as stack:  # nobody else has the wire, so nobody else works in WORK
+        shutil.rmtree(WORK, ignore_errors=True)
+        WORK.mkdir(parents=True)
         ordeal = Ordeal(suite, WORK, stack)
         for _ in track(range(cuts), "cutting the power", console=Console(stderr=True)):
             ordeal.cut()

@@ -103,7 +103,10 @@ def wire() -> Iterator[None]:
 def _ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise StairwellError(f"ip {' '.join(words)}: {done.stderr.strip()}", fix="it needs root's rights")
+        raise StairwellError(
+            f"ip {' '.join(words)}: {done.stderr.strip()}",
+            fix=f"run it as root, and once at a time; what a killed one left: ip link delete {WIRE}",
+        )
 
 
 def _shim(work: Path) -> Path:
