@@ -214,6 +214,19 @@ def test_a_dead_database_hides_nothing(subject: Subject) -> None:
     assert "journal.json" in unpacked(made.data)
 
 
+def test_an_agent_that_says_nothing(subject: Subject, tmp_path: Path) -> None:
+    """Its state is missing, and why is said; the rest is there."""
+    server = Hatch(
+        tmp_path / "state" / hatch.NAME, {"status": lambda _: b"", "bundle": lambda _: b"7q2fk3m9"}
+    )
+    server.start()
+    try:
+        made = subject.bundle()
+    finally:
+        server.close(5)
+    assert ["status.json"] == list(made.missing)
+
+
 def test_nobody_takes_one_unseen(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may not speak to the running agent gets none."""
 

@@ -222,3 +222,11 @@ def test_one_file(tmp_path: Path) -> None:
     assert 2 == CliRunner().invoke(app, [*words, str(tmp_path / "a.docx")]).exit_code
     missing = CliRunner().invoke(app, [*words, str(tmp_path / "missing" / "a.pdf")])
     assert "cannot be written" in str(missing.exception)
+
+
+@pytest.mark.parametrize("words", [["--output", "nowhere"], ["--accept", " "]])
+def test_wrong_words(words: list[str], tmp_path: Path) -> None:
+    """What would be written nowhere, or noted under nobody's name, is refused."""
+    (tmp_path / "agent.toml").write_text(toml(chosen(tmp_path)), encoding="utf-8")
+    result = CliRunner().invoke(app, ["passport", "-c", str(tmp_path / "agent.toml"), *words])
+    assert result.exit_code == 2

@@ -82,6 +82,31 @@ def test_only_and_skip(configuration: Path) -> None:
     assert set(rest) == {"priv.retention"}
 
 
+@pytest.mark.parametrize("arguments", [["--only", "priv.retentoin"], ["--only", "net.dns", "--offline"]])
+def test_no_check_is_no_good_news(arguments: list[str], configuration: Path) -> None:
+    """A slip of the finger is refused."""
+    result = run("-c", configuration, *arguments)
+    assert result.exit_code == 2
+    assert "no check is left" in " ".join(result.output.split())
+
+
+def test_nothing_asked_is_not_well(configuration: Path) -> None:
+    """Who could ask nothing learns that, and no more."""
+    result = run("-c", configuration, "--only", "svc.memory", "--lang", "en")
+    assert result.output.startswith("0 well, 1 not asked")
+
+
+def test_a_damaged_database(configuration: Path, tmp_path: Path) -> None:
+    """Is the database's failure in each check that reads it, and no flaw of the doctor's."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "agent.db").write_bytes(b"torn" * 1000)
+    found = answers(run("-c", configuration, "--json", "--only", "store.*", "--only", "priv.overdue"))
+    codes = {"store.database", "store.clips", "priv.overdue"}
+    assert {"fail"} == {found[code]["status"] for code in codes}
+    assert ["not a database"] * 3 == [re.findall("not a database", found[code]["text"])[0] for code in codes]
+    assert [] == [code for code in codes if "Error(" in found[code]["text"] or "Fix:" in found[code]["text"]]
+
+
 def test_lines_come_one_by_one(configuration: Path) -> None:
     """Each line is a document of its own."""
     result = run("-c", configuration, "--jsonl", "--only", "priv.*")
@@ -156,7 +181,9 @@ def test_what_wants_more_rights_is_said(configuration: Path, monkeypatch: pytest
     """A technician without sudo learns what sudo would show."""
     monkeypatch.setattr(examination.doors.sshd, "configuration", _denied)
     result = run("-c", configuration, "--only", "sec.ssh")
-    assert "1 needs more rights: use sudo" in result.output
+    assert "0 well, 1 not asked (-v tells why); 1 needs more rights: use sudo" == " ".join(
+        result.output.split()
+    )
     assert result.exit_code == 0
 
 

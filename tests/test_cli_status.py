@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from agent import cli
 from agent.app import hatch
 from agent.app.hatch import Hatch
+from agent.app.status import understood
 from agent.cli import app, status
 from agent.errors import StairwellError
 from agent.words import say
@@ -198,3 +199,29 @@ def test_an_error_speaks_the_chosen_language(
     with pytest.raises(SystemExit):
         cli.main()
     assert word in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"sw": "9.0"}'])
+def test_an_agent_of_another_version(answer: bytes, configuration: Path, tmp_path: Path) -> None:
+    """After an upgrade the old one may still run: that is told with its fix, here and by the doctor."""
+    server = Hatch(tmp_path / hatch.NAME, {"status": lambda _: answer})
+    server.start()
+    try:
+        result = run(configuration, "--once")
+        doctor = CliRunner().invoke(
+            app, ["doctor", "-c", str(configuration), "--only", "svc.*", "--only", "cam.frames", "--json"]
+        )
+    finally:
+        server.close(5)
+    assert isinstance(result.exception, StairwellError)
+    assert "another version" in result.exception.problem
+    assert "restart stairwell-agent" in result.exception.fix
+    found = {check["code"]: check["status"] for check in json.loads(doctor.output)["checks"]}
+    assert ("fail", "skip", "skip") == (found["svc.running"], found["svc.version"], found["cam.frames"])
+
+
+def test_what_a_newer_agent_tells_besides(told: list[Status]) -> None:
+    """Is passed over."""
+    answer = {**json.loads(told[0].model_dump_json()), "humidity": 40}
+    answer["camera"]["focus"] = 1
+    assert told[0] == understood(json.dumps(answer).encode())

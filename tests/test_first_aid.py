@@ -193,7 +193,7 @@ def test_last_lines(kit: Kit) -> None:
     assert kit.look()[1].endswith("The last lines of the journal:\n  ERROR agent: boom\n")
 
 
-@pytest.mark.parametrize("arguments", [["--lang", "de"], ["--fast"]])
+@pytest.mark.parametrize("arguments", [["--lang", "de"], ["--lang"], ["--fast"]])
 def test_wrong_words(kit: Kit, arguments: list[str]) -> None:
     """Exit code 3, as the doctor's."""
     done = subprocess.run(

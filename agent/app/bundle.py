@@ -78,7 +78,7 @@ def bundle(settings: Settings, clock: Clock, trouble: ConfigError | None = None,
     for name, gather in evidence.sources(settings, clock, trouble, quick=quick):
         try:
             files[name] = censor.value(json.loads(json.dumps(gather())))
-        except (StairwellError, OSError, subprocess.SubprocessError) as error:
+        except (StairwellError, OSError, ValueError, subprocess.SubprocessError) as error:
             missing[name] = censor.text(str(error))
     about = {
         "v": 1,

@@ -70,8 +70,8 @@ Source = tuple[str, "Callable[[], Any]"]
 def sources(settings: Settings, clock: Clock, trouble: ConfigError | None, *, quick: bool) -> list[Source]:
     """Each file of the bundle, and what gathers its content (JSON types).
 
-    One that cannot raises StairwellError, OSError or subprocess.SubprocessError. `trouble` is what is wrong
-    with the kit's own configuration, if that is why `settings` are the defaults.
+    One that cannot raises StairwellError, OSError, ValueError or subprocess.SubprocessError. `trouble` is
+    what is wrong with the kit's own configuration, if that is why `settings` are the defaults.
     """
     return [
         ("machine.json", lambda: _machine(settings)),

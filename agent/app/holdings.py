@@ -63,7 +63,9 @@ def checks(settings: Settings, clock: Clock) -> list[Check]:
 def _database(archive: Archive) -> Verdict:
     try:
         found = archive.read(lambda tx: [str(row[0]) for row in tx.execute("PRAGMA quick_check(3)")])
-    except (StorageError, sqlite3.Error) as error:
+    except StorageError as error:
+        return fail(error.words[0], ALARMS["storage.corrupt"].fix)
+    except sqlite3.Error as error:
         found = [str(error)]
     if found != ["ok"]:
         return fail(joined("; ", map(verbatim, found)), ALARMS["storage.corrupt"].fix)

@@ -7,10 +7,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 import agent
 from agent.backbone.envelope import Message
 from agent.capture.source import source_kind
 from agent.device import health
+from agent.errors import StairwellError
+from agent.words import say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,3 +240,18 @@ class StatusDesk:
             t=health.temperature_c(),
             disk_free_gib=None if free is None else round(free / GIB, 2),
         )
+
+
+def understood(answer: bytes) -> Status:
+    """What an agent told; what a newer one tells besides is passed over.
+
+    Raises:
+        StairwellError: it is of a version that tells it otherwise.
+    """
+    try:
+        return Status.model_validate_json(answer, extra="ignore")
+    except ValidationError:
+        raise StairwellError(
+            say("the agent that runs is of another version: its answer makes no sense"),
+            fix=verbatim("sudo systemctl restart stairwell-agent"),
+        ) from None

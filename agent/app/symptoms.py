@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import agent
 from agent.app import hatch
-from agent.app.status import Status
+from agent.app.status import understood
 from agent.app.uplink import BROKER, CAUSES, FIXES
 from agent.backbone.causes import Cause
 from agent.device import unit
@@ -17,11 +16,13 @@ from agent.doctor import machine, service
 from agent.doctor.check import Check, Verdict, alarmed, denied, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS, NO_PICTURES
 from agent.doctor.remedy import spelled
+from agent.errors import StairwellError
 from agent.words import Text, counted, joined, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.app.status import Status
     from agent.config import Settings
 
 RUNNING = "svc.running"
@@ -37,7 +38,7 @@ def checks(settings: Settings) -> list[Check]:
     """The checks of this module."""
 
     def told(judge: Callable[[Status], Verdict]) -> Callable[[], Verdict]:
-        return lambda: judge(Status.model_validate_json(hatch.reach(settings.state.dir, "status")))
+        return lambda: judge(understood(hatch.reach(settings.state.dir, "status")))
 
     return [
         Check(RUNNING, say("The agent runs"), lambda: _running(settings)),
@@ -70,12 +71,15 @@ def judged(status: Status) -> dict[str, Verdict]:
 
 def _running(settings: Settings) -> Verdict:
     try:
-        status = json.loads(hatch.reach(settings.state.dir, "status"))
+        status = understood(hatch.reach(settings.state.dir, "status"))
     except (FileNotFoundError, ConnectionRefusedError):
         return fail(say("no"), service.START)
     except PermissionError:
         return denied(say("only root and the group stairwell may ask it"))
-    return ok(say("{version}, for {seconds:.0f} s", version=status["sw"], seconds=status["up"]))
+    except StairwellError as error:
+        remedy = (("systemctl", "restart", unit.NAME),)
+        return fail(error.words[0], spelled(remedy), remedy)
+    return ok(say("{version}, for {seconds:.0f} s", version=status.sw, seconds=status.up))
 
 
 def _version(status: Status) -> Verdict:

@@ -47,7 +47,8 @@ def bundle(
 
     With `support.recipients` it is sealed; `age --decrypt -i support.key FILE | tar xz` opens it. It works
     with a broken configuration, too, and without an agent; what could not be gathered is said. Each bundle is
-    noted in the kit's audit. Run it with sudo: without, the journal and the database stay out.
+    noted in the kit's audit. Run it with sudo: with the group `stairwell` alone the journal and the database
+    stay out, and nobody else takes one.
     """
     trouble = None
     try:

@@ -86,6 +86,8 @@ def doctor(
     if fix is not None:
         raise typer.Exit(_mend(known, fix, settings, clock, language, do=yes))
     checks = runner.chosen(known, only=only or (), leave=leave or (), quick=quick or watch, offline=offline)
+    if not checks:
+        raise typer.BadParameter("no check is left to ask", param_hint="--only, --skip, --quick or --offline")
     console = Console(highlight=False)
     if watch:
         _watch(checks, clock, console, language, lines=lines)

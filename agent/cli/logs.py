@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from agent.cli.clip_tables import wide
+from agent.cli.clip_tables import counted, wide
 from agent.cli.span import COUNT, TIME, Count, Follow, Json, Since, Until, wanted
 from agent.device import journald
 from agent.device.clock import SystemClock
@@ -80,6 +80,8 @@ def logs(
     console = wide()
     for line in found:
         _print(console, line, as_json=as_json)
+    if not as_json:
+        typer.echo(counted(len(found), "line"), err=True)
     if follow:
         for line in filter(fits, journald.following(begun)):
             _print(console, line, as_json=as_json)

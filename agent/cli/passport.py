@@ -51,8 +51,12 @@ def passport(
         sudo stairwell passport --accept "O. Kovalenko" --output /media/usb
     """
     language = spoken_in(lang)
-    if output.suffix and output.suffix.lower() not in SUFFIXES and not output.is_dir():
-        raise typer.BadParameter(f"{output}: .pdf and .html are known", param_hint="--output")
+    if output.suffix.lower() not in SUFFIXES and not output.is_dir():
+        raise typer.BadParameter(
+            f"{output}: name a directory that is there, a .pdf or an .html", param_hint="--output"
+        )
+    if accept is not None and not accept.strip():
+        raise typer.BadParameter("whose name?", param_hint="--accept")
     settings, clock = in_force(config_path(config)), SystemClock()
     if accept is not None:
         done = accept_by(settings, clock, accept)

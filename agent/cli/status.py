@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from agent.app import hatch
-from agent.app.status import Status
+from agent.app.status import understood
 from agent.cli.asking import asked
 from agent.cli.language import Lang
 from agent.cli.language import language as spoken_in
@@ -22,6 +22,7 @@ from agent.errors import StairwellError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from agent.app.status import Status
     from agent.words import Language
 
 REFRESH_S = 1.0
@@ -76,4 +77,4 @@ def _keep_up(live: Live, state: Path, first: Status, language: Language) -> None
 
 
 def _ask(state: Path) -> Status:
-    return Status.model_validate_json(asked(lambda: hatch.reach(state, "status")))
+    return understood(asked(lambda: hatch.reach(state, "status")))

@@ -51,7 +51,8 @@ class Check:
     """A question.
 
     `ask` answers it; it may block up to `box_s` seconds, and runs beside others. Any error of the system
-    (OSError) that it lets through becomes a SKIP with its words; for want of rights, one that says so.
+    (OSError) that it lets through becomes a SKIP with its words; for want of rights, one that says so. A
+    StairwellError becomes a FAIL with its words and its fix.
     `depends_on` are codes without which the question makes no sense: once one of them failed or was skipped,
     this one is skipped. `quick`: answered well within a second. `online`: it speaks to another machine.
     `late` is the answer when none came in time, where that has a usual cause.

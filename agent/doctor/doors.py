@@ -59,7 +59,7 @@ def _ssh(root: Path) -> Verdict:
     except PermissionError as error:
         return denied(say("{path}: only root may read it", path=error.filename))
     if found is None:
-        return ok(say("none"))
+        return ok(say("there is none"))
     if found["passwordauthentication"] == "yes" or found["kbdinteractiveauthentication"] == "yes":
         return fail(say("it takes passwords"), _KEYS_ONLY)
     if found["permitrootlogin"] != "no":

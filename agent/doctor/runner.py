@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from agent.doctor.check import Result, Status, Verdict, denied, fail, skip
+from agent.errors import StairwellError
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def _ask(check: Check, answers: queue.SimpleQueue[Result]) -> None:
         verdict = check.ask()
     except PermissionError as error:
         verdict = denied(say("{path}: only the agent and root may look there", path=error.filename or "-"))
+    except StairwellError as error:
+        verdict = fail(*error.words)
     except OSError as error:
         verdict = skip(say("could not be asked: {error}", error=error))
     except Exception as error:  # noqa: BLE001 - top of the thread: a check with a flaw must not end the others
