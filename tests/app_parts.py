@@ -22,7 +22,8 @@ from agent.backbone.contract.schema import schema
 from agent.backbone.drafts import HEADER
 from agent.config import Settings, load
 from agent.device.clock import Stamp
-from agent.types import Box, EventChange, Frame, Motion, Phase, Picture, Scene
+from agent.picture import Picture
+from agent.types import Box, EventChange, Frame, Motion, Phase, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

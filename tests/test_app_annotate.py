@@ -13,7 +13,8 @@ from app_parts import analysis, change, frame, picture
 
 from agent.app.annotate import ALERT, LOOKED, MOTION, PERSON, TRACK, Annotator
 from agent.errors import StorageError
-from agent.types import Box, Motion, Phase, Picture, Scene, Track
+from agent.picture import Picture
+from agent.types import Box, Motion, Phase, Scene, Track
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.backbone.drafts import Draft
-    from agent.types import EventChange, Picture
+    from agent.picture import Picture
+    from agent.types import EventChange
     from agent.vision.crops import Square
 
 STREAM = "9f2c1a7e"

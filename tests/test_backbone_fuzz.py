@@ -23,8 +23,9 @@ from orders import Hands, Obedient, message, order, topic_of
 
 from agent.backbone.clerk import Clerk
 from agent.backbone.desired import Wanted, judge
+from agent.backbone.envelope import PAYLOAD_MAX
 from agent.backbone.examination import Given, examine
-from agent.backbone.inbox import PAYLOAD_MAX, Inbox
+from agent.backbone.inbox import Inbox
 from agent.backbone.orders import ORDERS, Refusal
 from agent.backbone.outbox import SCHEMA, Outbox
 from agent.backbone.signed import Flaw

@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 
 from agent.backbone import link as link_module
 from agent.backbone.causes import Cause
-from agent.backbone.inbox import PAYLOAD_MAX
+from agent.backbone.envelope import PAYLOAD_MAX
 from agent.backbone.link import Connected, Disconnected, Link, LinkEvent
 from agent.backbone.papers import tls_context
 from agent.backbone.topics import Topics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.capture.address import without_credentials
-from agent.capture.source import source_kind
+from agent.capture.kind import source_kind
 from agent.errors import ConfigError
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import av
 import numpy as np
 import pytest
 
 from agent.capture.encoder import H264Encoder
-from agent.types import Packet, Picture, StreamInfo
+from agent.picture import Picture
+
+if TYPE_CHECKING:
+    from agent.types import Packet, StreamInfo
 
 
 def picture(n: int, width: int = 160, height: int = 120, *, grey: bool = False) -> Picture:

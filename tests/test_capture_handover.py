@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.capture.handover import PACKETS_WAITING, PICTURES_WAITING, Encoded, Handover, Shot
-from agent.types import Picture
+from agent.picture import Picture
 
 
 def shot(index: int) -> Shot:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agent.capture.lores import reduce_luma, reduction
+from agent.capture.lores import reduce_luma
+from agent.capture.plane_size import reduction
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from agent.capture.pipeline import Pipeline, Sampler
 from agent.config import Capture, Mask
-from agent.types import Frame, Packet, Picture, StreamInfo
+from agent.picture import Picture
+from agent.types import Frame, Packet, StreamInfo
 
 LEFT = Mask(name="left", polygon=((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.capture.privacy import PrivacyMask
 from agent.config import Mask
-from agent.types import Picture
+from agent.picture import Picture
 
 SQUARE = Mask(name="door", polygon=((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)))
 fractions = st.floats(0, 1)

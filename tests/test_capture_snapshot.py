@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agent.capture.snapshot import still
-from agent.types import Picture
+from agent.picture import Picture
 
 
 def noise(width: int, height: int) -> Picture:

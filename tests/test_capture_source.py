@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from agent.capture.file import FileSource
+from agent.capture.kind import RECORDED, Network, source_kind
 from agent.capture.live import LiveSource
 from agent.capture.picamera import PicameraSource
-from agent.capture.source import RECORDED, Network, open_source, source_kind
+from agent.capture.source import open_source
 from agent.capture.synthetic import SyntheticSource
 from agent.config import Capture
 from agent.errors import ConfigError, SourceError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,29 @@ def test_both_languages_are_whole(tmp_path: Path) -> None:
     for check in examination.examination(settings(tmp_path), SystemClock()):
         assert re.search("[а-яіїєґ]", check.title.uk.lower()), check.code
         assert not re.search("[а-яіїєґ]", check.title.en.lower()), check.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "strange"),
+    [
+        (("doctor", "--quick", "--offline"), {"numpy", "cv2", "av", "paho"}),
+        (("status", "--once"), {"numpy", "cv2", "av", "paho", "cryptography.x509"}),
+    ],
+)
+def test_it_loads_what_it_asks_with(
+    configuration: Path, arguments: tuple[str, ...], strange: set[str]
+) -> None:
+    """What reads pictures and talks to the broker takes longer to load than all that is asked."""
+    program = (
+        "import sys, agent.cli\n"
+        f"sys.argv[1:] = {[*arguments, '--config', str(configuration)]}\n"
+        "try: agent.cli.main()\n"
+        "finally: print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    loaded = set(done.stdout.split())
+    assert f"agent.cli.{arguments[0]}" in loaded
+    assert set() == loaded & strange
 
 
 def test_without_agent_network_or_rights(configuration: Path) -> None:

@@ -14,7 +14,7 @@ from agent.capture.snapshot import still
 from agent.clips.fmp4 import FragmentMuxer
 from agent.clips.scan import CHUNK, HEAD_MAX, Footage, scan_file
 from agent.errors import StorageError
-from agent.types import Picture
+from agent.picture import Picture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from agent.clips.fragment import Plaintext
     from agent.clips.journal import OpenClip
-    from agent.types import ClipRecord, Detection, Picture, SourceItem
+    from agent.picture import Picture
+    from agent.types import ClipRecord, Detection, SourceItem
     from agent.vision.crops import Square
 
 MASK = {"name": "flat-12", "polygon": [[0.0, 0.0], [0.4, 0.0], [0.4, 1.0], [0.0, 1.0]]}

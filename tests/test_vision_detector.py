@@ -12,7 +12,8 @@ import pytest
 
 from agent.config import DetectorSettings
 from agent.errors import ModelError
-from agent.types import Box, Detection, Picture
+from agent.picture import Picture
+from agent.types import Box, Detection
 from agent.vision.crops import Square
 from agent.vision.decode import KEPT, Quantisation, suppress
 from agent.vision.detector import PersonDetector, _Found, _merge

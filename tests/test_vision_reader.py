@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.types import Picture
+from agent.picture import Picture
 from agent.vision.crops import Square
 from agent.vision.reader import CropReader
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from agent.config import DetectorSettings
-from agent.types import Picture
+from agent.picture import Picture
 from agent.vision import tone
 from agent.vision.crops import Square
 from agent.vision.detector import PersonDetector

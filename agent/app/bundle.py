@@ -21,8 +21,8 @@ import pyrage
 from agent.agekey import key_id
 from agent.app import evidence, hatch
 from agent.app.archive import Archive
-from agent.app.lookout import name_of
 from agent.backbone import docket
+from agent.device.account import name_of
 from agent.doctor.censor import Censor
 from agent.doctor.vocabulary import vocabulary
 from agent.durable import write_whole

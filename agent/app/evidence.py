@@ -20,7 +20,7 @@ from agent.app import hatch, wear
 from agent.app.chronicle import Chronicle, Wanted, database_of
 from agent.app.examination import examination
 from agent.app.onlooker import look
-from agent.capture.source import source_kind
+from agent.capture.kind import source_kind
 from agent.config import Settings
 from agent.device import health, journald
 from agent.device.storage import space

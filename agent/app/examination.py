@@ -1,7 +1,8 @@
 """What the doctor asks: its own checks of the machine, and those that need the rooms of the agent.
 
 Nothing here changes the kit. Where the agent runs it is asked (`symptoms`), so that nothing is disturbed;
-without it the same is tried from here.
+without it the same is tried from here. A check that needs pictures loads by itself what reads them: that
+takes longer than all quick checks together.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.app import holdings, models, proof, symptoms, uplink
+from agent.app import holdings, proof, symptoms, uplink
 from agent.app.usable import unfit
-from agent.capture.picamera import connected
-from agent.capture.source import source_kind
+from agent.capture.kind import source_kind
 from agent.device.account import READ, WRITE, Account
 from agent.doctor import boot, disk, doors, hours, machine, papers, service, wayout
 from agent.doctor.check import Check, Verdict, denied, fail, ok, skip
@@ -106,6 +106,8 @@ def _source(settings: Settings) -> Verdict:
     if kind in {"file", "v4l2"} and not Path(source).exists():
         return fail(say("{source}: is not there", source=source), ALARMS["camera.lost"].fix)
     if kind == "picamera":
+        from agent.capture.picamera import connected  # noqa: PLC0415 - see the head of this module
+
         try:
             return ok(verbatim(connected(source)))
         except SourceError as error:
@@ -142,6 +144,8 @@ def _model(settings: Settings) -> Verdict:
 
 
 def _selftest(settings: Settings) -> Verdict:
+    from agent.app import models  # noqa: PLC0415 - see the head of this module
+
     try:
         found: dict[str, Any] = models.check(settings.detector)
     except ModelError as error:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 from agent.app import schemas
 from agent.app.archive import Archive
-from agent.clips import check as clip_check
 from agent.clips import store
 from agent.clips.retention import clip_ages
-from agent.clips.scan import scan_file
 from agent.doctor.check import BOX_S, Check, Verdict, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS
 from agent.errors import StorageError
@@ -108,6 +106,9 @@ def _open(settings: Settings) -> Verdict:
     """The newest files first: what was written wrongly was written lately."""
     if settings.clips.seal == "none":
         return skip(say("clips are not sealed"))
+    from agent.clips import check as clip_check  # noqa: PLC0415 - they load NumPy, and the quick checks do not
+    from agent.clips.scan import scan_file  # noqa: PLC0415 - the same
+
     began = time.monotonic()
     try:
         found = clip_check.files({settings.state.dir, settings.clips_dir})

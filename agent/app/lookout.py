@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pwd
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 
 from agent.app.annotate import Painter
 from agent.backbone import docket
+from agent.device.account import name_of
 from agent.shortid import ENTROPY_BYTES, short_id
 
 if TYPE_CHECKING:
@@ -97,11 +97,3 @@ def _jpeg(image: Image) -> bytes:
     """An RGB picture as JPEG."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
-
-
-def name_of(user: int) -> str:
-    """The user's name, or number when nobody has it any more."""
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:  # of a container, or removed since
-        return f"user {user}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.app.archive import Archive
-from agent.app.lookout import name_of
 from agent.backbone import docket
+from agent.device.account import name_of
 from agent.doctor import remedy, runner
 from agent.doctor.check import Status
 from agent.errors import StorageError

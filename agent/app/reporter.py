@@ -11,7 +11,7 @@ from agent.app.proof import passed
 from agent.backbone import drafts, messages, presence
 from agent.backbone.orders import ORDERS
 from agent.backbone.topics import Topics
-from agent.capture.source import RECORDED, source_kind
+from agent.capture.kind import RECORDED, source_kind
 from agent.device import health
 from agent.device.clock import Stamp
 from agent.device.reset import BootRecord

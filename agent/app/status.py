@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 import agent
 from agent.backbone.envelope import Message
-from agent.capture.source import source_kind
+from agent.capture.kind import source_kind
 from agent.device import health
 from agent.errors import StairwellError
 from agent.words import say, verbatim

@@ -6,8 +6,6 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from agent.backbone.causes import Cause, of_error
 from agent.backbone.papers import tls_context
 from agent.doctor import wayout
@@ -16,6 +14,8 @@ from agent.errors import ConfigError
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from agent.config import Backbone, Settings
 
 REACH_S = 4.0  # for a name, a connection, a handshake; a slow LTE link needs two
@@ -164,6 +164,8 @@ def _refused(backbone: Backbone, cause: Cause) -> Verdict:
 
 def _shown(backbone: Backbone) -> x509.Certificate | None:
     """The certificate that the broker shows, unchecked: it is only talked about. None of ours is shown."""
+    from cryptography import x509  # noqa: PLC0415 - `status` needs this module's words, and no certificate
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -179,6 +181,8 @@ def _shown(backbone: Backbone) -> x509.Certificate | None:
 
 def _names(certificate: x509.Certificate) -> list[str]:
     """The hosts that it is for."""
+    from cryptography import x509  # noqa: PLC0415 - as above
+
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):

@@ -1,6 +1,8 @@
 """Whether a kit can run with its settings: asked by the agent before it starts, and by `config check`.
 
 What the settings are by themselves (types, limits, unknown keys) `agent.config` has checked before.
+
+The codecs, with NumPy, take as long to load as all the rest: they are where there is a film to open.
 """
 
 from __future__ import annotations
@@ -10,11 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.backbone import papers
-from agent.capture.av import must_encode
 from agent.capture.camera_controls import lores_size
-from agent.capture.container import open_file
-from agent.capture.picamera import SCHEME
-from agent.capture.source import source_kind
+from agent.capture.kind import PICAMERA, source_kind
 from agent.config import Kit, Site
 from agent.errors import ConfigError, SourceError
 from agent.vision.models import load_card
@@ -53,6 +52,8 @@ def complete(settings: Settings) -> None:
     usable(settings)
     load_card(settings.detector.model)
     if source_kind(settings.capture.source) == "file":
+        from agent.capture.container import open_file  # noqa: PLC0415 - see the head of this module
+
         open_file(Path(settings.capture.source)).close()
 
 
@@ -87,7 +88,7 @@ def _place(settings: Settings) -> Iterator[ConfigError]:
 
 def _source(settings: Settings) -> Iterator[ConfigError]:
     yield from _refusal(lambda: source_kind(settings.capture.source))
-    if settings.capture.source.startswith(SCHEME):
+    if settings.capture.source.startswith(PICAMERA):
         yield from _refusal(lambda: lores_size(settings.camera))
 
 
@@ -106,6 +107,9 @@ def _masks(settings: Settings) -> Iterator[ConfigError]:
     """Of a film only: a camera may be in use, and is not opened."""
     path = Path(settings.capture.source)
     if path.is_file():
+        from agent.capture.av import must_encode  # noqa: PLC0415 - see the head of this module
+        from agent.capture.container import open_file  # noqa: PLC0415 - the same
+
         with suppress(SourceError), closing(open_file(path)) as opened:
             yield from _refusal(lambda: must_encode(opened, settings.capture, settings.privacy.masks))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.app import journal
-from agent.capture.source import RECORDED, source_kind
+from agent.capture.kind import RECORDED, source_kind
 from agent.errors import StairwellError, StallError
 
 if TYPE_CHECKING:

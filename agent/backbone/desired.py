@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from agent.backbone.configuration import Desired, Refusal
-from agent.backbone.inbox import PAYLOAD_MAX
+from agent.backbone.envelope import PAYLOAD_MAX
 from agent.backbone.signed import Flaw, Kind, lapsed
 
 if TYPE_CHECKING:

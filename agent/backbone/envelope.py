@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+PAYLOAD_MAX = 64 * 1024  # bytes, of what a kit takes; a whole configuration has a tenth of it
+
 _SENT_AS_NULL = {"ts", "t0", "since"}
 _HEAD = ("v", "dev", "stream", "seq", "boot", "mono", "ts", "clk")  # first in every payload
 

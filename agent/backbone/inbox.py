@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.client import topic_matches_sub
 
+from agent.backbone.envelope import PAYLOAD_MAX
 from agent.thread import NamedThread
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from agent.backbone.link import Received
 
 WAITING_MAX = 100  # a broker that delivers what it kept during an outage sends some dozen at once
-PAYLOAD_MAX = 64 * 1024  # bytes; a whole configuration has a tenth of it
 
 _LOG = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.capture.lores import TARGET_AREA
+from agent.capture.plane_size import TARGET_AREA
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:

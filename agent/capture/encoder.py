@@ -13,7 +13,7 @@ from agent.capture.planes import LIMITED_RANGE, view
 from agent.types import Packet, StreamInfo
 
 if TYPE_CHECKING:
-    from agent.types import Picture
+    from agent.picture import Picture
 
 TICKS = 90_000  # per second: MPEG's clock, divides by every usual frame rate
 

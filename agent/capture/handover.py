@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.types import Luma, Picture
+    from agent.picture import Picture
+    from agent.types import Luma
 
 log = logging.getLogger(__name__)
 

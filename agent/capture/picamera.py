@@ -16,6 +16,7 @@ from agent.capture import hardware_encoder, picamera_stack
 from agent.capture.backoff import Backoff
 from agent.capture.bounded_call import BoundedCall
 from agent.capture.camera_controls import lores_size
+from agent.capture.kind import PICAMERA
 from agent.capture.picamera_reading import Reading
 from agent.capture.picamera_session import CameraSession, Passage, choose
 from agent.capture.pipeline import Sampler
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCHEME = "picamera:"
-
 OPEN_S = 20.0  # a Zero 2 W needs a few seconds; a driver that hangs in the kernel never comes back
 CLOSE_S = 5.0  # half a second is usual
 REST_S = 600.0  # a camera without a picture is told of so long; more restarts would only wear the card
@@ -55,7 +54,7 @@ def connected(source: str, load: Callable[[], Stack] = picamera_stack.load) -> s
     Raises:
         SourceError: the camera's software does not load, or there is no such camera.
     """
-    return choose(load().cameras(), source.removeprefix(SCHEME))[1]
+    return choose(load().cameras(), source.removeprefix(PICAMERA))[1]
 
 
 class PicameraSource:
@@ -84,7 +83,7 @@ class PicameraSource:
         self._keep_packets = keep_packets
         self._load = load
         self._probe = probe
-        self._name = capture.source.removeprefix(SCHEME)
+        self._name = capture.source.removeprefix(PICAMERA)
         self._stamps = SensorClock()
         self._passage = Passage(Sampler(capture.fps), self._stamps)
         self._backoff = Backoff(capture)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from agent.config import Capture, Mask
-    from agent.types import Packet, Picture, SourceItem
+    from agent.picture import Picture
+    from agent.types import Packet, SourceItem
 
 SLACK = 0.45  # of the last interval: stamps that tremble by less must not cost a frame
 

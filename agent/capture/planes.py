@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.types import Picture
+from agent.picture import Picture
 
 if TYPE_CHECKING:
     import av

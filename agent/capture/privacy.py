@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from agent.types import Picture
+from agent.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.errors import SourceError
-from agent.types import Picture
+from agent.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from agent.types import Picture, Still
+from agent.picture import Picture
+from agent.types import Still
 
 if TYPE_CHECKING:
     from agent.types import Luma

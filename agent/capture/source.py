@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol
 
-from agent.capture.address import without_credentials
 from agent.capture.file import FileSource
+from agent.capture.kind import source_kind
 from agent.capture.live import LiveSource
-from agent.capture.picamera import SCHEME as PICAMERA
 from agent.capture.picamera import PicameraSource
-from agent.capture.synthetic import SCHEME as SYNTHETIC
 from agent.capture.synthetic import SyntheticSource
 from agent.config_camera import Camera
 from agent.device.clock import SystemClock
-from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +19,6 @@ if TYPE_CHECKING:
     from agent.config import Capture, Mask
     from agent.device.clock import Clock
     from agent.types import SourceItem
-
-
-Network = Literal["rtsp", "rtsps", "http", "https", "tcp", "udp"]
-Kind = Network | Literal["picamera", "v4l2", "file", "synthetic"]
-"""What `capture.source` may name."""
-
-RECORDED: frozenset[Kind] = frozenset({"file", "synthetic"})
-"""Kinds that show no camera's present: footage, and what is drawn in its place."""
 
 
 class Source(Protocol):
@@ -61,30 +50,6 @@ class Source(Protocol):
     def close(self) -> None:
         """End `items()` within a second; safe from any thread, at any time, more than once."""
         ...
-
-
-def source_kind(source: str) -> Kind:
-    """What sort of source a `capture.source` names; nothing of its address or credentials.
-
-    Raises:
-        ConfigError: none that the agent knows.
-    """
-    if source.startswith(SYNTHETIC):
-        return "synthetic"
-    if source.startswith(PICAMERA):
-        return "picamera"
-    if source.startswith("/dev/"):
-        return "v4l2"
-    scheme, mark, _ = source.partition("://")
-    if not mark:
-        return "file"
-    for known in get_args(Network):
-        if scheme == known:
-            return known  # type: ignore[no-any-return]  # get_args forgets the type
-    raise ConfigError(
-        f"capture.source = {without_credentials(source)!r}: no such kind of source",
-        fix="give picamera:, rtsp://…, a V4L2 device such as /dev/video0, a video file, or synthetic:",
-    )
 
 
 def open_source(

@@ -14,7 +14,7 @@ import numpy as np
 from agent.capture.pacer import Pacer
 from agent.capture.pipeline import Pipeline
 from agent.errors import ConfigError
-from agent.types import Picture
+from agent.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from agent.types import Luma, SourceItem
 
     Grain = NDArray[np.int16]
-
-SCHEME = "synthetic:"
 
 # One round of the play, in seconds: an empty stairwell, a visit, emptiness, the lamp, emptiness.
 ROUND_S = 20.0

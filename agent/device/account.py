@@ -136,3 +136,11 @@ def _way(path: Path) -> Iterator[Path]:
         if at.is_symlink():
             ahead += reversed(at.readlink().parts)
             at = at.parent
+
+
+def name_of(user: int) -> str:
+    """The user's name, or number when nobody has it any more."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:  # of a container, or removed since
+        return f"user {user}"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.config import DetectorSettings
-    from agent.types import Picture
+    from agent.picture import Picture
     from agent.vision.crops import Square
     from agent.vision.decode import Floats
 

@@ -16,7 +16,7 @@ from agent.vision.tone import BLACK, clear
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from agent.types import Picture
+    from agent.picture import Picture
     from agent.vision.crops import Square
 
 GREY = 128  # chroma without colour

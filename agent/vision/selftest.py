@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.errors import ModelError
-from agent.types import Box, Picture
+from agent.picture import Picture
+from agent.types import Box
 from agent.vision.crops import Square
 from agent.words import say
 

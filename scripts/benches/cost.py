@@ -19,7 +19,8 @@ from agent.app.analysis import Analyser
 from agent.capture.lores import reduce_luma
 from agent.capture.source import open_source
 from agent.config import load
-from agent.types import Frame, Picture
+from agent.picture import Picture
+from agent.types import Frame
 from agent.vision.crops import Square
 from agent.vision.detector import PersonDetector
 from agent.vision.models import load_card, verify

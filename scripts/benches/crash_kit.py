@@ -43,7 +43,8 @@ from agent.database import Database
 from agent.device.clock import SystemClock
 from agent.device.identity import Identity
 from agent.device.volatile import volatile_key
-from agent.types import BestMoment, Box, EventChange, Packet, Phase, Picture, Still, StreamInfo
+from agent.picture import Picture
+from agent.types import BestMoment, Box, EventChange, Packet, Phase, Still, StreamInfo
 from agent.ulid import ENTROPY_BYTES, ulid
 
 if TYPE_CHECKING:
