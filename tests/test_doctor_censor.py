@@ -29,7 +29,7 @@ def censor(*literals: str, key: bytes = KEY) -> Censor:
         "stairwell-agent.service: Main process exited, code=killed, status=9/KILL",
         "Raspberry Pi Zero 2 W Rev 1.0",
         "clip 01M8EE0VG00000000000000000 at 2026-11-27T12:00:00.000Z took 1.5 s, 250 ms more, 81 %",
-        "listening on 127.0.0.1 and ::1 since 12:30:45",
+        "listening on 127.0.0.1 and ::1 since 12:30:45.5",
         "clips.max_mb: 8192.0",
     ],
 )
@@ -43,6 +43,9 @@ def test_what_support_needs_stays(text: str) -> None:
     [
         ("no route to 10.20.30.40:8883", "10.20.30.40"),
         ("no route to 2001:db8::17", "2001:db8"),
+        ("host ip-10-20-30-40.internal", "20"),
+        ("interface ip10.20.30.40", "20"),
+        ("from ::ffff:10.20.30.40", "20"),
         ("bssid dc:a6:32:01:02:03", "dc:a6"),
         ("associated with ssid Kateryna", "Kateryna"),
         ("rtsp://viewer:letter@camera/stream", "letter"),
@@ -74,6 +77,7 @@ def test_pseudonyms_are_consistent() -> None:
     first, second = (censor().text(f"from {where} to home") for where in ("10.0.0.7", "10.0.0.8"))
     assert first != second
     assert first == censor().text("from 10.0.0.7 to home")
+    assert first == censor().text("from ::ffff:10.0.0.7 to home")
     assert first != censor(key=bytes(31) + b"1").text("from 10.0.0.7 to home")
 
 

@@ -35,10 +35,8 @@ _PATTERN = re.compile(
     | (?P<mail>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
     | (?P<time>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b)
     | (?P<mac>\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b)
-    | (?P<ip>(?<![\w.])(?:
-          \d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)
-        | [0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?!\w)
-      ))
+    | (?P<v4>(?<![\w.])[^\W\d]*\d{1,3}(?:(?:\.\d{1,3}){3}|(?:-\d{1,3}){3})(?!\d)(?![\w.]*\.\d))
+    | (?P<v6>(?<![\w.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:\.\d{1,3}){0,3}(?!\w))
     | (?P<ulid>\b0[0-3][0-9A-HJKMNP-TV-Z]{24}\b)  # of before 2109: no key in base32 has a 0
     | (?P<number>\+?\d(?:[ ()-]{0,2}\d){8,})
     | (?P<word>\w+)
@@ -103,18 +101,23 @@ class Censor:
                 return text
             case "url":
                 return f"{text.split('://')[0]}://{self.pseudonym('url', text)}"
-            case "ip":
-                return self._address(text)
+            case "v4":  # in a host's name, too: ip-10-0-0-7
+                return self._address(text, re.sub(r"^\D+", "", text).replace("-", "."))
+            case "v6":
+                return self._address(text, text)
             case "word":
                 return text if self._harmless(text) else self.pseudonym("word", text)
         return self.pseudonym(str(kind), text)
 
-    def _address(self, text: str) -> str:
+    def _address(self, text: str, written: str) -> str:
         try:
-            address = ipaddress.ip_address(text)
+            address = ipaddress.ip_address(written)
         except ValueError:  # a version, or a time of day
             return self._pieces(text)
-        return text if address.is_loopback or address.is_unspecified else self.pseudonym("ip", text)
+        if address.is_loopback or address.is_unspecified:
+            return text
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return self.pseudonym("ip", str(mapped or address))
 
     def _pieces(self, text: str) -> str:
         return re.sub(r"\w+", lambda word: word[0] if self._harmless(word[0]) else "?", text)
