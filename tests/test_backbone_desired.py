@@ -15,7 +15,7 @@ from orders import PLATFORM_KEY, STRANGER
 
 from agent.backbone.contract.example import EXAMPLES
 from agent.backbone.desired import Refused, Wanted, digest, judge
-from agent.backbone.inbox import PAYLOAD_MAX
+from agent.backbone.envelope import PAYLOAD_MAX
 from agent.backbone.signed import Keyring
 from agent.backbone.topics import Topics
 
