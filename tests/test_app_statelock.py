@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from clips_footage import small_disk
 
-from agent.app.statelock import LOCK, StateLock
+from agent.app.statelock import ERASURE, LOCK, StateLock
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ def test_a_second_one_is_told_who_works_there(tmp_path: Path) -> None:
 
     assert 6 == refused.value.exit_code
     StateLock(tmp_path).release()  # the kernel let go of what the killed one held
+
+
+def test_a_kit_that_is_being_erased(tmp_path: Path) -> None:
+    """No agent begins anew on what is left of it; who erases may go on."""
+    (tmp_path / ERASURE).write_text("")
+    with pytest.raises(StorageError, match=r"being erased, and that was cut off\. Fix: sudo stairwell erase"):
+        StateLock(tmp_path)
+    StateLock(tmp_path, erasing=True).release()
 
 
 def test_released_it_is_free(tmp_path: Path) -> None:

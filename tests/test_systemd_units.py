@@ -11,7 +11,9 @@ import pytest
 import typer.main
 
 from agent.app import journal, live
+from agent.app.firstboot import CARD_FILE
 from agent.app.schemas import DATABASE
+from agent.app.statelock import ERASURE
 from agent.backbone import commands, courier
 from agent.cli import app
 from agent.config import DEFAULT_PATH, State
@@ -95,6 +97,9 @@ def test_places_are_the_agents_own() -> None:
     state = State().dir
     assert [state.name] == values(AGENT, "StateDirectory")
     assert Path("/var/lib") == state.parent
+    assert [f"!{state / name}" for name in (CARD_FILE, ERASURE)] == values(AGENT, "ConditionPathExists")
+    first = (FOLDER / "stairwell-firstboot.service").read_text(encoding="utf-8")
+    assert [str(state / CARD_FILE), f"!{state / ERASURE}"] == values(first, "ConditionPathExists")
     check = (FOLDER / "stairwell-check.service").read_text(encoding="utf-8")
     assert [str(state / DATABASE)] == values(check, "ConditionPathExists")
     renewal = (FOLDER / "stairwell-renew.service").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,17 +17,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCK = "agent.lock"
+ERASURE = "erase.json"
+"""While it lies in the directory the kit is being erased, and no agent may begin anew there."""
 PID_BYTES = 20  # any process id is shorter
+
+
+class OccupiedError(StorageError):
+    """Another agent works in the directory."""
 
 
 class StateLock:
     """Held from its making to `release`, or to the end of the process however it ends (flock(2)).
 
+    Only who erases the kit gets it while that is not done (`erasing`).
+
     Raises:
-        StorageError: another agent holds it, or the directory cannot be used.
+        OccupiedError: another agent holds it.
+        StorageError: the kit is being erased, or the directory cannot be used.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, erasing: bool = False) -> None:
         path = directory / LOCK
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -46,10 +56,16 @@ class StateLock:
                 raise StorageError(
                     f"{path}: cannot be locked ({error.strerror})", fix="put state.dir on a local disk"
                 ) from None
-            raise StorageError(
+            raise OccupiedError(
                 f"{directory}: another agent works there (process {holder or 'unknown'})",
                 fix="stop that one first, or give this one a state.dir of its own",
             ) from None
+        if not erasing and (directory / ERASURE).exists():
+            os.close(self._file)
+            raise StorageError(
+                say("{directory}: this kit is being erased, and that was cut off", directory=directory),
+                fix=say("sudo stairwell erase goes on with it"),
+            )
         try:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)

@@ -43,6 +43,8 @@ TABLE = {
     "enrolment, services.",
     "burnin": "Prove this kit: camera, card, power, heat, watchdog, detector. It takes two minutes, and the "
     "camera.",
+    "erase": "Destroy all that a kit keeps, for good: keys, clips, messages, audit, settings; with a signed "
+    "receipt.",
     "ca": "The city's certificate authority: who is let in, and who no more. Run it at the depot.",
     "card": "Prepare the cards of new kits.",
     "clips": "The clips: look, hand out, prove, hold, erase. Works beside a running agent; run it as its "

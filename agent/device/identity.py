@@ -133,6 +133,24 @@ class Identity:
         return self._key.sign(data)
 
     @classmethod
+    def read(cls, directory: Path) -> Identity | None:
+        """The identity kept in `directory`; None when there is none that can be used. Nothing is changed.
+
+        Raises:
+            StorageError: the key may not be read.
+        """
+        path = directory / SECRET_NAME
+        try:
+            key = _secret(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot be read ({error.strerror})", fix="run it with sudo", errno=error.errno
+            ) from None
+        return None if key is None else cls(key)
+
+    @classmethod
     def open(cls, directory: Path) -> Identity:
         """The identity kept in `directory`, made there when there is none that can be used.
 
