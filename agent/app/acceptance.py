@@ -26,7 +26,7 @@ NAMED = 6  # checks that are named; a kit with more troubles is not to be accept
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """One that was done. `found`: how many checks were well, and which were not."""
+    """One that was done. `found`: how many checks were well or not asked, and which were not well."""
 
     at: Stamp
     by: str
@@ -44,7 +44,7 @@ def accept(settings: Settings, clock: Clock, by: str) -> Acceptance:
     counts = Counter(result.verdict.status for result in results)
     bad = [r.check.code for kind in (Status.FAIL, Status.WARN) for r in results if r.verdict.status is kind]
     more = f" + {len(bad) - NAMED}" if len(bad) > NAMED else ""
-    found = f"{counts[Status.OK]} ok, {counts[Status.WARN]} warn, {counts[Status.FAIL]} fail"
+    found = ", ".join(f"{counts[status]} {status}" for status in Status)
     if bad:
         found += f": {' '.join(bad[:NAMED])}{more}"
     passed = not counts[Status.FAIL]
