@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-CARD_MB = 12
+CARD_MB = 20
 
 
 class Card:

@@ -11,9 +11,11 @@ from clips_footage import small_disk
 from agent.app import ballast
 from agent.app.ballast import BALLAST_BYTES, NAME, ROOM, Ballast
 from agent.app.schemas import DATABASE, SCHEMAS
+from agent.database import WAL_LIMIT_BYTES, Database
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -54,6 +56,25 @@ def test_a_full_disk_is_started_on(disk: Path, caplog: pytest.LogCaptureFixture)
     use(disk)
     assert not (disk / NAME).exists()
     assert "tried again with the room of" in caplog.text
+
+
+def test_a_full_disk_is_lived_on(disk: Path) -> None:
+    """With the ballast's room commits go on for ever: the log is begun anew before that is used up."""
+    Ballast(disk).take()
+    database = Database(disk / DATABASE, ["CREATE TABLE IF NOT EXISTS said (what BLOB) STRICT"])
+
+    def say(tx: sqlite3.Connection) -> None:
+        tx.execute("DELETE FROM said")
+        tx.execute("INSERT INTO said VALUES (randomblob(40000))")
+
+    with contextlib.closing(database):
+        database.ask(say, 10)
+        fill(disk)
+        with pytest.raises(StorageError, match="full"):
+            database.ask(say, 10)
+        assert Ballast(disk).drop()
+        for _ in range(4 * WAL_LIMIT_BYTES // 40_000):
+            database.ask(say, 10)
 
 
 def test_it_is_there_in_full(disk: Path) -> None:

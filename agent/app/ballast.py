@@ -12,7 +12,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from agent.database import Database
+from agent.database import WAL_LIMIT_BYTES, Database
 from agent.device import health
 from agent.errors import StorageError
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = "agent.ballast"
-BALLAST_BYTES = 2 << 20  # the database's log while it deletes a few thousand clips, and the index of that log
+# The database's log in its full length, of which it needs no more however much is written: with less it stops
+# again before the log is begun anew.
+BALLAST_BYTES = WAL_LIMIT_BYTES
 ROOM = 2 * BALLAST_BYTES
 """Must be free before it is taken (again): what it leaves is for what made the disk full."""
 
