@@ -257,6 +257,16 @@ class Support(_Section):
     )
 
 
+class Update(_Section):
+    """Whose releases the kit takes."""
+
+    release_keys: tuple[PlatformKey, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Ed25519 public keys, base64, whose releases `stairwell update` takes; without one none",
+    )
+
+
 class Log(_Section):
     """What the agent tells its journal."""
 
@@ -290,6 +300,7 @@ class Settings(BaseSettings):
     state: State = State()
     passport: Passport = Passport()
     support: Support = Support()
+    update: Update = Update()
     log: Log = Log()
 
     @classmethod

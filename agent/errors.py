@@ -8,6 +8,7 @@
     ├── StorageError          6   the state directory, the database or a clip
     ├── BrokerError           7   the MQTT broker
     ├── EnrolError            9   the city's enrolment service, or what it says
+    ├── UpdateError          10   a release that is not taken
     └── StallError            8   a stage stopped making progress
 
 The number is the process exit code (2 is a wrong command line, as in every click program).
@@ -103,6 +104,12 @@ class StallError(StairwellError):
     """A stage made no progress for longer than it may; the process must be started anew."""
 
     exit_code = 8
+
+
+class UpdateError(StairwellError):
+    """A release that is not taken: its bundle, its checks, or what the kit has room for."""
+
+    exit_code = 10
 
 
 def _text(said: str | Text) -> Text:

@@ -12,9 +12,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from test_scripts import BASE_PYTHON
 
 import agent
+from agent.city import keyfile, releasekey
+from agent.device import release
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "scripts" / "build-deb"
@@ -78,7 +81,7 @@ def test_what_is_inside(deb: Path) -> None:
     assert 1 == len({member.mtime for member in found})
     modes = {(member.isdir(), member.mode) for member in found}
     assert {(True, 0o755), (False, 0o755), (False, 0o644)} == modes
-    commands = {"./usr/bin/stairwell", f"{LIBRARY}escalate", f"{LIBRARY}zram"}
+    commands = {"./usr/bin/stairwell", *(f"{LIBRARY}{name}" for name in ("escalate", "trial", "zram"))}
     assert commands == {m.name for m in found if m.isfile() and m.mode == 0o755}
     wrong = re.compile(r"\.pyc$|\.po$|/__pycache__|/tests(/|$)|\.pyi$|haarcascade|^\./usr/lib/stairwell/bin")
     assert [] == [member.name for member in found if wrong.search(member.name)]
@@ -132,10 +135,38 @@ def test_it_runs_by_itself(tree: Path, words: list[str]) -> None:
 def test_maintainer_scripts() -> None:
     """What dpkg runs as root has none of the mistakes that shellcheck knows."""
     scripts = [
-        ROOT / "scripts" / "deb" / name for name in ("postinst", "prerm", "postrm", "escalate", "zram")
+        ROOT / "scripts" / "deb" / name
+        for name in ("postinst", "prerm", "postrm", "escalate", "trial", "zram")
     ]
     verdict = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     assert "" == verdict.stdout
+
+
+@pytest.mark.slow
+def test_a_bundle_of_it(deb: Path, tmp_path: Path) -> None:
+    """The signed release has the package's own files and says of itself what the package says."""
+    key = Ed25519PrivateKey.generate()
+    keyfile.write(tmp_path / "key", key, None)
+    words = ("--key", tmp_path / "key", "--out", tmp_path / "out", "--level", "0")
+    done = subprocess.run(
+        [ROOT / "scripts" / "build-bundle", deb, *words],
+        env={**os.environ, "VENV": sys.prefix},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    (bundle,) = (tmp_path / "out").iterdir()
+    with bundle.open("rb") as stream:
+        manifest = release.read(stream, bundle.name, [releasekey.public(key)])
+        release.check_payload(stream, bundle.name, manifest)
+    suite = SUITES[sys.version_info[:2]][0]
+    assert (agent.__version__, suite) == (manifest.version, manifest.suite)
+    assert f"stairwell-{agent.__version__}-{suite}-{manifest.architecture}.release" == bundle.name
+    found = {m.name for m in members(deb) if m.isfile() and m.name.startswith(LIBRARY)}
+    assert found == {LIBRARY + entry.path for entry in manifest.files}
+    runs = {entry.path for entry in manifest.files if entry.executable}
+    assert {"escalate", "trial", "zram"} == runs
 
 
 @pytest.mark.parametrize(

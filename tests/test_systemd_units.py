@@ -27,6 +27,7 @@ AGENT = (FOLDER / "stairwell-agent.service").read_text(encoding="utf-8")
 COMMANDS = (
     "/usr/bin/stairwell",
     "/usr/lib/stairwell/escalate",
+    "/usr/lib/stairwell/trial",
     "/usr/lib/stairwell/zram",
     "/usr/bin/chronyc",
 )

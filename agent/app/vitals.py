@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.app.linkwatch import LinkWatch
+from agent.app.ontrial import OnTrial
 from agent.app.want import Strain, Want
 from agent.device.board import Board, measure
 from agent.doctor import boot, disk, machine, papers
@@ -73,6 +74,7 @@ class Vitals:
         self._clock = clock
         self._delivery = delivery
         self._link = LinkWatch(announcer)
+        self._trial = OnTrial.here(announcer, settings.state.dir)
         self._checks = [known[code] for code in RAISE_S]
         self._state = settings.state.dir
         self._root = root
@@ -93,6 +95,7 @@ class Vitals:
         if now < self._next:
             return
         self._next = now + LOOK_S
+        self._trial.judge(self._delivery())
         for check in self._checks:
             try:
                 verdict = check.ask()

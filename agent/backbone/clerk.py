@@ -58,6 +58,8 @@ class Clerk:
         self._next_purge = self._next_numbers = 0.0
         self.numbers: Numbers | None = None
         """The outbox a few seconds ago; None until it was opened."""
+        self.delivered = 0
+        """Rows written down as delivered, of those that this process sent."""
 
     @property
     def known(self) -> Numbers:
@@ -150,6 +152,7 @@ class Clerk:
         def then(more: bool) -> bool:  # noqa: FBT001 - the answer of `work`
             self._wire.marked(seqs)
             self._handed.difference_update(seqs)
+            self.delivered += len(seqs)
             return more
 
         self._book(work, then, at_once=at_once or len(seqs) >= MARK_AT)
@@ -168,6 +171,7 @@ class Clerk:
                 if ours:
                     self._wire.progressed(seq, now)
                     self._wire.confirmed(seq)
+                    self.delivered += len(confirmed)
                 self._handed.difference_update(confirmed)
                 return ours
 

@@ -242,7 +242,8 @@ class Courier:
             self.delivery = replace(self.delivery, storage=error.problem)
             self._storage_until = now + STORAGE_RETRY_S
         else:
-            self.delivery = replace(self.delivery, storage="", rtt_ms=self._wire.rtt_ms)
+            delivered = self._clerk.delivered
+            self.delivery = replace(self.delivery, storage="", rtt_ms=self._wire.rtt_ms, delivered=delivered)
 
     def _take_events(self) -> None:
         busy = self._more or self._clerk.busy or self._closing is not None

@@ -61,6 +61,8 @@ class Delivery:
     """Median of the last publishes; None when nothing was acknowledged on this connection."""
     taken: int = 0
     """Rows that the broker took."""
+    delivered: int = 0
+    """Rows that count as delivered, as `backbone.delivery` has it: confirmed, or taken by the broker."""
     unheard: int = 0
     """Publishes that the broker took though nobody is subscribed: no delivery."""
     refused: int = 0

@@ -45,6 +45,8 @@ TABLE = {
     "camera.",
     "erase": "Destroy all that a kit keeps, for good: keys, clips, messages, audit, settings; with a signed "
     "receipt.",
+    "update": "Install a release beside the one that runs, and let it run on trial. Without a file: how "
+    "things stand.",
     "ca": "The city's certificate authority: who is let in, and who no more. Run it at the depot.",
     "card": "Prepare the cards of new kits.",
     "clips": "The clips: look, hand out, prove, hold, erase. Works beside a running agent; run it as its "

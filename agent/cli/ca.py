@@ -15,6 +15,7 @@ from agent.city import issued, moment
 from agent.city.authority import CRL, INTERMEDIATE, ROOT_KEY
 from agent.city.office import Office
 from agent.city.settings import CitySettings, explained
+from agent.cli import release
 from agent.cli.city_options import DEFAULT, CityDirectory, Json, PassphraseFile, office, passphrase, who
 from agent.cli.clip_tables import counted, wide
 from agent.device.clock import SystemClock
@@ -24,6 +25,8 @@ app = typer.Typer(
     help="The city's certificate authority: who is let in, and who no more. Run it at the depot.",
     no_args_is_help=True,
 )
+app.command("release-key")(release.release_key)
+app.command("sign-release")(release.sign_release)
 
 
 @app.command()

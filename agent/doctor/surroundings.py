@@ -7,6 +7,18 @@ from agent.words import say
 
 SURROUNDINGS: tuple[AlarmKind, ...] = (
     AlarmKind(
+        "update.trial",
+        "minor",
+        say("A new release of the agent is on trial"),
+        say("None needed: it stays if this kit's messages are acknowledged within 15 minutes"),
+    ),
+    AlarmKind(
+        "update.failed",
+        "major",
+        say("The last update was taken back"),
+        say("Look why (stairwell update), and send this kit a release that runs here"),
+    ),
+    AlarmKind(
         "power.undervoltage",
         "major",
         say("The supply sags below 4.63 V"),

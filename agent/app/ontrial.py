@@ -1,0 +1,61 @@
+"""A release on trial, as its own agent sees it: the city is told, and its acknowledgement ends the trial.
+
+The alarm `update.trial` is a message like any other, and so there is one that can be acknowledged, however
+quiet the stairwell is. Once a message of this process has counted as delivered, a mark is left in memory; the
+guard (scripts/deb/trial), which is root's, looks for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import agent
+from agent.device.releases import Releases
+from agent.device.volatile import runtime_dir
+
+if TYPE_CHECKING:
+    from agent.app.announcer import Announcer
+    from agent.backbone.delivery import Delivery
+
+log = logging.getLogger(__name__)
+
+MARK = "acknowledged"
+"""The file in RUNTIME_DIRECTORY for which the guard looks; it holds the release's name."""
+TRIAL, FAILED = "update.trial", "update.failed"
+OWN = Path(agent.__file__).parents[2].name
+"""The release that this process is of; of the package, a directory that is none."""
+
+
+class OnTrial:
+    """Raises and clears the alarms of updates, and leaves the mark in `runtime`. One thread drives it."""
+
+    def __init__(
+        self, announcer: Announcer, runtime: Path, releases: Releases | None = None, own: str = OWN
+    ) -> None:
+        self._announcer = announcer
+        self._releases = releases or Releases()
+        self._mark = runtime / MARK
+        self._own = own
+        self._marked = False
+
+    @classmethod
+    def here(cls, announcer: Announcer, state: Path) -> OnTrial:
+        """Of this process."""
+        return cls(announcer, runtime_dir(state))
+
+    def judge(self, delivery: Delivery) -> None:
+        """Take in how messages get through."""
+        trial, failed = self._releases.trial(), self._releases.failed()
+        self._announcer.alarm(TRIAL, active=trial is not None, detail=trial.release if trial else "over")
+        self._announcer.alarm(FAILED, active=failed is not None, detail=failed or "none")
+        if self._marked or trial is None or trial.release != self._own or not delivery.delivered:
+            return
+        try:
+            self._mark.write_text(self._own, encoding="ascii")
+        except OSError as error:
+            log.warning("%s: the release stays on trial (%s)", self._mark, error.strerror)
+            return
+        self._marked = True
+        log.info("release %s: acknowledged", self._own)

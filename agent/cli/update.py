@@ -1,0 +1,71 @@
+"""`stairwell update`: another release of the agent, on trial until the platform acknowledges it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import agent
+from agent.app.update import Battery, install
+from agent.cli.options import ConfigFile, config_path
+from agent.config import load
+from agent.device import program
+from agent.device.releases import HOME, Releases
+from agent.device.unit import NAME as UNIT
+from agent.errors import UpdateError
+
+RESTART_S = 180.0  # a stop finishes the clip under way
+
+Bundle = Annotated[
+    Path | None, typer.Argument(metavar="BUNDLE", help="A signed release, of scripts/build-bundle.")
+]
+
+
+def update(
+    bundle: Bundle = None,
+    config: ConfigFile = None,
+    home: Annotated[Path, typer.Option("--home", metavar="DIR", help="Where releases lie.")] = HOME,
+    restart: Annotated[
+        bool, typer.Option("--restart/--no-restart", help="Start the agent anew, with the new release.")
+    ] = True,
+) -> None:
+    """Install a release beside the one that runs, and let it run on trial. Without a file: how things stand.
+
+        sudo stairwell update stairwell-1.2.0-bookworm-arm64.release
+
+    It must be signed with a key of `update.release_keys`, newer than what was acknowledged before, and answer
+    by itself with this kit's settings. If it ends twice without an acknowledgement of the platform's, or has
+    none after 15 minutes, what ran before runs again. After a power cut, say the same again.
+    """
+    releases = Releases(home)
+    if bundle is None:
+        _show(releases)
+        return
+    path = config_path(config)
+    done = install(
+        bundle,
+        load(path).update.release_keys,
+        releases,
+        Battery(path).prove,
+        lambda step: typer.echo(step, err=True),
+    )
+    if done.trial is None:
+        typer.echo(f"{done.manifest.name} runs already")
+        return
+    typer.echo(f"{done.manifest.name}: installed, and on trial from the agent's next start")
+    if restart and program.ask("systemctl", "restart", UNIT, timeout_s=RESTART_S) is None:
+        raise UpdateError(f"{UNIT} does not start anew", fix=f"systemctl restart {UNIT}, or restart the kit")
+
+
+def _show(releases: Releases) -> None:
+    current, trial, failed = releases.current(), releases.trial(), releases.failed()
+    typer.echo(f"runs:   {current or f'the package, {agent.__version__}'}")
+    if trial is not None:
+        typer.echo(
+            f"trial:  {trial.starts} starts, {trial.minutes} of 15 minutes; before it ran {trial.previous}"
+        )
+    if failed is not None:
+        typer.echo(f"failed: {failed}")
+    typer.echo(f"floor:  {releases.floor()}")

@@ -1,0 +1,75 @@
+"""A release on trial, as its own agent sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.app.ontrial import FAILED, MARK, TRIAL, OnTrial
+from agent.backbone.delivery import Delivery
+from agent.device.releases import Releases, Trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWN = "1.0-6"
+
+
+class Said:
+    """What was raised and cleared last."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, tuple[bool, str]] = {}
+
+    def alarm(self, code: str, *, active: bool, detail: str = "") -> None:
+        """See Announcer."""
+        self.now[code] = active, detail
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    (home / "releases" / OWN).mkdir(parents=True)
+    (home / "current").symlink_to(f"releases/{OWN}")
+    (home / "trial").write_text(Trial(OWN, "-", 6).line())
+    return home
+
+
+def judge(home: Path, said: Said, delivered: int, own: str = OWN) -> bool:
+    """Let it judge; whether there is a mark."""
+    watch = OnTrial(said, home.parent, Releases(home, home), own)  # type: ignore[arg-type]
+    watch.judge(Delivery(connected=True, taken=9, delivered=delivered))
+    return (home.parent / MARK).exists()
+
+
+def test_acknowledged(home: Path) -> None:
+    """The mark comes with the first message that counts as delivered, not with one that was taken."""
+    said = Said()
+    assert not judge(home, said, 0)
+    assert (True, OWN) == said.now[TRIAL]
+    assert judge(home, said, 1)
+    assert OWN == (home.parent / MARK).read_text()
+
+
+@pytest.mark.parametrize("own", ["1.0-5", "lib"])
+def test_another_release_acknowledges_nothing(home: Path, own: str) -> None:
+    """What still runs from before the switch cannot end the trial of the next."""
+    assert not judge(home, Said(), 5, own)
+
+
+def test_no_trial(home: Path) -> None:
+    """Without a trial nothing is left, and the alarm is cleared."""
+    (home / "trial").unlink()
+    said = Said()
+    assert not judge(home, said, 5)
+    assert not said.now[TRIAL][0]
+    assert not said.now[FAILED][0]
+
+
+def test_what_was_taken_back_is_told(home: Path) -> None:
+    """The city hears which release failed, and why."""
+    (home / "failed").write_text("1.0-7 started 2 times without an acknowledgement\n")
+    said = Said()
+    judge(home, said, 0)
+    assert (True, "1.0-7 started 2 times without an acknowledgement") == said.now[FAILED]
