@@ -76,7 +76,7 @@ def main(
     events; it is taken into the database before the first event and after the last, so that what is written
     there, too, is counted.
     Every five seconds ext4 notes in its journal when a file was written last. What that costs is seen with
-    `--mount noatime,lazytime`, which does not.
+    `--mount noatime,commit=60`.
 
     For an idle hour the agent's hours are shortened: what it does once an hour (figures of the view, count of
     what was written, time, tidying) it does each half minute, with a heartbeat a second beside it.
