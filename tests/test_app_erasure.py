@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import stat
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -378,7 +378,7 @@ def test_a_power_cut_anywhere(tmp_path: Path) -> None:
         else:
             reached.add("nothing")
             assert home.key.raw == Identity.open(home.state / KEYS).public.raw
-            with sqlite3.connect(home.state / "agent.db") as database:
+            with closing(sqlite3.connect(home.state / "agent.db")) as database:
                 assert (2,) == database.execute("SELECT count(*) FROM clips").fetchone()
             erase(home)
         told = json.loads(home.receipt.read_text())
