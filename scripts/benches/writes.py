@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from card import Card
 
 TARGET_KIB = 24.0  # for each message: what SQLite takes for one that is synced and later deleted
-BEGINS_S, EVENT_S, CALM_S = 60.0, 90.0, 15.0
-"""Waits: for the first event, for another one, for the last acknowledgement to be written down."""
+BEGINS_S, EVENT_S, CALM_S = 60.0, 90.0, 30.0
+"""Waits: for the first event, for another one, for the last acknowledgement of a start to be written down.
+That of an alarm (a slow camera is told after five seconds) waits ten for company."""
 EMPTY_S = 3.5  # of the sample, before somebody comes in
 STOP_S = 60.0
 KIB = 1024
