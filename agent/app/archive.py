@@ -75,19 +75,11 @@ class Archive:
         """
         try:
             address = f"file:{quote(str(self._database))}?mode=rw"
-            with closing(
-                sqlite3.connect(address, timeout=onlooker.BUSY_S, isolation_level=None, uri=True)
-            ) as connection:
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    result = work(connection)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-                return result
+            opened = sqlite3.connect(address, timeout=onlooker.BUSY_S, isolation_level=None, uri=True)
+            with closing(opened), opened:  # the inner one commits, or rolls back
+                opened.execute("PRAGMA synchronous=FULL")
+                opened.execute("BEGIN IMMEDIATE")
+                return work(opened)
         except sqlite3.Error as error:
             raise StorageError(
                 f"{self._database}: cannot be written ({error})",

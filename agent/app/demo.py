@@ -267,10 +267,10 @@ def _run_agent(directory: Path, port: int, recipients: list[str]) -> None:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=elsewhere, env=environment)
         try:
             code = process.wait()
-        except BaseException:
-            process.send_signal(signal.SIGTERM)
-            process.wait(STOP_S)
-            raise
+        finally:
+            if process.poll() is None:  # Ctrl-C
+                process.send_signal(signal.SIGTERM)
+                process.wait(STOP_S)
     if code != 0:
         raise StairwellError(f"the agent ended with exit code {code}", fix=f"read {directory / 'agent.log'}")
 
