@@ -10,13 +10,14 @@ import signal
 import sqlite3
 import stat
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from app_parts import Hands, toml
 from clips_keys import RECIPIENTS
 from commandline import Ended, stairwell
+from killed import killed_at
 from kits import Kit, name
 
 from agent.app.erasure import Erasure
@@ -31,7 +32,6 @@ from agent.device.wallet import Wallet
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 STEPS = ("open", "write", "fsync", "rename", "unlink", "rmdir")  # of the disk; before each the power may go
@@ -317,26 +317,6 @@ def test_without_rights(home: Home, tmp_path: Path) -> None:
     assert [] == home.left()
 
 
-@contextmanager
-def killed_at(number: int) -> Iterator[None]:
-    """In this process the step `number` to the disk is never made: SIGKILL comes before it."""
-    left = [number]
-
-    def counted(step: Callable[..., object]) -> Callable[..., object]:
-        def call(*args: object, **named: object) -> object:
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return step(*args, **named)
-
-        return call
-
-    with pytest.MonkeyPatch.context() as patch:
-        for step in STEPS:
-            patch.setattr(os, step, counted(getattr(os, step)))
-        yield
-
-
 def erase(home: Home) -> dict[str, Any]:
     """One whole run."""
     settings = load(home.config if home.config.exists() else None, {"state": {"dir": str(home.state)}})
@@ -360,7 +340,7 @@ def test_a_power_cut_anywhere(tmp_path: Path) -> None:
         if child == 0:
             code = 1
             try:
-                with killed_at(number):
+                with killed_at(number, STEPS):
                     erase(home)
                 code = 0
             finally:

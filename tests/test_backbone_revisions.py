@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from clips_footage import small_disk
+from killed import killed_at
 
 from agent.backbone.revisions import GOOD, OWN, STATE, Kept, Revision, Revisions
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -221,32 +220,12 @@ def test_a_directory_that_may_not_be_read_is_told(tmp_path: Path) -> None:
 STEPS = ("open", "write", "fsync", "rename", "unlink", "close")
 
 
-@contextmanager
-def killed_at(number: int) -> Iterator[None]:
-    """In this process the step `number` to the disk is never made: SIGKILL comes before it."""
-    left = [number]
-
-    def counted(step: Callable[..., object]) -> Callable[..., object]:
-        def call(*args: object, **named: object) -> object:
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return step(*args, **named)
-
-        return call
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in STEPS:
-            patch.setattr(os, name, counted(getattr(os, name)))
-        yield
-
-
 def survives(directory: Path, number: int, change: Callable[[Revisions], object]) -> bool:
     """Whether a process that is killed at its step `number` comes to the end of the change before that."""
     child = os.fork()
     if child == 0:
         kept = Revisions(directory)
-        with killed_at(number):
+        with killed_at(number, STEPS):
             change(kept)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
