@@ -44,9 +44,14 @@ class StairwellError(Exception):
 
     def told(self, language: Language) -> str:
         """The line, in this language."""
+        return self.line.told(language)
+
+    @property
+    def line(self) -> Text:
+        """Problem and fix in one; whole in English where the problem has no other words."""
         problem, fix = self.words
         line = say("{problem}. Fix: {fix}", problem=problem, fix=fix)
-        return line.told("en" if problem.fixed else language)
+        return verbatim(line.en) if problem.fixed else line
 
 
 class ConfigError(StairwellError):

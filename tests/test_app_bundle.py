@@ -17,6 +17,7 @@ from journals import journal, record
 from kits import Kit
 from test_app_examination import WELL
 from typer.testing import CliRunner
+from ukrainian import english_in
 
 from agent.app import bundle as bundles
 from agent.app import evidence, hatch
@@ -277,6 +278,24 @@ def test_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "not sealed" in result.stderr
     piped = CliRunner().invoke(app, [*words, "-", "--json"])
     assert json.loads(piped.stderr)["id"] == json.loads(unpacked(piped.stdout_bytes)["manifest.json"])["id"]
+
+
+def test_in_ukrainian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing and why, what it is not, and how large; the manifest and the JSON stay English."""
+    subject = Subject(tmp_path, monkeypatch, capture={"source": str(PEOPLE)})
+    subject.kit.end()
+    (subject.settings.state.dir / "agent.db").write_bytes(b"torn" * 1000)
+    (tmp_path / "agent.toml").write_text(toml(subject.settings), encoding="utf-8")
+    words = ["bundle", "--quick", "-c", str(tmp_path / "agent.toml"), "--lang", "uk", "--output"]
+    result = CliRunner().invoke(app, [*words, str(tmp_path)])
+    assert result.exit_code == 0, result.exception
+    for told in ("без status.json: агент тут не працює", "не запечатано", "Не занесено", "байт"):
+        assert told in result.stderr
+    assert [] == [found for found in english_in(result.stderr) if found != "file is not a database"]
+    piped = CliRunner().invoke(app, [*words, "-", "--json"])
+    said = json.loads(piped.stderr)["missing"]
+    assert json.loads(unpacked(piped.stdout_bytes)["manifest.json"])["missing"] == said
+    assert said["status.json"].startswith("no agent runs here. Fix: ")
 
 
 def test_a_broken_configuration(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from journals import journal
 from test_device_journald import RECORDS
 from typer.testing import CliRunner
+from ukrainian import english_in
 
 from agent.cli import app
 
@@ -54,6 +55,14 @@ def test_for_people() -> None:
 def test_filters(arguments: list[str], texts: list[str]) -> None:
     """By severity, part, text, number and time; a traceback goes with its line."""
     assert texts == [line["text"].splitlines()[0] for line in data(*arguments)]
+
+
+def test_ukrainian() -> None:
+    """How many there are, none too; the lines stay as the agent told them."""
+    for words, told in ((["--level", "error"], "1 рядок\n"), (["--grep", "unicorn"], "0 рядків\n")):
+        result = CliRunner().invoke(app, ["logs", "--lang", "uk", *words])
+        assert told == result.stderr
+        assert [] == english_in(result.stderr)
 
 
 def test_no_such_level() -> None:

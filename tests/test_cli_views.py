@@ -17,20 +17,25 @@ from app_parts import Hands, change, settings, toml
 from kits import EVENT, Kit, name
 from rich.console import Console
 from typer.testing import CliRunner
+from ukrainian import english_in
 
 from agent.app import chronicle, hatch
 from agent.app.chronicle import Chronicle, Wanted
 from agent.app.onlooker import look
 from agent.backbone.docket import AuditLine
-from agent.cli import app, audit, events, outbox
+from agent.cli import app, audit, events, outbox, span
+from agent.device.clock import Stamp
 from agent.errors import StairwellError, StorageError
 from agent.types import Phase
 from agent.ulid import ulid
+from agent.words import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from click.testing import Result
+
+    from agent.words import Language
 
 NOBODY = 65534
 NOON = "2026-11-27T12:00:00.000Z"
@@ -126,7 +131,8 @@ def test_an_event_that_only_clips_know(past: Past) -> None:
     assert NOON == chronicle._left(FIRST, ()).began.ts
 
 
-def test_eighty_columns(past: Past) -> None:
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_eighty_columns(past: Past, language: Language) -> None:
     """Nothing that is needed is cut off in a small terminal."""
     past.tell(Phase.NEW)
     past.note(
@@ -134,12 +140,12 @@ def test_eighty_columns(past: Past) -> None:
     )
     wanted, past_of = Wanted(), Chronicle(past.kit.settings, past.clock)
     console = Console(width=80, file=io.StringIO())
-    console.print(events._table(past_of.events(wanted)))
-    console.print(outbox._table(past_of.letters(wanted)))
-    console.print(audit._table(past_of.audit(wanted), heading=True))
+    console.print(events._table(past_of.events(wanted), language))
+    console.print(outbox._table(past_of.letters(wanted), language))
+    console.print(audit._table(past_of.audit(wanted), language, heading=True))
     output = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(len(line) <= 80 for line in output.splitlines())
-    for word in (FIRST, "2026-11-27 12:00:00", "now", "clip/release", "rejected", "too-late"):
+    for word in (FIRST, "2026-11-27 12:00:00", events.NOW.told(language), "clip/release", "too-late"):
         assert word in output
     assert "…" not in output
 
@@ -186,6 +192,49 @@ def test_audit(past: Past) -> None:
     assert "rejected unsigned; no key; 7 rejected before it" in words
     assert ["reboot"] == [line["cmd"] for line in past.data("audit", "--by", "stranger")]
     assert ["clip/upload"] == [line["cmd"] for line in past.data("audit", "--cmd", "clip/upload")]
+
+
+def test_the_views_speak_ukrainian(past: Past) -> None:
+    """Headings, marks, counts and empty answers; what programs read stays as it is."""
+    past.tell(Phase.NEW)
+    past.deliver()
+    past.kit.announcer.alarm("camera.lost", active=True)
+    past.tell(Phase.NEW, SECOND)
+    past.kit.database.submit(lambda tx: tx.execute("UPDATE outbox SET crc = 0 WHERE seq = 3")).result()
+    past.note(
+        AuditLine("clip/upload", FIRST, "duty", "key", "ok", None, None),
+        AuditLine("reboot", SECOND, "stranger", None, "rejected", "unsigned", None, passed_over=7),
+    )
+    expected = {
+        ("events",): ("подія", "початок (UTC)", "людей", "триває", "1 подія"),
+        ("events", "--type", "tamper"): ("подія", "0 подій"),
+        ("outbox", "--all"): ("номер", "крок", "КіБ", "доставлено", "поза чергою", "ПОШКОДЖЕНО", "у черзі 2"),
+        ("audit",): ("команда", "duty (підписано)", "гаразд", "відхилено", "показаних: 7", "2 рядки"),
+        ("audit", "--by", "nobody"): ("час (UTC)", "0 рядків"),
+    }
+    for words, told in expected.items():
+        result = past.run(*words, "--lang", "uk")
+        assert [] == [word for word in told if word not in result.output]
+        assert [] == english_in(result.output)
+    for view in ("events", "audit"):
+        assert past.data(view) == past.data(view, "--lang", "uk")
+
+
+def test_a_kit_that_never_spoke(past: Past) -> None:
+    """An empty outbox is told in the technician's language; so is a moment before the clock was set."""
+    assert "повідомлень ще не було" in outbox._summary(None, past.kit.settings).uk
+    assert ("b00t +12 с", "?") == (
+        span.shown(Stamp("b00t", 12.0, None, "none"), "uk"),
+        span.shown(Stamp("", 0.0, None, "none"), "uk"),
+    )
+
+
+def test_following_speaks_ukrainian(past: Past) -> None:
+    """Each step as it is shown with --follow."""
+    past.tell(Phase.NEW)
+    past.tell(Phase.END, rev=2)
+    [*_, last] = Chronicle(past.kit.settings, past.clock).letters(Wanted())
+    assert "1 с" in events._step(last, "uk")
 
 
 def test_a_database_of_nobody(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ PO = LOCALE / "uk" / "LC_MESSAGES" / f"{DOMAIN}.po"
 with PO.open("rb") as file:
     CATALOGUE = read_po(file, locale="uk", abort_invalid=True)
 MESSAGES = [message for message in CATALOGUE if message.id]
-SAME = {"{host}: {cause}", "{host}:{port}: {cause}"}
+SAME = {"{host}: {cause}", "{host}:{port}: {cause}", "{path}: {reason}"}
 """All their words are in the places."""
 
 

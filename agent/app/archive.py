@@ -21,6 +21,7 @@ from agent.clips import premises, readback, store
 from agent.clips.export import export
 from agent.config import Kit
 from agent.errors import ConfigError, StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,8 +56,8 @@ class Archive:
         self._outbox = Outbox(settings.outbox, topics(settings))
         if not self._database.is_file():
             raise StorageError(
-                f"{self._database}: there is no such database",
-                fix="name the agent's configuration with --config (state.dir), and run as its user",
+                say("{path}: there is no such database", path=self._database),
+                fix=say("name the agent's configuration with --config (state.dir), and run as its user"),
             )
 
     def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
@@ -82,8 +83,10 @@ class Archive:
                 return work(opened)
         except sqlite3.Error as error:
             raise StorageError(
-                f"{self._database}: cannot be written ({error})",
-                fix="run as the agent's user; one of an older version is brought up by the agent's start",
+                say("{path}: cannot be written ({reason})", path=self._database, reason=error),
+                fix=say(
+                    "run as the agent's user; one of an older version is brought up by the agent's start"
+                ),
             ) from None
 
     def append(self, tx: sqlite3.Connection, draft: Draft) -> int:
@@ -127,8 +130,8 @@ class Archive:
         for clip in clips:
             if clip.held:
                 raise StorageError(
-                    f"clip {clip.record.id} is on hold",
-                    fix="if it really may go: `stairwell clips release`, then erase it",
+                    say("clip {clip} is on hold", clip=clip.record.id),
+                    fix=say("if it really may go: `stairwell clips release`, then erase it"),
                 )
         self.check_premises()
         told = erase(self, self._reporter(), [clip.record for clip in clips], why)
@@ -169,12 +172,18 @@ class Archive:
         """
         if keys and target.resolve().is_relative_to(self.settings.state.dir.resolve()):
             raise StorageError(
-                f"{target}: an opened clip must not lie on the kit's card", fix="name a directory elsewhere"
+                say("{path}: an opened clip must not lie on the kit's card", path=target),
+                fix=say("name a directory elsewhere"),
             )
         if not target.parent.is_dir():
-            raise StorageError(f"{target.parent}: is no directory", fix="make it, or mount its disk")
+            raise StorageError(
+                say("{path}: is no directory", path=target.parent), fix=say("make it, or mount its disk")
+            )
         if target.exists() and not force:
-            raise StorageError(f"{target}: is there already", fix="name another directory, or give --force")
+            raise StorageError(
+                say("{path}: is there already", path=target),
+                fix=say("name another directory, or give --force"),
+            )
         self.check_premises()
         return export(self.directory, clip.record, target, keys, progress)
 
@@ -199,7 +208,7 @@ class Archive:
 
     def _reporter(self) -> Reporter:
         if self.settings.kit.id == Kit().id:
-            raise ConfigError("kit.id: not set", fix="name the agent's configuration with --config")
+            raise ConfigError(say("kit.id: not set"), fix=say("name the agent's configuration with --config"))
         return Reporter(self.settings, topics(self.settings), self._clock, self._stream(), None)
 
     def _stream(self) -> str:
@@ -245,11 +254,19 @@ def _the_one(rows: Sequence[StoredClip], name: str) -> StoredClip:
         return fitting[0]
     if fitting:
         raise StorageError(
-            f"{name}: fits {len(fitting)} clips, {fitting[0].record.id} among them",
-            fix="give more of the id",
+            say(
+                "{name}: fits {n} clips, {one} among them",
+                name=name,
+                n=len(fitting),
+                one=fitting[0].record.id,
+            ),
+            fix=say("give more of the id"),
         )
     raise _gone(name)
 
 
 def _gone(name: str) -> StorageError:
-    return StorageError(f"{name}: there is no such clip", fix="`stairwell clips list` names those there are")
+    return StorageError(
+        say("{name}: there is no such clip", name=name),
+        fix=say("`stairwell clips list` names those there are"),
+    )

@@ -27,7 +27,9 @@ from agent.doctor.censor import Censor
 from agent.doctor.vocabulary import vocabulary
 from agent.durable import write_whole
 from agent.errors import StairwellError, StorageError
+from agent.reasons import reason
 from agent.shortid import ENTROPY_BYTES, short_id
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.device.clock import Clock
     from agent.errors import ConfigError
+    from agent.words import Text
 
 MAX_BYTES = 5_000_000
 """Of a finished bundle: what a slow LTE link carries in some minutes, and any mail."""
@@ -54,8 +57,8 @@ class Bundle:
     id: str
     data: bytes
     sealed: bool
-    missing: dict[str, str]
-    unnoted: str | None
+    missing: dict[str, Text]
+    unnoted: Text | None
     """Why it does not stand in the kit's audit; None when it does."""
 
     @property
@@ -74,12 +77,12 @@ def bundle(settings: Settings, clock: Clock, trouble: ConfigError | None = None,
     secret = _secret(settings.state.dir / PSEUDONYMS)
     censor = Censor(secret or os.urandom(SECRET_BYTES), vocabulary(), evidence.literals(settings))
     files: dict[str, Any] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, Text] = {}
     for name, gather in evidence.sources(settings, clock, trouble, quick=quick):
         try:
             files[name] = censor.value(json.loads(json.dumps(gather())))
         except (StairwellError, OSError, ValueError, subprocess.SubprocessError) as error:
-            missing[name] = censor.text(str(error))
+            missing[name] = censor.told(_why(error))
     about = {
         "v": 1,
         "id": number,
@@ -88,7 +91,7 @@ def bundle(settings: Settings, clock: Clock, trouble: ConfigError | None = None,
         "sealed_to": [key_id(key) for key in settings.support.recipients],
         "lasting_pseudonyms": secret is not None,
         "audited": unnoted is None,
-        "missing": missing,
+        "missing": {name: why.en for name, why in missing.items()},
     }
     data = _packed(files, about)
     if settings.support.recipients:
@@ -97,7 +100,7 @@ def bundle(settings: Settings, clock: Clock, trouble: ConfigError | None = None,
     return Bundle(number, data, bool(settings.support.recipients), missing, unnoted)
 
 
-def _note(settings: Settings, clock: Clock) -> tuple[str, str | None]:
+def _note(settings: Settings, clock: Clock) -> tuple[str, Text | None]:
     """Put a line into the audit: by the running agent, else by ourselves. The id, and why it is not there."""
     number = short_id(os.urandom(ENTROPY_BYTES))
     try:
@@ -108,18 +111,29 @@ def _note(settings: Settings, clock: Clock) -> tuple[str, str | None]:
     except PermissionError:
         raise hatch.denied() from None
     except OSError as error:
-        return number, f"the agent does not answer ({error})"
-    return number, "the agent could not note it"
+        return number, say("the agent does not answer ({error})", error=reason(error))
+    return number, say("the agent could not note it")
 
 
-def _note_alone(settings: Settings, clock: Clock, number: str) -> str | None:
+def _note_alone(settings: Settings, clock: Clock, number: str) -> Text | None:
     line = docket.AuditLine("bundle", None, name_of(os.getuid()), None, "ok", None, number)
     try:
         archive = Archive(settings, clock)
         archive.ask(lambda tx: docket.audit(tx, line, clock.stamp()))
     except (StorageError, OSError) as error:
-        return str(error)
+        return _why(error)
     return None
+
+
+def _why(error: Exception) -> Text:
+    match error:
+        case StairwellError():
+            return error.line
+        case OSError() if error.filename is not None:
+            return say("{path}: {reason}", path=error.filename, reason=reason(error))
+        case OSError():
+            return reason(error)
+    return say("nothing to be made sense of came back ({error})", error=error)
 
 
 def _secret(path: Path) -> bytes | None:

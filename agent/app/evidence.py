@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 import agent
 from agent.app import hatch, wear
+from agent.app.asking import asked
 from agent.app.chronicle import Chronicle, Wanted, database_of
 from agent.app.examination import examination
 from agent.app.onlooker import look
@@ -77,7 +78,7 @@ def sources(settings: Settings, clock: Clock, trouble: ConfigError | None, *, qu
         ("machine.json", lambda: _machine(settings)),
         ("settings.json", lambda: _settings(settings, trouble)),
         ("units.json", _units),
-        ("status.json", lambda: json.loads(hatch.reach(settings.state.dir, "status"))),
+        ("status.json", lambda: json.loads(asked(lambda: hatch.reach(settings.state.dir, "status")))),
         ("database.json", lambda: _database(settings, clock)),
         ("doctor.json", lambda: _doctor(settings, clock, quick=quick)),
         ("journal.json", _journal),

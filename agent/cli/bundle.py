@@ -12,15 +12,22 @@ import typer
 from agent.app.bundle import PRIVATE
 from agent.app.bundle import bundle as make
 from agent.app.configured import in_force
+from agent.cli.language import Lang
+from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
 from agent.cli.span import Json  # noqa: TC001 - typer reads it
 from agent.config import Settings
 from agent.device.clock import SystemClock
 from agent.durable import write_whole
 from agent.errors import ConfigError, StorageError
+from agent.reasons import reason
+from agent.words import counted, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.app.bundle import Bundle
+    from agent.words import Language, Text
 
 STDOUT = Path("-")
 
@@ -36,6 +43,7 @@ def bundle(
     quick: Annotated[
         bool, typer.Option("--quick", help="Of the doctor's checks only those of five seconds.")
     ] = False,
+    lang: Lang = None,
     as_json: Json = False,
 ) -> None:
     """Pack what support needs to know into one file of at most 5 MB, and print its id.
@@ -50,6 +58,7 @@ def bundle(
     noted in the kit's audit. Run it with sudo: with the group `stairwell` alone the journal and the database
     stay out, and nobody else takes one.
     """
+    language = spoken_in(lang)
     trouble = None
     try:
         settings = in_force(config_path(config))
@@ -57,7 +66,7 @@ def bundle(
         settings, trouble = Settings(), error
     made = make(settings, SystemClock(), trouble, quick=quick)
     where = output if output == STDOUT else _written(made, output)
-    _report(made, where, as_json=as_json)
+    _report(made, where, language, as_json=as_json)
     if output == STDOUT:
         sys.stdout.buffer.write(made.data)
         sys.stdout.buffer.flush()
@@ -69,12 +78,13 @@ def _written(made: Bundle, output: Path) -> Path:
         write_whole(path, made.data, PRIVATE)
     except OSError as error:
         raise StorageError(
-            f"{path}: cannot be written ({error.strerror})", fix="name a place that may be written: -o /tmp"
+            say("{path}: cannot be written ({reason})", path=path, reason=reason(error)),
+            fix=say("name a place that may be written: -o /tmp"),
         ) from None
     return path
 
 
-def _report(made: Bundle, where: Path, *, as_json: bool) -> None:
+def _report(made: Bundle, where: Path, language: Language, *, as_json: bool) -> None:
     to_stderr = where == STDOUT
     if as_json:
         told = {
@@ -82,16 +92,21 @@ def _report(made: Bundle, where: Path, *, as_json: bool) -> None:
             "file": str(where),
             "bytes": len(made.data),
             "sealed": made.sealed,
-            "missing": made.missing,
+            "missing": {name: why.en for name, why in made.missing.items()},
             "audited": made.unnoted is None,
         }
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False), err=to_stderr)
         return
-    for name, why in made.missing.items():
-        typer.echo(f"without {name}: {why}", err=True)
-    if made.unnoted is not None:
-        typer.echo(f"not noted in the audit: {made.unnoted}", err=True)
-    if not made.sealed:
-        typer.echo("not sealed: support.recipients is empty, so hand it to nobody else", err=True)
-    typer.echo(f"{where}: {len(made.data)} bytes", err=True)
+    for line in _told(made, where):
+        typer.echo(line.told(language), err=True)
     typer.echo(made.id, err=to_stderr)
+
+
+def _told(made: Bundle, where: Path) -> Iterator[Text]:
+    for name, why in made.missing.items():
+        yield say("without {name}: {why}", name=name, why=why)
+    if made.unnoted is not None:
+        yield say("Not noted in the audit: {why}", why=made.unnoted)
+    if not made.sealed:
+        yield say("not sealed: support.recipients is empty, so hand it to nobody else")
+    yield counted("{path}: {n} byte", "{path}: {n} bytes", len(made.data), path=where)

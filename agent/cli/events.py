@@ -10,19 +10,23 @@ import typer
 from rich.table import Table
 
 from agent.app.chronicle import Chronicle, Wanted
-from agent.cli.clip_tables import counted, wide
+from agent.cli.clip_tables import wide
+from agent.cli.language import Lang
+from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
 from agent.cli.span import COUNT, POLL_S, Count, Follow, Json, Since, Until, shown, wanted
 from agent.config import load
 from agent.device.clock import SystemClock
 from agent.types import EventKind
+from agent.words import counted, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agent.app.chronicle import Happening, Letter
+    from agent.words import Language
 
-MARKS = len("waiting")
+NOW, WAITING = say("now"), say("waiting")
 
 
 def events(
@@ -35,6 +39,7 @@ def events(
     until: Until = None,
     count: Count = COUNT,
     follow: Follow = False,
+    lang: Lang = None,
     as_json: Json = False,
 ) -> None:
     """Show the events, oldest first: when each began (UTC), how long it took, how many persons, its clips.
@@ -47,6 +52,7 @@ def events(
 
         stairwell events --follow
     """
+    language = spoken_in(lang)
     if kind not in {None, *get_args(EventKind)}:
         raise typer.BadParameter(f"{kind}: there are {', '.join(get_args(EventKind))}", param_hint="--type")
     chronicle = Chronicle(load(config_path(config)), SystemClock())
@@ -59,53 +65,52 @@ def events(
         for event in found:
             typer.echo(json.dumps(event.as_dict(), ensure_ascii=False))
     else:
-        wide().print(_table(found))
-        typer.echo(counted(len(found), "event"), err=True)
+        wide().print(_table(found, language))
+        typer.echo(counted("{n} event", "{n} events", len(found)).told(language), err=True)
     if follow:
-        _follow(chronicle, kind, last[0].seq if last else 0, as_json=as_json)
+        _follow(chronicle, kind, last[0].seq if last else 0, language, as_json=as_json)
 
 
-def _follow(chronicle: Chronicle, kind: str | None, last: int, *, as_json: bool) -> None:
+def _follow(chronicle: Chronicle, kind: str | None, last: int, language: Language, *, as_json: bool) -> None:
     """Each step of an event as it comes, until Ctrl-C."""
     which = "evt" if kind is None else f"evt/{kind}"
     while True:
         time.sleep(POLL_S)
         for step in chronicle.letters(Wanted(), which, delivered=True, after=last):
             last = step.seq
-            typer.echo(json.dumps(step.as_dict(), ensure_ascii=False) if as_json else _step(step))
+            told = json.dumps(step.as_dict(), ensure_ascii=False) if as_json else _step(step, language)
+            typer.echo(told)
 
 
-def _step(step: Letter) -> str:
+def _step(step: Letter, language: Language) -> str:
     told = step.message or {}
     what = f"{told.get('type', '?')} {step.step}"
-    took = f"{told['dur']:.0f} s" if "dur" in told else ""
-    return (
-        f"{shown(step.said)}  {what:<18} {told.get('count', ''):>2} {took:>6}  {told.get('id', '')}".rstrip()
-    )
+    took = say("{seconds:.0f} s", seconds=told["dur"]).told(language) if "dur" in told else ""
+    at = shown(step.said, language)
+    return f"{at}  {what:<18} {told.get('count', ''):>2} {took:>6}  {told.get('id', '')}".rstrip()
 
 
-def _table(found: Iterable[Happening]) -> Table:
+def _table(found: Iterable[Happening], language: Language) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("event", "begins (UTC)", "type"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("s", "persons"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("clips", justify="right", no_wrap=True)
-    table.add_column("", min_width=MARKS)
+    for heading in (say("event"), say("begins (UTC)"), say("type")):
+        table.add_column(heading.told(language), no_wrap=True)
+    for heading in (say("s"), say("persons"), say("clips")):
+        table.add_column(heading.told(language), justify="right", no_wrap=True)
+    table.add_column("", min_width=max(len(mark.told(language)) for mark in (NOW, WAITING)))
     for event in found:
         table.add_row(
             event.id,
-            shown(event.began),
+            shown(event.began, language),
             event.kind or "?",
             "" if event.seconds is None else f"{event.seconds:.0f}",
             "" if event.persons is None else str(event.persons),
             str(len(event.clips) or ""),
-            _marks(event),
+            _marks(event, language),
         )
     return table
 
 
-def _marks(event: Happening) -> str:
+def _marks(event: Happening, language: Language) -> str:
     if event.phase not in {None, "end"}:
-        return "[green]now[/]"
-    return "" if event.delivered else "[yellow]waiting[/]"
+        return f"[green]{NOW.told(language)}[/]"
+    return "" if event.delivered else f"[yellow]{WAITING.told(language)}[/]"

@@ -11,10 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from agent.cli.clip_tables import counted, wide
+from agent.cli.clip_tables import wide
+from agent.cli.language import Lang
+from agent.cli.language import language as spoken_in
 from agent.cli.span import COUNT, TIME, Count, Follow, Json, Since, Until, wanted
 from agent.device import journald
 from agent.device.clock import SystemClock
+from agent.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +50,7 @@ def logs(
     until: Until = None,
     count: Count = COUNT,
     follow: Follow = False,
+    lang: Lang = None,
     as_json: Json = False,
 ) -> None:
     """Show what the agent told the journal, oldest first; with what systemd says of its units. Times are UTC.
@@ -58,6 +62,7 @@ def logs(
 
         stairwell logs --logger backbone --follow
     """
+    language = spoken_in(lang)
     if level not in journald.LEVELS:
         raise typer.BadParameter(f"{level}: there are {', '.join(journald.LEVELS)}", param_hint="--level")
     span = wanted(count, since, until)
@@ -81,7 +86,7 @@ def logs(
     for line in found:
         _print(console, line, as_json=as_json)
     if not as_json:
-        typer.echo(counted(len(found), "line"), err=True)
+        typer.echo(counted("{n} line", "{n} lines", len(found)).told(language), err=True)
     if follow:
         for line in filter(fits, journald.following(begun)):
             _print(console, line, as_json=as_json)

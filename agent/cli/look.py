@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 from agent.app import hatch
+from agent.app.asking import asked
 from agent.cli import drawing
-from agent.cli.asking import asked
 from agent.cli.language import Lang
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path

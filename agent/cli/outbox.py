@@ -12,10 +12,13 @@ from rich.table import Table
 
 from agent.app.chronicle import Chronicle
 from agent.cli.clip_tables import wide
+from agent.cli.language import Lang
+from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path
 from agent.cli.span import COUNT, Count, Json, Since, Until, shown, wanted
 from agent.config import load
 from agent.device.clock import SystemClock
+from agent.words import joined, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from agent.app.chronicle import Letter
     from agent.backbone.outbox import Numbers
     from agent.config import Settings
+    from agent.words import Language, Text
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -44,6 +48,7 @@ def outbox(
     since: Since = None,
     until: Until = None,
     count: Count = COUNT,
+    lang: Lang = None,
     as_json: Json = False,
 ) -> None:
     """Show the messages that wait for delivery, oldest first, and how full the outbox is.
@@ -56,6 +61,7 @@ def outbox(
 
         stairwell outbox 4711
     """
+    language = spoken_in(lang)
     settings = load(config_path(config))
     chronicle = Chronicle(settings, SystemClock())
     if seq is not None:
@@ -71,44 +77,53 @@ def outbox(
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     if found:
-        wide().print(_table(found))
-    typer.echo(_summary(numbers, settings), err=True)
+        wide().print(_table(found, language))
+    typer.echo(_summary(numbers, settings).told(language), err=True)
 
 
-def _summary(numbers: Numbers | None, settings: Settings) -> str:
+def _summary(numbers: Numbers | None, settings: Settings) -> Text:
     if numbers is None:
-        return "nothing was ever said"
-    oldest = "" if numbers.age_s is None else f", the oldest for {numbers.age_s:.0f} s"
-    full = 100 * numbers.bytes / (settings.outbox.max_mb * MIB)
-    return (
-        f"{numbers.waiting} wait{oldest}; {full:.1f} % full; {numbers.dropped} dropped since stream "
-        f"{numbers.stream} began; next is {numbers.seq_next}"
+        return say("nothing was ever said")
+    waiting = (
+        say("{n} wait", n=numbers.waiting)
+        if numbers.age_s is None
+        else say("{n} wait, the oldest for {age:.0f} s", n=numbers.waiting, age=numbers.age_s)
     )
+    rest = say(
+        "{share:.1%} full; {dropped} dropped since stream {stream} began; next is {following}",
+        share=numbers.bytes / (settings.outbox.max_mb * MIB),
+        dropped=numbers.dropped,
+        stream=numbers.stream,
+        following=numbers.seq_next,
+    )
+    return joined("; ", (waiting, rest))
 
 
-def _table(found: Iterable[Letter]) -> Table:
+def _table(found: Iterable[Letter], language: Language) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("seq", justify="right", no_wrap=True)
-    table.add_column("said (UTC)", no_wrap=True)
-    table.add_column("kind", overflow="fold")
-    table.add_column("step", no_wrap=True)
-    table.add_column("KiB", justify="right", no_wrap=True)
+    table.add_column(say("seq").told(language), justify="right", no_wrap=True)
+    table.add_column(say("said (UTC)").told(language), no_wrap=True)
+    table.add_column(say("kind").told(language), overflow="fold")
+    table.add_column(say("step").told(language), no_wrap=True)
+    table.add_column(say("KiB").told(language), justify="right", no_wrap=True)
     table.add_column("")
     for letter in found:
         table.add_row(
             str(letter.seq),
-            shown(letter.said),
+            shown(letter.said, language),
             escape(letter.kind),
             letter.step,
             f"{letter.bytes / KIB:.1f}",
-            _marks(letter),
+            _marks(letter, language),
         )
     return table
 
 
-def _marks(letter: Letter) -> str:
+def _marks(letter: Letter, language: Language) -> str:
     if not letter.sound:
-        return "[bold red]DAMAGED[/]"
-    if letter.delivered:
-        return "[green]sent[/]"
-    return "first" if letter.urgent else ""
+        mark = say("[bold red]DAMAGED[/]")
+    elif letter.delivered:
+        mark = say("[green]sent[/]")
+    else:
+        mark = say("first") if letter.urgent else verbatim("")
+    return mark.told(language)

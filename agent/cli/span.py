@@ -10,9 +10,11 @@ import typer
 
 from agent.app.chronicle import Wanted
 from agent.device.clock import SystemClock
+from agent.words import say
 
 if TYPE_CHECKING:
     from agent.device.clock import Stamp
+    from agent.words import Language
 
 COUNT = 50  # two screens: what is older is asked for
 POLL_S = 2.0  # between two looks of who follows: a question costs the kit some milliseconds
@@ -57,11 +59,13 @@ def seconds(when: str | None, option: str) -> float | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def shown(at: Stamp) -> str:
+def shown(at: Stamp, language: Language) -> str:
     """A moment within TIME columns; without a clock by its boot and the seconds since."""
     if at.ts is not None:
         return at.ts[:TIME].replace("T", " ")
-    return f"{at.boot} +{at.mono:.0f} s" if at.boot else "?"
+    if not at.boot:
+        return "?"
+    return say("{boot} +{seconds:.0f} s", boot=at.boot, seconds=at.mono).told(language)
 
 
 def _now(option: str) -> datetime:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.live import Live
 
 from agent.app import hatch
+from agent.app.asking import asked
 from agent.app.status import understood
-from agent.cli.asking import asked
 from agent.cli.language import Lang
 from agent.cli.language import language as spoken_in
 from agent.cli.options import ConfigFile, config_path

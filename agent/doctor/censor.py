@@ -14,9 +14,11 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.kitid import ALPHABET
+from agent.words import Text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -72,6 +74,14 @@ class Censor:
             return "".join([*parts, self._words(text[at:])])
         return self._words(text)
 
+    def told(self, text: Text) -> Text:
+        """The same of a lazy text: our sentences stay, in both languages; what fills them is looked at."""
+        if text.fixed:
+            return replace(text, one=self.text(text.one))
+        if text.parts is not None:
+            return replace(text, parts=tuple(self.told(part) for part in text.parts))
+        return replace(text, values=tuple((name, self._filling(value)) for name, value in text.values))
+
     def value(self, value: Json) -> Json:
         """The same of JSON, names of members too."""
         match value:
@@ -90,6 +100,14 @@ class Censor:
         name = f"{kind}-" + "".join(ALPHABET[number >> 5 * digit & 31] for digit in range(DIGITS))
         self.seen.add(name)
         return name
+
+    def _filling(self, value: object) -> object:
+        match value:
+            case Text():
+                return self.told(value)
+            case int() | float():  # its place may say how it is written
+                return value
+        return self.text(str(value))
 
     def _words(self, text: str) -> str:
         return _PATTERN.sub(self._replaced, text)
