@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from agent.durable import write_whole
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +26,8 @@ def write(path: Path, body: bytes) -> None:
         write_whole(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body + b"\n", MODE)
     except OSError as error:
         raise StorageError(
-            f"{path}: cannot be written ({error.strerror})",
-            fix="free space, or replace a card that is worn out",
+            say("{path}: cannot be written ({reason})", path=path, reason=reason(error)),
+            fix=say("free space, or replace a card that is worn out"),
             errno=error.errno,
         ) from None
 
@@ -42,8 +44,8 @@ def read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise StorageError(
-            f"{path}: cannot be read ({error.strerror})",
-            fix="see that the directory belongs to the agent's user; as another one, look with sudo",
+            say("{path}: cannot be read ({reason})", path=path, reason=reason(error)),
+            fix=say("see that the directory belongs to the agent's user; as another one, look with sudo"),
             errno=error.errno,
         ) from None
     body = body.removesuffix(b"\n")

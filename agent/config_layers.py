@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from agent.config_words import unfit
 from agent.errors import ConfigError
-from agent.words import say
+from agent.reasons import reason
+from agent.words import joined, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from pydantic import ValidationError
+
+    from agent.words import Text
 
 ENV_PREFIX = "STAIRWELL_"
 NO_ZONE = "no_zone"
@@ -86,8 +90,8 @@ class Layers:
 
     def explain(self, error: ValidationError, known: Mapping[str, Collection[str]]) -> ConfigError:
         """What is wrong, one sentence per key, all at once; `known` are the sections with their keys."""
-        problems: list[str] = []
-        fixes: list[str] = []
+        problems: list[Text] = []
+        fixes: dict[str, Text] = {}
         keys: dict[str, str] = {}
         for item in error.errors():
             ctx = item.get("ctx", {})
@@ -95,35 +99,34 @@ class Layers:
             key = ".".join(loc)
             place = self._place(loc)
             if item["type"] == "extra_forbidden":
-                problem = "unknown key"
-                problems.append(f"{place}: {problem}")
+                problem = say("unknown key")
+                problems.append(say("{place}: {problem}", place=place, problem=problem))
                 near = known.get(loc[0], ()) if len(loc) > 1 else known
-                fixes.append(_nearest(loc[-1], near) if len(loc) <= 2 else f"remove {loc[-1]}")  # noqa: PLR2004
+                fix = _nearest(loc[-1], near) if len(loc) <= 2 else say("remove {key}", key=loc[-1])  # noqa: PLR2004
             elif item["type"] == NO_ZONE:
-                problem = f"{ctx['name']!r}: no such zone"
-                problems.append(f"{place} = {problem}")
+                problem = say("{name!r}: no such zone", name=ctx["name"])
+                problems.append(say("{place} = {problem}", place=place, problem=problem))
                 zones = ctx["known"]
-                fixes.append(_nearest(ctx["name"], zones) if zones else "describe it under [[view.zones]]")
+                fix = _nearest(ctx["name"], zones) if zones else say("describe it under [[view.zones]]")
             else:
-                text = item["msg"].removeprefix("Value error, ")
                 value = repr(item["input"])
-                if "AGE-SECRET-KEY" in value.upper():
-                    value = "(a secret)"
-                problem = f"{value[:80]}: {text[0].lower()}{text[1:]}"
-                problems.append(f"{place} = {problem}")
-                fixes.append("`stairwell config schema` tells what each key takes")
-            keys.setdefault(key, problem)
-        return ConfigError("; ".join(problems), fix="; ".join(dict.fromkeys(fixes)), keys=keys)
+                shown = say("(a secret)") if "AGE-SECRET-KEY" in value.upper() else verbatim(value[:80])
+                problem = say("{value}: {why}", value=shown, why=unfit(item["type"], item["msg"], ctx))
+                problems.append(say("{place} = {problem}", place=place, problem=problem))
+                fix = say("`stairwell config schema` tells what each key takes")
+            fixes[fix.en] = fix
+            keys.setdefault(key, problem.en)
+        return ConfigError(joined("; ", problems), fix=joined("; ", fixes.values()), keys=keys)
 
-    def _place(self, loc: list[str]) -> str:
+    def _place(self, loc: list[str]) -> Text:
         """Where whoever set the key at `loc` finds it."""
         key = ".".join(loc)
         section, *rest = loc
         for name, layer in ((CITY, self.remote), ("", self.environment)):
             table = layer.get(section)
             if section in layer and (not rest or not isinstance(table, dict) or rest[0] in table):
-                return f"{name}: {key}" if name else _variable(loc)
-        return f"{self.path or 'settings'}: {key}"
+                return verbatim(f"{name}: {key}") if name else _variable(loc)
+        return verbatim(f"{self.path or 'settings'}: {key}")
 
 
 def _over(below: Values, above: Values) -> Values:
@@ -147,7 +150,7 @@ def _read(path: Path) -> Values:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            say("{path}: cannot be read ({reason})", path=path, reason=error),
+            say("{path}: cannot be read ({reason})", path=path, reason=reason(error)),
             fix=say("check its permissions and content"),
         ) from None
     except tomllib.TOMLDecodeError as error:
@@ -165,8 +168,8 @@ def _environment(kind: type[BaseSettings]) -> Values:
         section = next(s for s in kind.model_fields if f'"{s}"' in str(error))
         names = (n for n in sorted(os.environ) if n.upper().startswith(f"{ENV_PREFIX}{section}".upper()))
         raise ConfigError(
-            f"environment variable {' or '.join(names)}: no valid JSON",
-            fix="write lists and tables in a variable as JSON",
+            say("environment variable {name}: no valid JSON", name=" or ".join(names)),
+            fix=say("write lists and tables in a variable as JSON"),
         ) from None
 
 
@@ -178,19 +181,23 @@ def _check_names(kind: type[BaseSettings]) -> None:
         known |= {f"{ENV_PREFIX}{section}__{key}".upper() for key in keys}
     for name in sorted(os.environ):
         if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
-            raise ConfigError(f"environment variable {name}: sets nothing", fix=_nearest(name.upper(), known))
+            raise ConfigError(
+                say("environment variable {name}: sets nothing", name=name), fix=_nearest(name.upper(), known)
+            )
 
 
-def _nearest(word: str, known: Collection[str]) -> str:
+def _nearest(word: str, known: Collection[str]) -> Text:
     close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+    if close:
+        return say("did you mean {word}?", word=close[0])
+    return say("known are {names}", names=", ".join(sorted(known)))
 
 
-def _variable(loc: list[str]) -> str:
+def _variable(loc: list[str]) -> Text:
     """The environment variable that sets the key at `loc`, named as it is written."""
     for length, what in ((2, ""), (1, f": {'.'.join(loc)}")):
         wanted = ENV_PREFIX + "__".join(loc[:length]).upper()
         for name in os.environ:
             if name.upper() == wanted:
-                return f"environment variable {name}{what}"
+                return joined("", (say("environment variable {name}", name=name), verbatim(what)))
     raise LookupError(f"no variable sets {'.'.join(loc)}")

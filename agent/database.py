@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agent.durable import free_name
 from agent.errors import StorageError
 from agent.thread import NamedThread
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,8 +86,8 @@ class Database:
             self._connection = self._open()
         except (OSError, sqlite3.OperationalError) as error:
             raise StorageError(
-                f"{path}: the database cannot be opened ({error})",
-                fix="see that the directory belongs to the agent's user and is not read-only or full",
+                say("{path}: the database cannot be opened ({reason})", path=path, reason=error),
+                fix=say("see that the directory belongs to the agent's user and is not read-only or full"),
             ) from None
         self._thread = NamedThread("database", self._run)
         self._thread.start()
@@ -148,14 +149,17 @@ class Database:
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
-                raise StorageError(f"{self.path}: written after it was closed", fix="start the agent anew")
+                raise StorageError(
+                    say("{path}: written after it was closed", path=self.path),
+                    fix=say("start the agent anew"),
+                )
             self._queue.put(_Unit(work, future, due))
         return future
 
     def _silent(self, seconds: float) -> StorageError:
         return StorageError(
-            f"{self.path}: the disk did not answer for {seconds:g} s",
-            fix="replace a card that is worn out",
+            say("{path}: the disk did not answer for {seconds:g} s", path=self.path, seconds=seconds),
+            fix=say("replace a card that is worn out"),
             errno=errno.EIO,
         )
 
@@ -201,8 +205,13 @@ class Database:
         found: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > VERSION:
             raise StorageError(
-                f"{self.path}: written by a newer agent (version {found}, this one knows {VERSION})",
-                fix="install that agent again, or move the file away to begin anew",
+                say(
+                    "{path}: written by a newer agent (version {found}, this one knows {own})",
+                    path=self.path,
+                    found=found,
+                    own=VERSION,
+                ),
+                fix=say("install that agent again, or move the file away to begin anew"),
             )
         for version in range(found, VERSION):
             if version in MIGRATIONS:
@@ -260,8 +269,8 @@ class Database:
             if error.sqlite_errorcode & _PRIMARY in _UNSOUND:
                 self.unsound = str(error)
             refused = StorageError(
-                f"{self.path}: cannot be written ({error})",
-                fix="free space, or replace a card that is worn out",
+                say("{path}: cannot be written ({reason})", path=self.path, reason=error),
+                fix=say("free space, or replace a card that is worn out"),
                 errno=_ERRNO.get(error.sqlite_errorcode & _PRIMARY),
             )
             for unit in batch:

@@ -25,6 +25,10 @@ _WORDS = {
 }
 
 
-def reason(error: OSError) -> Text:
-    """What the system said."""
+def reason(error: OSError | UnicodeDecodeError) -> Text:
+    """What the system said, or that a file is no text; what TLS says of a file is told as it is."""
+    if isinstance(error, UnicodeDecodeError):
+        return say("no text")
+    if type(error).__module__ == "ssl":  # not imported for it; an SSLError's numbers are its library's
+        return verbatim(str(error))
     return _WORDS.get(error.errno or 0, verbatim(error.strerror or str(error)))

@@ -159,7 +159,7 @@ def test_a_disk_that_is_full_is_told_once() -> None:
     """The error comes while frames are added; closing after it is quiet."""
     annotator = Annotator(Path("/dev/full"), 10.0)
 
-    with pytest.raises(StorageError, match=r"/dev/full: cannot be written \(No space left"):
+    with pytest.raises(StorageError, match=r"/dev/full: cannot be written \(no space is left"):
         add_noise(annotator)
 
     annotator.close()
@@ -170,5 +170,5 @@ def test_a_disk_that_fills_up_at_the_end_is_told() -> None:
     annotator = Annotator(Path("/dev/full"), 10.0)
     annotator.add(analysis(frame(0, 0.0)))
 
-    with pytest.raises(StorageError, match=r"/dev/full: cannot be written \(No space left"):
+    with pytest.raises(StorageError, match=r"/dev/full: cannot be written \(no space is left"):
         annotator.close()

@@ -106,5 +106,5 @@ def test_what_holds_no_key_is_told(tmp_path: Path, content: bytes, problem: str)
     with pytest.raises(ConfigError, match=problem) as caught:
         read_keys(path)
     assert "QQQQ" not in str(caught.value)
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="there is no such file"):
         read_keys(tmp_path / "none")

@@ -27,7 +27,18 @@ PO = LOCALE / "uk" / "LC_MESSAGES" / f"{DOMAIN}.po"
 with PO.open("rb") as file:
     CATALOGUE = read_po(file, locale="uk", abort_invalid=True)
 MESSAGES = [message for message in CATALOGUE if message.id]
-SAME = {"{host}: {cause}", "{host}:{port}: {cause}", "{path}: {reason}"}
+SAME = {
+    "backbone.ca_file = {path}: {reason}",
+    "backbone.password_file = {path}: {reason}",
+    "{host}: {cause}",
+    "{host}:{port}: {cause}",
+    "{name}: {reason}",
+    "{path}: {reason}",
+    "{place} = {problem}",
+    "{place}: {problem}",
+    "{value}: {why}",
+    "{where}: {problems}",
+}
 """All their words are in the places."""
 
 

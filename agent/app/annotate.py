@@ -12,6 +12,8 @@ import numpy as np
 
 from agent.config_rules import View
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,7 +161,8 @@ class Annotator:
     def _refused(self, error: OSError) -> StorageError:
         self._broken = True
         return StorageError(
-            f"{self._path}: cannot be written ({error.strerror})", fix="name a writable file, or free space"
+            say("{path}: cannot be written ({reason})", path=self._path, reason=reason(error)),
+            fix=say("name a writable file, or free space"),
         )
 
 

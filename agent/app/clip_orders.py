@@ -12,6 +12,8 @@ from agent.backbone.docket import Outcome
 from agent.backbone.orders import ClipArgs, ListArgs, UploadArgs
 from agent.clips import store
 from agent.errors import ConfigError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +142,11 @@ def _context(settings: Settings) -> ssl.SSLContext:
             context.load_verify_locations(settings.backbone.ca_file)
         except OSError as error:
             raise ConfigError(
-                f"backbone.ca_file = {settings.backbone.ca_file}: {error}",
-                fix="check that the file exists, is PEM and readable",
+                say(
+                    "backbone.ca_file = {path}: {reason}",
+                    path=settings.backbone.ca_file,
+                    reason=reason(error),
+                ),
+                fix=say("check that the file exists, is PEM and readable"),
             ) from None
     return context

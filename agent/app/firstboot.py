@@ -24,6 +24,8 @@ from agent.device.lamp import Code
 from agent.device.wallet import DIRECTORY, Wallet
 from agent.durable import sync_directory
 from agent.errors import ConfigError, EnrolError, StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +163,7 @@ class FirstBoot:
             sync_directory(path.parent)
         except OSError as error:
             raise StorageError(
-                f"{path}: cannot be deleted ({error.strerror})",
-                fix="replace a card that is worn out",
+                say("{path}: cannot be deleted ({reason})", path=path, reason=reason(error)),
+                fix=say("replace a card that is worn out"),
                 errno=error.errno,
             ) from None

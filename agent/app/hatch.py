@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import StairwellError, StorageError
+from agent.reasons import reason
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -75,8 +76,12 @@ class Hatch:
         except OSError as error:
             server.close()
             raise StorageError(
-                f"{self._path}: the agent's socket cannot be made ({error.strerror or error})",
-                fix="see that the directory belongs to the agent's user and is not read-only",
+                say(
+                    "{path}: the agent's socket cannot be made ({reason})",
+                    path=self._path,
+                    reason=reason(error),
+                ),
+                fix=say("see that the directory belongs to the agent's user and is not read-only"),
                 errno=error.errno,
             ) from None
         self._thread = threading.Thread(target=self._run, args=(server,), name="hatch", daemon=True)

@@ -12,6 +12,7 @@ from agent.app.reporter import Stock
 from agent.clips import recovery, retention, store
 from agent.device import health
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +86,8 @@ class Housekeeping:
         free = health.free_bytes(self._directory)
         if rows and free is None:
             raise StorageError(
-                f"{self._directory}: its file system does not answer, so no clip is deleted",
-                fix="see that the directory exists and its disk is mounted",
+                say("{path}: its file system does not answer, so no clip is deleted", path=self._directory),
+                fix=say("see that the directory exists and its disk is mounted"),
                 errno=errno.ENODEV,
             )
         if rows:

@@ -347,7 +347,8 @@ class Journal:
             with self._lock:
                 refusal = self.refusal if self._deferred else None
             if refusal is not None:
-                raise StorageError(refusal.problem, fix=refusal.fix, errno=refusal.errno)
+                problem, fix = refusal.words
+                raise StorageError(problem, fix=fix, errno=refusal.errno)
             work(tx)
 
         def check(done: Future[None]) -> None:

@@ -11,6 +11,8 @@ from agent.config import State, load
 from agent.device.wallet import CERTIFICATE, DIRECTORY, KEY, LINK, ROOTS
 from agent.durable import write_whole
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +67,9 @@ def write(path: Path, file: EnrolFile, state: Path) -> bool:
         path.chmod(MODE)  # whatever the umask is
     except OSError as error:
         raise StorageError(
-            f"{path}: cannot be written ({error.strerror})", fix="run it as root", errno=error.errno
+            say("{path}: cannot be written ({reason})", path=path, reason=reason(error)),
+            fix=say("run it as root"),
+            errno=error.errno,
         ) from None
     return written
 

@@ -20,6 +20,8 @@ from agent.backbone import revisions
 from agent.device.identity import KEYS
 from agent.device.volatile import memory_dir
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,8 +90,12 @@ def _refusal(state: Path) -> StorageError | None:
     except OSError as error:
         if error.errno in _DEAD:
             return StorageError(
-                f"{state}: takes no writes ({error.strerror}); all is kept in memory, nothing is recorded",
-                fix="replace the card, it is worn out or torn; then restart the kit",
+                say(
+                    "{path}: takes no writes ({reason}); all is kept in memory, nothing is recorded",
+                    path=state,
+                    reason=reason(error),
+                ),
+                fix=say("replace the card, it is worn out or torn; then restart the kit"),
                 errno=error.errno,
             )
     return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from agent.errors import StorageError
+from agent.reasons import reason
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def look(database: Path, question: Callable[[sqlite3.Connection], T]) -> T:
         ) from None
     except OSError as error:
         raise StorageError(
-            say("{path}: cannot be read ({reason})", path=database, reason=error.strerror),
+            say("{path}: cannot be read ({reason})", path=database, reason=reason(error)),
             fix=say("replace a card that is worn out"),
         ) from None
     try:

@@ -12,6 +12,7 @@ from agent.clips import premises
 from agent.clips.retention import MEGABYTE
 from agent.device import health
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,8 +89,12 @@ class Premises:
             free = health.free_bytes(directory)
             if free is not None and free < floor:
                 raise StorageError(
-                    f"{directory}: {free / MEGABYTE:.0f} MB are free, too few to begin a clip",
-                    fix="free space, or lower clips.max_mb or clips.reserve_mb",
+                    say(
+                        "{path}: {mb:.0f} MB are free, too few to begin a clip",
+                        path=directory,
+                        mb=free / MEGABYTE,
+                    ),
+                    fix=say("free space, or lower clips.max_mb or clips.reserve_mb"),
                     errno=errno.ENOSPC,
                 )
 

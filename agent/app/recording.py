@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from agent.clips.recorder import Recorder
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +51,8 @@ def open_recorder(
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     except OSError as error:
         refusal = StorageError(
-            f"{directory}: cannot be made ({error.strerror})",
-            fix="check clips.dir and its owner",
+            say("{path}: cannot be made ({reason})", path=directory, reason=reason(error)),
+            fix=say("check clips.dir and its owner"),
             errno=error.errno,
         )
         log.error("clips: %s", refusal)  # noqa: TRY400 - for people

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from agent.errors import StorageError
+from agent.reasons import reason
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class StateLock:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise StorageError(
-                f"{path}: cannot be opened ({error.strerror})",
-                fix="see that the directory belongs to the agent's user and is not read-only or full",
+                say("{path}: cannot be opened ({reason})", path=path, reason=reason(error)),
+                fix=say("see that the directory belongs to the agent's user and is not read-only or full"),
                 errno=error.errno,
             ) from None
         try:
@@ -54,11 +55,16 @@ class StateLock:
             os.close(self._file)
             if error.errno != errno.EWOULDBLOCK:
                 raise StorageError(
-                    f"{path}: cannot be locked ({error.strerror})", fix="put state.dir on a local disk"
+                    say("{path}: cannot be locked ({reason})", path=path, reason=reason(error)),
+                    fix=say("put state.dir on a local disk"),
                 ) from None
             raise OccupiedError(
-                f"{directory}: another agent works there (process {holder or 'unknown'})",
-                fix="stop that one first, or give this one a state.dir of its own",
+                say(
+                    "{path}: another agent works there (process {number})",
+                    path=directory,
+                    number=holder or say("unknown"),
+                ),
+                fix=say("stop that one first, or give this one a state.dir of its own"),
             ) from None
         if not erasing and (directory / ERASURE).exists():
             os.close(self._file)

@@ -17,7 +17,7 @@ from agent.capture.kind import PICAMERA, source_kind
 from agent.config import Kit, Site
 from agent.errors import ConfigError, SourceError
 from agent.vision.models import load_card
-from agent.words import say
+from agent.words import joined, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +35,8 @@ def usable(settings: Settings) -> None:
     refusals = [refusal for check in _CHECKS for refusal in check(settings)]
     if refusals:
         raise ConfigError(
-            "; ".join(refusal.problem for refusal in refusals),
-            fix="; ".join(dict.fromkeys(refusal.fix for refusal in refusals)),
+            joined("; ", (refusal.words[0] for refusal in refusals)),
+            fix=joined("; ", {refusal.fix: refusal.words[1] for refusal in refusals}.values()),
             keys={key: why for refusal in refusals for key, why in refusal.keys.items()},
         )
 

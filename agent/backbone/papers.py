@@ -12,6 +12,8 @@ import ssl
 from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,8 +113,8 @@ def tls_context(settings: Backbone) -> ssl.SSLContext:
     except OSError as error:
         files = [str(f) for f in (settings.ca_file, settings.cert_file, settings.key_file) if f]
         raise ConfigError(
-            f"backbone: TLS files {', '.join(files)}: {error}",
-            fix="check that the files exist, are PEM, belong together, and that the agent may read them",
+            say("backbone: TLS files {files}: {reason}", files=", ".join(files), reason=reason(error)),
+            fix=say("check that the files exist, are PEM, belong together, and that the agent may read them"),
         ) from None
     return context
 
@@ -129,5 +131,6 @@ def password(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"backbone.password_file = {path}: {error}", fix="check that the file exists and is readable"
+            say("backbone.password_file = {path}: {reason}", path=path, reason=reason(error)),
+            fix=say("check that the file exists and is readable"),
         ) from None

@@ -210,5 +210,6 @@ class AvStream:
 
 def _no_picture(name: str, of: str) -> SourceError:
     return SourceError(
-        f"{name}: no picture can be decoded from {of}", fix="check that it plays elsewhere, e.g. in `ffplay`"
+        say("{name}: no picture can be decoded from {of}", name=name, of=of),
+        fix=say("check that it plays elsewhere, e.g. in `ffplay`"),
     )

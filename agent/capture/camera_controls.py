@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.capture.plane_size import TARGET_AREA
 from agent.errors import ConfigError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,9 +44,13 @@ def lores_size(camera: Camera) -> tuple[int, int]:
     near = [size for size in sizes if 1 / FARTHEST <= size[0] * size[1] / TARGET_AREA <= FARTHEST]
     if not near:
         raise ConfigError(
-            f"camera.width = {camera.width}, camera.height = {camera.height}: no whole fraction is near "
-            "320x180, the size that motion is looked for in",
-            fix="set 1280x720, 1920x1080, 1536x864, 1640x1232 or 640x480",
+            say(
+                "camera.width = {width}, camera.height = {height}: no whole fraction is near "
+                "320x180, the size that motion is looked for in",
+                width=camera.width,
+                height=camera.height,
+            ),
+            fix=say("set 1280x720, 1920x1080, 1536x864, 1640x1232 or 640x480"),
         )
     return min(near, key=lambda size: abs(size[0] * size[1] - TARGET_AREA))
 

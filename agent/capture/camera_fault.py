@@ -11,9 +11,12 @@ import os
 from typing import TYPE_CHECKING
 
 from agent.errors import SourceError, SourceLostError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from agent.words import Text
 
 # As libcamera and Picamera2 word them; they carry the kernel's text where they lose its number.
 _TEXTS = (
@@ -29,30 +32,34 @@ def opening_fault(name: str, error: BaseException) -> SourceError:
     if isinstance(error, SourceError):
         return error
     last = list(_chain(error))[-1]
-    said = f"{name}: {str(last) or type(last).__name__}"
+    said = say("{name}: {reason}", name=name, reason=str(last) or type(last).__name__)
     match _number(error):
         case errno.EBUSY:
             return SourceError(
-                f"{said} (another program holds it)", fix="stop the other program", alarm="camera.busy"
+                say("{said} (another program holds it)", said=said),
+                fix=say("stop the other program"),
+                alarm="camera.busy",
             )
         case errno.ENOMEM:
             return SourceError(
-                f"{said} (no contiguous memory for its buffers)",
-                fix="restart the kit; lower camera.width and camera.height, or give more CMA in config.txt",
+                say("{said} (no contiguous memory for its buffers)", said=said),
+                fix=say(
+                    "restart the kit; lower camera.width and camera.height, or give more CMA in config.txt"
+                ),
                 alarm="camera.memory",
             )
         case errno.EACCES | errno.EPERM:
-            return SourceError(said, fix="add the agent's user to the groups `video` and `render`")
+            return SourceError(said, fix=say("add the agent's user to the groups `video` and `render`"))
         case errno.ENODEV:
-            return missing(name, "no camera is connected")
-    return SourceError(said, fix="see libcamera's own lines in the journal above this one")
+            return missing(name, say("no camera is connected"))
+    return SourceError(said, fix=say("see libcamera's own lines in the journal above this one"))
 
 
-def missing(name: str, what: str) -> SourceError:
+def missing(name: str, what: Text) -> SourceError:
     """There is no such camera."""
     return SourceError(
-        f"{name}: {what}",
-        fix="power off, check both ends of the ribbon cable, and config.txt for this sensor",
+        say("{name}: {reason}", name=name, reason=what),
+        fix=say("power off, check both ends of the ribbon cable, and config.txt for this sensor"),
         alarm="camera.missing",
     )
 
@@ -60,8 +67,8 @@ def missing(name: str, what: str) -> SourceError:
 def unloadable(error: BaseException) -> SourceError:
     """Picamera2 or libcamera cannot be imported."""
     return SourceError(
-        f"Picamera2 does not load ({error})",
-        fix="sudo apt install --no-install-recommends python3-picamera2 (a checkout: setup --camera)",
+        say("Picamera2 does not load ({reason})", reason=error),
+        fix=say("sudo apt install --no-install-recommends python3-picamera2 (a checkout: setup --camera)"),
         alarm="camera.driver",
     )
 
@@ -69,8 +76,8 @@ def unloadable(error: BaseException) -> SourceError:
 def sensor_silent(name: str, seconds: float) -> SourceLostError:
     """No frame came for so long; libcamera writes `Camera frontend has timed out` to the journal then."""
     return SourceLostError(
-        f"{name}: no frame for {seconds:g} s, the sensor is silent",
-        fix="reseat both ends of the camera's ribbon cable, or replace it",
+        say("{name}: no frame for {seconds:g} s, the sensor is silent", name=name, seconds=seconds),
+        fix=say("reseat both ends of the camera's ribbon cable, or replace it"),
         alarm="camera.timeout",
     )
 
@@ -78,8 +85,13 @@ def sensor_silent(name: str, seconds: float) -> SourceLostError:
 def encoder_silent(name: str, seconds: float, waiting: int) -> SourceLostError:
     """The hardware encoder took pictures and gave nothing back."""
     return SourceLostError(
-        f"{name}: no video for {seconds:g} s, the encoder holds {waiting} pictures",
-        fix='restart the kit; if it comes back, set camera.encoder = "software"',
+        say(
+            "{name}: no video for {seconds:g} s, the encoder holds {waiting} pictures",
+            name=name,
+            seconds=seconds,
+            waiting=waiting,
+        ),
+        fix=say('restart the kit; if it comes back, set camera.encoder = "software"'),
         alarm="camera.encoder",
     )
 

@@ -12,6 +12,8 @@ import av.error
 from av.stream import Disposition
 
 from agent.errors import SourceError
+from agent.reasons import reason
+from agent.words import say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
+    from agent.words import Text
+
 SMALLEST_SIDE = 32  # pixels; the motion stage's blocks are 8 of them
 USUAL_FPS = 25.0
 FASTEST_FPS = 240.0  # above this a rate is a time base that was taken for one
@@ -30,7 +34,7 @@ FASTEST_FPS = 240.0  # above this a rate is a time base that was taken for one
 WITHOUT_PTS = frozenset({"avi", "h264"})
 # Titles are written in all code pages; before version 19 PyAV refuses a file for a byte that is no UTF-8.
 TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}  # noqa: PLR2004
-FIX_FILE = "give a video file that plays, e.g. in `ffplay`"
+FIX_FILE = say("give a video file that plays, e.g. in `ffplay`")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +108,10 @@ def open_live(
 
 def live_error(name: str, error: av.error.FFmpegError) -> SourceError:
     """What went wrong, without the URL that libav puts into its own text: it may hold a password."""
-    what = "no data in time" if isinstance(error, av.error.ExitError) else error.strerror or "unknown error"
+    what = error.strerror or "unknown error"
+    why = _LIVE_WHY.get(type(error), verbatim(f"{what[:1].lower()}{what[1:]}"))
     return SourceError(
-        f"{name}: {what[:1].lower()}{what[1:]}", fix=_LIVE_FIX.get(type(error), _LIVE_FIX_ELSE)
+        say("{name}: {reason}", name=name, reason=why), fix=_LIVE_FIX.get(type(error), _LIVE_FIX_ELSE)
     )
 
 
@@ -127,40 +132,61 @@ def check_size(name: str, width: int, height: int) -> None:
     """Raises SourceError for a picture too small to be analysed."""
     if min(width, height) < SMALLEST_SIDE:
         raise SourceError(
-            f"{name}: pictures of {width}x{height} pixels cannot be analysed",
-            fix=f"give a video of at least {SMALLEST_SIDE} pixels a side",
+            say(
+                "{name}: pictures of {width}x{height} pixels cannot be analysed",
+                name=name,
+                width=width,
+                height=height,
+            ),
+            fix=say("give a video of at least {least} pixels a side", least=SMALLEST_SIDE),
         )
 
 
-_LIVE_FIX: dict[type, str] = {
-    av.error.ConnectionRefusedError: "check address and port, and that the camera is on",
-    av.error.HTTPUnauthorizedError: "set user and password in capture.source",
-    av.error.PermissionError: "add the agent's user to the group `video`",
-    av.error.FileNotFoundError: "plug the camera in and check capture.source",
-    av.error.InvalidDataError: "check that the address gives a video stream",
+_LIVE_WHY: dict[type, Text] = {
+    av.error.ExitError: say("no data in time"),
+    av.error.TimeoutError: say("connection timed out"),
+    av.error.ConnectionRefusedError: say("connection refused"),
+    av.error.HTTPUnauthorizedError: say("server returned 401 Unauthorized (authorization failed)"),
+    av.error.HTTPNotFoundError: say("server returned 404 Not Found"),
+    av.error.PermissionError: say("permission denied"),
+    av.error.FileNotFoundError: say("no such file or directory"),
+    av.error.InvalidDataError: say("invalid data found when processing input"),
+    av.error.EOFError: say("end of file"),
 }
-_LIVE_FIX_ELSE = "check the camera, its cable and the network"
+"""As libav says it; what is rarer stays English."""
+_LIVE_FIX: dict[type, Text] = {
+    av.error.ConnectionRefusedError: say("check address and port, and that the camera is on"),
+    av.error.HTTPUnauthorizedError: say("set user and password in capture.source"),
+    av.error.PermissionError: say("add the agent's user to the group `video`"),
+    av.error.FileNotFoundError: say("plug the camera in and check capture.source"),
+    av.error.InvalidDataError: say("check that the address gives a video stream"),
+}
+_LIVE_FIX_ELSE = say("check the camera, its cable and the network")
 
 
 def _check_file(path: Path) -> None:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise SourceError(f"{path}: is a directory", fix="name a video file in it")
+            raise SourceError(say("{path}: is a directory", path=path), fix=say("name a video file in it"))
         if not stat.S_ISREG(status.st_mode):
-            raise SourceError(f"{path}: is no regular file", fix=FIX_FILE)
+            raise SourceError(say("{path}: is no regular file", path=path), fix=FIX_FILE)
         if status.st_size == 0:
-            raise SourceError(f"{path}: is empty (0 bytes)", fix=FIX_FILE)
+            raise SourceError(say("{path}: is empty (0 bytes)", path=path), fix=FIX_FILE)
         with path.open("rb") as file:
             file.read(1)
     except FileNotFoundError:
-        raise SourceError(f"{path}: no such file", fix="check capture.source") from None
+        raise SourceError(say("{path}: no such file", path=path), fix=say("check capture.source")) from None
     except PermissionError:
         raise SourceError(
-            f"{path}: may not be read (permission denied)", fix=f"chmod +r {path}, or run as its owner"
+            say("{path}: may not be read (permission denied)", path=path),
+            fix=say("chmod +r {path}, or run as its owner", path=path),
         ) from None
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror})", fix="check capture.source") from None
+        raise SourceError(
+            say("{path}: cannot be read ({reason})", path=path, reason=reason(error)),
+            fix=say("check capture.source"),
+        ) from None
 
 
 def _no_video(path: Path, error: av.error.FFmpegError) -> SourceError:
@@ -168,23 +194,31 @@ def _no_video(path: Path, error: av.error.FFmpegError) -> SourceError:
         head = file.read(8)
     if head[4:] == b"ftyp":
         return SourceError(
-            f"{path}: an MP4 whose index (moov) is missing or broken: it was cut off before it was finished",
-            fix="copy it again, or record as fragmented MP4",
+            say(
+                "{path}: an MP4 whose index (moov) is missing or broken: "
+                "it was cut off before it was finished",
+                path=path,
+            ),
+            fix=say("copy it again, or record as fragmented MP4"),
         )
-    return SourceError(f"{path}: no video ({error.strerror})", fix=FIX_FILE)
+    return SourceError(say("{path}: no video ({reason})", path=path, reason=error.strerror), fix=FIX_FILE)
 
 
 def _describe(container: InputContainer, name: str) -> Opened:
     stream = next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
     if stream is None:
-        held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-        raise SourceError(f"{name}: no video stream (it holds {held})", fix=FIX_FILE)
+        held = ", ".join(sorted({s.type for s in container.streams})) or say("nothing")
+        raise SourceError(
+            say("{name}: no video stream (it holds {held})", name=name, held=held), fix=FIX_FILE
+        )
     # The stubs promise a decoder; a stream that the build cannot decode has none.
     context: VideoCodecContext | None = stream.codec_context
     if container.format.name == "tty":  # libav shows any text as a terminal would
-        raise SourceError(f"{name}: no video (it is text)", fix=FIX_FILE)
+        raise SourceError(say("{name}: no video (it is text)", name=name), fix=FIX_FILE)
     if context is None:
-        raise SourceError(f"{name}: its codec cannot be decoded", fix="convert it to H.264")
+        raise SourceError(
+            say("{name}: its codec cannot be decoded", name=name), fix=say("convert it to H.264")
+        )
     if context.width and context.height:
         check_size(name, context.width, context.height)
     context.thread_count = 1  # threads cost a picture of delay and memory each

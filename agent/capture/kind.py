@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from agent.capture.address import without_credentials
 from agent.errors import ConfigError
+from agent.words import say
 
 PICAMERA = "picamera:"
 SYNTHETIC = "synthetic:"
@@ -37,6 +38,6 @@ def source_kind(source: str) -> Kind:
         if scheme == known:
             return known  # type: ignore[no-any-return]  # get_args forgets the type
     raise ConfigError(
-        f"capture.source = {without_credentials(source)!r}: no such kind of source",
-        fix="give picamera:, rtsp://…, a V4L2 device such as /dev/video0, a video file, or synthetic:",
+        say("capture.source = {source!r}: no such kind of source", source=without_credentials(source)),
+        fix=say("give picamera:, rtsp://…, a V4L2 device such as /dev/video0, a video file, or synthetic:"),
     )

@@ -17,6 +17,7 @@ from agent.capture.pipeline import Pipeline
 from agent.capture.timeline import Timeline
 from agent.errors import SourceError, SourceLostError
 from agent.types import SourceDown, SourceUp
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ QUEUE_PACKETS = 64  # two seconds at 30 fps: bounds memory when analysis lags; l
 QUEUE_RAW = 4  # a webcam's packets are raw pictures of up to 4 MB; its driver drops what is not fetched
 PUT_S = 0.25  # how soon a reader whose queue is full sees that it was stopped
 MARGIN_S = 0.5  # libav's own timeouts come first: they name the cause
-FIX_LOST = "check the camera, its cable and the network"
+FIX_LOST = say("check the camera, its cable and the network")
 
 
 class LiveSource:
@@ -147,11 +148,14 @@ class LiveSource:
             if stream.pictures > pictures:
                 pictures, seen = stream.pictures, now
             if now - seen > stall_s:
-                raise SourceLostError(f"{self._name}: data, but no picture for {stall_s:g} s", fix=FIX_LOST)
+                raise SourceLostError(
+                    say("{name}: data, but no picture for {seconds:g} s", name=self._name, seconds=stall_s),
+                    fix=FIX_LOST,
+                )
 
 
 def _no_data(name: str, seconds: float) -> SourceLostError:
-    return SourceLostError(f"{name}: no data for {seconds:g} s", fix=FIX_LOST)
+    return SourceLostError(say("{name}: no data for {seconds:g} s", name=name, seconds=seconds), fix=FIX_LOST)
 
 
 class _Reader(Thread):
@@ -179,7 +183,7 @@ class _Reader(Thread):
                 if self._stopped.is_set():
                     return
                 self._put((packet, self._clock.mono()))
-            self._put(SourceLostError(f"{self._source}: the stream ended", fix=FIX_LOST))
+            self._put(SourceLostError(say("{name}: the stream ended", name=self._source), fix=FIX_LOST))
         except FFmpegError as error:
             self._put(live_error(self._source, error))
         except BaseException as error:  # noqa: BLE001 - the top of a thread: raised again in items()
@@ -256,4 +260,6 @@ class _Reader(Thread):
             # libav calls an answer that never came invalid data.
             if self._clock.mono() - begin < open_s:
                 raise
-            raise SourceLostError(f"{self._source}: no answer for {open_s:g} s", fix=FIX_LOST) from None
+            raise SourceLostError(
+                say("{name}: no answer for {seconds:g} s", name=self._source, seconds=open_s), fix=FIX_LOST
+            ) from None

@@ -24,6 +24,7 @@ from agent.capture.privacy import PrivacyMask
 from agent.capture.sensorclock import SensorClock
 from agent.errors import SourceError, StallError
 from agent.types import SourceDown, SourceUp
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -162,8 +163,12 @@ class PicameraSource:
             return "software"
         if not there:
             raise SourceError(
-                f"camera.encoder = {wanted!r}: {hardware_encoder.DEVICE} is no H.264 encoder",
-                fix='set camera.encoder = "auto"',
+                say(
+                    "camera.encoder = {wanted!r}: {device} is no H.264 encoder",
+                    wanted=wanted,
+                    device=hardware_encoder.DEVICE,
+                ),
+                fix=say('set camera.encoder = "auto"'),
                 alarm="camera.encoder",
             )
         return "hardware"

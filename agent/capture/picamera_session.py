@@ -16,6 +16,7 @@ from agent.capture.camera_fault import missing, opening_fault
 from agent.capture.handover import Encoded, Handover, Shot
 from agent.capture.hardware_encoder import LATE_KEY, InFlight
 from agent.capture.rawbuffer import PlaneLayout
+from agent.words import say
 
 if TYPE_CHECKING:
     from agent.capture.camera_controls import Controls
@@ -239,7 +240,7 @@ def choose(cameras: list[CameraInfo], name: str) -> tuple[int, str]:
         SourceError: there is none, or none of that name.
     """
     if not cameras:
-        raise missing("picamera", "no camera is connected")
+        raise missing("picamera", say("no camera is connected"))
     for number, info in enumerate(cameras):
         by_model = not name.isdigit() and info["Model"].startswith(name)
         if by_model or name in {str(number), info["Id"]}:
@@ -247,4 +248,4 @@ def choose(cameras: list[CameraInfo], name: str) -> tuple[int, str]:
                 log.info("of %d cameras only number %d (%s) is used", len(cameras), number, info["Model"])
             return number, info["Model"]
     known = ", ".join(f"{number} ({info['Model']})" for number, info in enumerate(cameras))
-    raise missing(f"picamera:{name}", f"no such camera; connected are {known}")
+    raise missing(f"picamera:{name}", say("no such camera; connected are {known}", known=known))

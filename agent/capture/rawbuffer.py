@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import SourceError
 from agent.picture import Picture
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +42,13 @@ class PlaneLayout:
             ):
                 return cls(pixels, width, height, stride)
         raise SourceError(
-            f"{name}: the camera gives {stream.get('format')} of {stream.get('size')} pixels, not YUV 4:2:0",
-            fix="check camera.width and camera.height, and that the camera is one for Raspberry Pi",
+            say(
+                "{name}: the camera gives {format} of {size} pixels, not YUV 4:2:0",
+                name=name,
+                format=stream.get("format"),
+                size=stream.get("size"),
+            ),
+            fix=say("check camera.width and camera.height, and that the camera is one for Raspberry Pi"),
         )
 
     def luma(self, buffer: Luma) -> Luma:

@@ -15,6 +15,7 @@ from agent.capture.pacer import Pacer
 from agent.capture.pipeline import Pipeline
 from agent.errors import ConfigError
 from agent.picture import Picture
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,8 +59,8 @@ def parse(source: str) -> Play:
     for name, text in parse_qsl(urlsplit(source).query, keep_blank_values=True):
         if name not in _OPTIONS:
             raise ConfigError(
-                f"capture.source = {source!r}: unknown option {name!r}",
-                fix=f"known are {', '.join(_OPTIONS)}",
+                say("capture.source = {source!r}: unknown option {name!r}", source=source, name=name),
+                fix=say("known are {names}", names=", ".join(_OPTIONS)),
             )
         kind, low, high = _OPTIONS[name]
         try:
@@ -68,8 +69,13 @@ def parse(source: str) -> Play:
             value = float("nan")
         if not low <= value <= high:
             raise ConfigError(
-                f"capture.source = {source!r}: {name}={text} is not usable",
-                fix=f"give {name} a number from {low:g} to {high:g}",
+                say(
+                    "capture.source = {source!r}: {name}={text} is not usable",
+                    source=source,
+                    name=name,
+                    text=text,
+                ),
+                fix=say("give {name} a number from {low:g} to {high:g}", name=name, low=low, high=high),
             )
         values[name] = value
     return Play(**values)  # type: ignore[arg-type] # each value was made by its field's own type

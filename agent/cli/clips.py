@@ -24,6 +24,8 @@ from agent.config import load
 from agent.device.clock import SystemClock
 from agent.device.identity import PublicKey
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 app = typer.Typer(
     help="The clips: look, hand out, prove, hold, erase. Works beside a running agent; run it as its user.",
@@ -152,10 +154,14 @@ def verify(
             verdicts = verify_clips(paths, key, keys, progress=progress.of("clips", size_of(paths)))
         except OSError as error:
             raise StorageError(
-                f"{error.filename}: cannot be read ({error.strerror})", fix="check it"
+                say("{path}: cannot be read ({reason})", path=error.filename, reason=reason(error)),
+                fix=say("check it"),
             ) from None
     if not verdicts:
-        raise StorageError(f"{paths[0]}: no clip is there", fix="name clips, manifests or their directory")
+        raise StorageError(
+            say("{path}: no clip is there", path=paths[0]),
+            fix=say("name clips, manifests or their directory"),
+        )
     if as_json:
         _json(
             [
@@ -220,8 +226,8 @@ def erase(
             receipt.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         except OSError as error:
             raise StorageError(
-                f"{receipt}: cannot be written ({error.strerror})",
-                fix="keep the receipts that were printed: the clips are gone",
+                say("{path}: cannot be written ({reason})", path=receipt, reason=reason(error)),
+                fix=say("keep the receipts that were printed: the clips are gone"),
             ) from None
 
 

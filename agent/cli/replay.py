@@ -16,6 +16,8 @@ from agent.app.replay import Outputs, Summary, length_s, replay_video
 from agent.cli.options import ConfigFile, config_path
 from agent.config import load
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 STDOUT = Path("-")
 
@@ -76,14 +78,17 @@ def replay(
 
 def _keep_apart(video: Path, outputs: tuple[Path | None, ...]) -> None:
     """Refuse an output that would overwrite the video or another output, by whatever name."""
-    taken = {_identity(video): "the video itself"}
+    taken = {_identity(video): say("the video itself")}
     for path in outputs:
         if path is None or path == STDOUT or path.is_char_device():
             continue
         identity = _identity(path)
         if identity in taken:
-            raise StorageError(f"{path}: is {taken[identity]}", fix="name another file for the output")
-        taken[identity] = "another output already"
+            raise StorageError(
+                say("{path}: is {what}", path=path, what=taken[identity]),
+                fix=say("name another file for the output"),
+            )
+        taken[identity] = say("another output already")
 
 
 def _identity(path: Path) -> tuple[int, int] | Path:
@@ -115,5 +120,6 @@ def _writer(stack: ExitStack, path: Path | None) -> IO[str] | None:
         return stack.enter_context(path.open("w", encoding="utf-8"))
     except OSError as error:
         raise StorageError(
-            f"{path}: cannot be written ({error.strerror})", fix="name a writable file"
+            say("{path}: cannot be written ({reason})", path=path, reason=reason(error)),
+            fix=say("name a writable file"),
         ) from None

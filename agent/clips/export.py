@@ -18,6 +18,7 @@ from agent.clips.sink import refused
 from agent.clips.unseal import unseal
 from agent.durable import SUFFIX_NEW, sync_directory, write_whole
 from agent.errors import ConfigError, StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyrage import x25519
 
     from agent.types import ClipRecord
+    from agent.words import Text
 
 FILE_MODE = 0o600  # footage of people: for whoever exports it, and nobody else
 BLOCK = 1 << 20
@@ -74,9 +76,9 @@ def export(
                 while block := reader.read(BLOCK):
                     writer.write(block)
             if reader.sha256() != clip.sha256:
-                raise _altered(source, "the file is not the one that was signed")
+                raise _altered(source, say("the file is not the one that was signed"))
             if opened and check.altered(writer.bytes):
-                raise _altered(source, "what is in it is not what was signed")
+                raise _altered(source, say("what is in it is not what was signed"))
             out.flush()
             os.fsync(out.fileno())
         new.rename(target)
@@ -84,7 +86,7 @@ def export(
         beside = manifest.manifest_path(target)
         write_whole(beside, manifest.manifest_path(source).read_bytes(), FILE_MODE)
     except OSError as error:
-        raise refused(target, f"exported from {source}", error) from None
+        raise refused(target, say("exported from {source}", source=source), error) from None
     return Exported(target, writer.bytes, writer.sha256(), opened)
 
 
@@ -95,9 +97,9 @@ def _manifest(source: Path, clip: ClipRecord) -> manifest.Manifest:
     except OSError as error:
         raise refused(path, "read", error) from None
     except ValueError as error:
-        raise _altered(path, f"it is no manifest: {error}") from None
+        raise _altered(path, say("it is no manifest: {error}", error=error)) from None
     if signed.digest != clip.manifest:
-        raise _altered(path, "it is not the manifest that the clip's message names")
+        raise _altered(path, say("it is not the manifest that the clip's message names"))
     return signed.manifest
 
 
@@ -107,16 +109,17 @@ def _unseal(
     found = unseal(reader, writer, keys)
     if found == "foreign":
         raise ConfigError(
-            f"clip {clip.id}: none of the keys in the identity file opens it",
-            fix=f"it is sealed to the keys {', '.join(clip.recipients)}",
+            say("clip {clip}: none of the keys in the identity file opens it", clip=clip.id),
+            fix=say("it is sealed to the keys {keys}", keys=", ".join(clip.recipients)),
         )
     if found == "broken":
-        raise _altered(source, "the sealed file is damaged")
+        raise _altered(source, say("the sealed file is damaged"))
 
 
-def _altered(path: Path, why: str) -> StorageError:
+def _altered(path: Path, why: Text) -> StorageError:
     return StorageError(
-        f"{path}: {why}", fix="keep the file; `stairwell clips verify` names the second from which it differs"
+        say("{path}: {reason}", path=path, reason=why),
+        fix=say("keep the file; `stairwell clips verify` names the second from which it differs"),
     )
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from agent.clips import moov
 from agent.clips.startcodes import CODE, START_CODE, StartCodes
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,8 @@ class FragmentMuxer:
     def __init__(self, info: StreamInfo, write: Callable[[bytes], None]) -> None:
         if info.codec != "h264":
             raise StorageError(
-                f"clips: a stream of {info.codec} cannot be recorded", fix="set capture.reencode = true"
+                say("clips: a stream of {codec} cannot be recorded", codec=info.codec),
+                fix=say("set capture.reencode = true"),
             )
         moov.matrix(info)
         self._info = info
@@ -101,7 +103,7 @@ class FragmentMuxer:
         if code < 0:
             if self._last is None:
                 raise StorageError(
-                    "clips: a key frame without any NAL unit", fix="see to the camera's stream"
+                    say("clips: a key frame without any NAL unit"), fix=say("see to the camera's stream")
                 )
             return
         if any(data[:code]):
@@ -119,9 +121,14 @@ class FragmentMuxer:
             lasts = step * self._ticks
             if not (0 < lasts <= _BITS_32 and 0 <= shift <= _BITS_32):
                 raise StorageError(
-                    f"clips: a picture with pts {packet.pts}, dts {packet.dts} cannot be muxed "
-                    f"behind one with dts {self._last.dts}",
-                    fix="set capture.reencode = true: the source's time stamps are unsound",
+                    say(
+                        "clips: a picture with pts {pts}, dts {dts} cannot be muxed "
+                        "behind one with dts {dts2}",
+                        pts=packet.pts,
+                        dts=packet.dts,
+                        dts2=self._last.dts,
+                    ),
+                    fix=say("set capture.reencode = true: the source's time stamps are unsound"),
                 )
             self._step = step
             self._run[-_VALUES] = lasts
@@ -145,8 +152,8 @@ class FragmentMuxer:
             return data
         if not _SPS.search(self._parameters):
             raise StorageError(
-                "clips: the stream carries no H.264 parameter sets (SPS, PPS)",
-                fix="set capture.reencode = true, or let the camera send them with each key frame",
+                say("clips: the stream carries no H.264 parameter sets (SPS, PPS)"),
+                fix=say("set capture.reencode = true, or let the camera send them with each key frame"),
             )
         return self._parameters + data
 
@@ -225,7 +232,8 @@ def _parameter_sets(extradata: bytes) -> tuple[int | None, bytes]:
                 at += 2 + size
     except IndexError:
         raise StorageError(
-            f"clips: the stream's avcC ends after {len(extradata)} bytes", fix="set capture.reencode = true"
+            say("clips: the stream's avcC ends after {n} bytes", n=len(extradata)),
+            fix=say("set capture.reencode = true"),
         ) from None
     return (extradata[4] & 3) + 1, bytes(sets)
 

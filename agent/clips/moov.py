@@ -10,6 +10,7 @@ import av
 import av.error
 
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from agent.types import Packet, StreamInfo
@@ -46,8 +47,13 @@ def head(info: StreamInfo, first: Packet, data: bytes, timescale: int) -> bytes:
             container.mux(packet)
     except av.error.FFmpegError as error:
         raise StorageError(
-            f"clips: a picture with pts {first.pts}, dts {first.dts} cannot begin a clip ({error})",
-            fix="set capture.reencode = true",
+            say(
+                "clips: a picture with pts {pts}, dts {dts} cannot begin a clip ({reason})",
+                pts=first.pts,
+                dts=first.dts,
+                reason=error,
+            ),
+            fix=say("set capture.reencode = true"),
         ) from None
     data = out.getvalue()
     moov = struct.unpack_from(">I", data)[0]  # behind ftyp
@@ -69,8 +75,8 @@ def matrix(info: StreamInfo) -> bytes:
         return b""
     if angle not in turns:
         raise StorageError(
-            f"clips: a picture turned by {info.rotation} degrees cannot be recorded",
-            fix="turn the camera by quarters (0, 90, 180, 270)",
+            say("clips: a picture turned by {rotation} degrees cannot be recorded", rotation=info.rotation),
+            fix=say("turn the camera by quarters (0, 90, 180, 270)"),
         )
     a, b, c, d, x, y = (v << 16 for v in turns[angle])
     return struct.pack(">9i", a, b, 0, c, d, 0, x, y, 1 << 30)

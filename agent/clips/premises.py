@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent.clips.sink import refused
 from agent.durable import write_whole
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     import sqlite3
@@ -85,8 +86,12 @@ def check_premises(directory: Path, mark: str) -> None:
     if read_mark(directory) == mark:
         return
     raise StorageError(
-        f"{directory}: is not the directory that the clip index knows ({MARK} is missing or another's), "
-        "its disk is not mounted",
-        fix="mount the disk; if it was replaced on purpose, run `stairwell clips check --repair`",
+        say(
+            "{path}: is not the directory that the clip index knows ({mark} is missing or another's), "
+            "its disk is not mounted",
+            path=directory,
+            mark=MARK,
+        ),
+        fix=say("mount the disk; if it was replaced on purpose, run `stairwell clips check --repair`"),
         errno=errno.ENODEV,
     )

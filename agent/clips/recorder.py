@@ -24,6 +24,7 @@ from agent.clips.sink import refused
 from agent.clips.writer import ClipWriter
 from agent.errors import ConfigError, StorageError
 from agent.types import ClipRecord
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,8 +98,8 @@ class Recorder:
     ) -> None:
         if settings.refused:
             raise ConfigError(
-                "clips.recipients is empty: nobody could open what is sealed",
-                fix="set clips.recipients to the city's age1… keys, or clips.enabled = false",
+                say("clips.recipients is empty: nobody could open what is sealed"),
+                fix=say("set clips.recipients to the city's age1… keys, or clips.enabled = false"),
             )
         self.failed: StorageError | None = None
         self.abandoned: deque[str] = deque(maxlen=ABANDONED_MAX)

@@ -6,10 +6,12 @@ import errno
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from agent.durable import sync_directory
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import Text, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,14 +20,25 @@ if TYPE_CHECKING:
 
 FILE_MODE = 0o640  # the agent's group (upload, support) reads, nobody else
 
+Deed = Literal["closed", "created", "read", "read back", "recovered", "removed", "synced", "written"]
+_DEEDS: dict[Deed, Text] = {
+    "closed": say("closed"),
+    "created": say("created"),
+    "read": say("read"),
+    "read back": say("read back"),
+    "recovered": say("recovered"),
+    "removed": say("removed"),
+    "synced": say("synced"),
+    "written": say("written"),
+}
 _FIXES = {
-    errno.ENOSPC: "free space, or lower clips.max_mb so that old clips go earlier",
-    errno.EDQUOT: "raise the quota of the agent's user, or lower clips.max_mb",
-    errno.EROFS: "the file system went read-only: replace the card, it is worn out or torn",
-    errno.EIO: "replace the card: it no longer takes data",
-    errno.EACCES: "give the directory to the agent's user",
-    errno.ENOENT: "see that the directory exists and its disk is mounted",
-    errno.EEXIST: "two clips got one name: report this",
+    errno.ENOSPC: say("free space, or lower clips.max_mb so that old clips go earlier"),
+    errno.EDQUOT: say("raise the quota of the agent's user, or lower clips.max_mb"),
+    errno.EROFS: say("the file system went read-only: replace the card, it is worn out or torn"),
+    errno.EIO: say("replace the card: it no longer takes data"),
+    errno.EACCES: say("give the directory to the agent's user"),
+    errno.ENOENT: say("see that the directory exists and its disk is mounted"),
+    errno.EEXIST: say("two clips got one name: report this"),
 }
 
 
@@ -149,7 +162,12 @@ class FileSink(NewFile):
         return Stored(progress.bytes, self._sha256.hexdigest())
 
 
-def refused(path: Path, what: str, error: OSError) -> StorageError:
+def refused(path: Path, what: Deed | Text, error: OSError) -> StorageError:
     """The error of a clip that could not be created, written, synced … (`what`)."""
-    fix = _FIXES.get(error.errno or 0, "check the disk and the directory's permissions")
-    return StorageError(f"{path}: cannot be {what} ({error.strerror or error})", fix=fix, errno=error.errno)
+    deed = what if isinstance(what, Text) else _DEEDS[what]
+    fix = _FIXES.get(error.errno or 0, say("check the disk and the directory's permissions"))
+    return StorageError(
+        say("{path}: cannot be {deed} ({reason})", path=path, deed=deed, reason=reason(error)),
+        fix=fix,
+        errno=error.errno,
+    )

@@ -11,16 +11,19 @@ import pyrage
 from pyrage import x25519
 
 from agent.errors import ConfigError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+
 Opened = Literal["whole", "broken", "foreign"]
 """whole: opened to its end. broken: only up to where it was handed over. foreign: no key given opens it."""
 
 _SECRET = "AGE-SECRET-KEY-1"  # noqa: S105 - how one begins
-_FIX = "name the file that `age-keygen -o` wrote; clips.recipients on the kit must hold its public key"
+_FIX = say("name the file that `age-keygen -o` wrote; clips.recipients on the kit must hold its public key")
 
 
 class In(Protocol):
@@ -52,13 +55,15 @@ def read_keys(path: Path) -> list[x25519.Identity]:
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({_reason(error)})", fix=_FIX) from None
+        raise ConfigError(
+            say("{path}: cannot be read ({reason})", path=path, reason=reason(error)), fix=_FIX
+        ) from None
     try:
         keys = [x25519.Identity.from_str(line) for line in lines if line.startswith(_SECRET)]
     except pyrage.IdentityError:
-        raise ConfigError(f"{path}: holds a key that is damaged", fix=_FIX) from None
+        raise ConfigError(say("{path}: holds a key that is damaged", path=path), fix=_FIX) from None
     if not keys:
-        raise ConfigError(f"{path}: holds no age secret key", fix=_FIX)
+        raise ConfigError(say("{path}: holds no age secret key", path=path), fix=_FIX)
     return keys
 
 
@@ -107,7 +112,3 @@ class _Writer:
 
     def flush(self) -> None:
         self._out.flush()
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or "") if isinstance(error, OSError) else "no text"

@@ -17,13 +17,15 @@ from pydantic import AfterValidator, Field, ValidationError
 from agent.config_fields import HttpsUrl, Section
 from agent.errors import ConfigError
 from agent.kitid import ALPHABET, check_kit_id
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CLAIM_LENGTH = 26  # of base32: 130 bits, of which 128 are by chance
 SIZE_MAX = 64 * 1024  # a card that was written wrongly may hold anything
-FIX = "make the card's file anew with `stairwell fleet claim`"
+FIX = say("make the card's file anew with `stairwell fleet claim`")
 
 Scalar = str | int | float | bool | list[str]
 
@@ -71,7 +73,9 @@ class EnrolFile(Section):
             with path.open("rb") as file:
                 content = file.read(SIZE_MAX + 1)
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror})", fix=FIX) from None
+            raise ConfigError(
+                say("{path}: cannot be read ({reason})", path=path, reason=reason(error)), fix=FIX
+            ) from None
         return cls.parse(content, str(path))
 
     @classmethod
@@ -86,7 +90,9 @@ class EnrolFile(Section):
                 raise ValueError(f"larger than {SIZE_MAX} bytes")
             values: dict[str, Any] = tomllib.loads(content.decode())
         except (ValueError, RecursionError) as error:  # of TOML and of UTF-8, too
-            raise ConfigError(f"{where}: no TOML ({error})", fix=FIX) from None
+            raise ConfigError(
+                say("{where}: no TOML ({reason})", where=where, reason=error), fix=FIX
+            ) from None
         try:
             return cls(**values)
         except ValidationError as error:
@@ -94,7 +100,7 @@ class EnrolFile(Section):
                 f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}"
                 for item in error.errors(include_input=False)
             )
-            raise ConfigError(f"{where}: {problems}", fix=FIX) from None
+            raise ConfigError(say("{where}: {problems}", where=where, problems=problems), fix=FIX) from None
 
     def text(self) -> str:
         """The file's content."""

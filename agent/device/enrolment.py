@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from agent.device.est import EstClient
 from agent.device.wallet import common_name
 from agent.errors import ConfigError, EnrolError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,7 +66,8 @@ def renew(kit: str, url: str, wallet: Wallet, clock: Clock, *, force: bool = Fal
     papers = wallet.current()
     if papers is None or papers.kit != kit:
         raise ConfigError(
-            f"{wallet.directory}: no certificate of kit {kit}", fix="enrol it: `stairwell enrol join`"
+            say("{directory}: no certificate of kit {kit}", directory=wallet.directory, kit=kit),
+            fix=say("enrol it: `stairwell enrol join`"),
         )
     now = _now(clock)
     if now is None:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from agent.errors import ConfigError, EnrolError
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,8 +81,8 @@ class EstClient:
                 self._context.load_cert_chain(*papers)
         except OSError as error:
             raise ConfigError(
-                f"{url}: certificate or key cannot be used ({error})",
-                fix="enrol the kit anew with a new claim",
+                say("{url}: certificate or key cannot be used ({reason})", url=url, reason=error),
+                fix=say("enrol the kit anew with a new claim"),
             ) from None
 
     def cacerts(self) -> list[Certificate]:

@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from agent.durable import free_name, write_whole
 from agent.errors import ConfigError, StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,15 +94,15 @@ class PublicKey:
             data = path.read_bytes()
         except OSError as error:
             raise ConfigError(
-                f"{path}: cannot be read ({error.strerror})",
-                fix="name the kit's kit.pub, or a file with the key of its birth message",
+                say("{path}: cannot be read ({reason})", path=path, reason=reason(error)),
+                fix=say("name the kit's kit.pub, or a file with the key of its birth message"),
             ) from None
         try:
             return cls._parse(data)
         except (ValueError, UnsupportedAlgorithm):
             raise ConfigError(
-                f"{path}: holds no Ed25519 public key",
-                fix="name the kit's kit.pub, or a file with the key of its birth message",
+                say("{path}: holds no Ed25519 public key", path=path),
+                fix=say("name the kit's kit.pub, or a file with the key of its birth message"),
             ) from None
 
     @classmethod
@@ -146,7 +148,9 @@ class Identity:
             return None
         except OSError as error:
             raise StorageError(
-                f"{path}: cannot be read ({error.strerror})", fix="run it with sudo", errno=error.errno
+                say("{path}: cannot be read ({reason})", path=path, reason=reason(error)),
+                fix=say("run it with sudo"),
+                errno=error.errno,
             ) from None
         return None if key is None else cls(key)
 
@@ -167,8 +171,10 @@ class Identity:
                 write_whole(kept, public, PUBLIC_MODE)
         except OSError as error:
             raise StorageError(
-                f"{path}: the kit's signing key cannot be kept ({error.strerror})",
-                fix="see that the directory belongs to the agent's user and is not read-only or full",
+                say(
+                    "{path}: the kit's signing key cannot be kept ({reason})", path=path, reason=reason(error)
+                ),
+                fix=say("see that the directory belongs to the agent's user and is not read-only or full"),
             ) from None
         return identity
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import StairwellError, StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +35,7 @@ def request(environment: Mapping[str, str] = os.environ) -> None:
         path.touch(mode=0o600)
     except OSError as error:
         raise StorageError(
-            f"{path}: a reboot cannot be asked for ({error.strerror})",
-            fix="see that the directory belongs to the agent's user",
+            say("{path}: a reboot cannot be asked for ({reason})", path=path, reason=reason(error)),
+            fix=say("see that the directory belongs to the agent's user"),
             errno=error.errno,
         ) from None

@@ -29,6 +29,8 @@ from cryptography.x509.oid import NameOID
 
 from agent.durable import sync_directory, write_whole
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,8 +126,8 @@ class Wallet:
         papers = self.current()
         if papers is None:
             raise StorageError(
-                f"{self.directory}: what was written there does not read the same",
-                fix="replace the card: it is worn",
+                say("{path}: what was written there does not read the same", path=self.directory),
+                fix=say("replace the card: it is worn"),
             )
         return papers
 
@@ -164,8 +166,8 @@ class Wallet:
 
     def _refused(self, error: OSError) -> StorageError:
         return StorageError(
-            f"{self.directory}: cannot be written ({error.strerror})",
-            fix="see that it belongs to the agent's user and is not read-only or full",
+            say("{path}: cannot be written ({reason})", path=self.directory, reason=reason(error)),
+            fix=say("see that it belongs to the agent's user and is not read-only or full"),
             errno=error.errno,
         )
 
