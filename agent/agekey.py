@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 
+from agent.config_words import UnfitError
+from agent.words import say
+
 PREFIX = "age"
 KEY_BYTES = 32
 KEY_ID_DIGITS = 16  # 64 bits: no two of a city's few keys are ever taken for one another
@@ -24,24 +27,24 @@ def recipient_key(recipient: str) -> bytes:
         ValueError: it is no age recipient; the text says why, and repeats no secret.
     """
     if recipient.upper().startswith("AGE-SECRET-KEY-"):
-        raise ValueError(
-            "this is a secret key: it must never be on a kit; `age-keygen -y` gives its recipient"
+        raise UnfitError(
+            say("this is a secret key: it must never be on a kit; `age-keygen -y` gives its recipient")
         )
     prefix, one, digits = recipient.rpartition("1")
     if not one or prefix != PREFIX or set(digits) - set(_ALPHABET) or len(digits) <= _CHECK_DIGITS:
-        raise ValueError(
-            "an age recipient is age1 and 58 lower case letters and digits, as `age-keygen` prints"
+        raise UnfitError(
+            say("an age recipient is age1 and 58 lower case letters and digits, as `age-keygen` prints")
         )
     values = [_ALPHABET.index(digit) for digit in digits]
     expanded = [ord(c) >> 5 for c in PREFIX] + [0] + [ord(c) & 31 for c in PREFIX]
     if _polymod(expanded + values) != 1:
-        raise ValueError("the check characters are wrong: copy the recipient again")
+        raise UnfitError(say("the check characters are wrong: copy the recipient again"))
     bits = 0
     for value in values[:-_CHECK_DIGITS]:
         bits = bits << 5 | value
     spare = 5 * (len(values) - _CHECK_DIGITS) - 8 * KEY_BYTES
     if not 0 <= spare < 5 or bits & (1 << spare) - 1:  # noqa: PLR2004 - bits of a Bech32 character
-        raise ValueError(f"an age recipient holds {KEY_BYTES} bytes")
+        raise UnfitError(say("an age recipient holds {n} bytes", n=KEY_BYTES))
     return (bits >> spare).to_bytes(KEY_BYTES)
 
 

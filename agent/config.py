@@ -19,7 +19,9 @@ from agent.config_fields import Fraction01, HttpsUrl, PlatformKey, Polygon, Slug
 from agent.config_fields import Section as _Section
 from agent.config_layers import ENV_PREFIX, NO_ZONE, Layers
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
+from agent.config_words import UnfitError
 from agent.kitid import check_kit_id
+from agent.words import say
 
 DEFAULT_PATH = Path("/etc/stairwell/agent.toml")
 
@@ -219,7 +221,7 @@ class Backbone(_Section):
     @model_validator(mode="after")
     def _tls_files(self) -> Self:
         if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file belong together: set both or none")
+            raise UnfitError(say("cert_file and key_file belong together: set both or none"))
         return self
 
 

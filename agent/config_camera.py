@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from agent.config_fields import Fraction01, Section
+from agent.config_words import UnfitError
+from agent.words import say
 
 SMALLEST_CROP = 0.1
 """Of the sensor's width or height: less is enlarged until nothing can be made out."""
@@ -15,7 +17,7 @@ SMALLEST_CROP = 0.1
 
 def _even(pixels: int) -> int:
     if pixels % 2:
-        raise ValueError("must be even: colour has half the resolution")
+        raise UnfitError(say("must be even: colour has half the resolution"))
     return pixels
 
 
@@ -75,10 +77,15 @@ class Camera(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.dark_fps > self.fps:
-            raise ValueError("dark_fps must not be above fps")
+            raise UnfitError(say("dark_fps must not be above fps"))
         x, y, width, height = self.crop
         if min(width, height) < SMALLEST_CROP or x + width > 1 or y + height > 1:
-            raise ValueError(f"crop must lie within 0..1 and be at least {SMALLEST_CROP} wide and high")
+            raise UnfitError(
+                say(
+                    "crop must lie within 0..1 and be at least {least} wide and high",
+                    least=SMALLEST_CROP,
+                )
+            )
         if self.exposure_us is not None and self.exposure_us > 1e6 / self.dark_fps:
-            raise ValueError("exposure_us does not fit into a picture at dark_fps")
+            raise UnfitError(say("exposure_us does not fit into a picture at dark_fps"))
         return self

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from agent.config_words import UnfitError
+from agent.words import say
+
 Fraction01 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 """A topic level, or a name in messages: lower case, digits, dashes."""
@@ -30,7 +33,7 @@ def _check_url(url: str) -> str:
     parts = urlsplit(url)
     _ = parts.port  # raises ValueError when it is none
     if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError("an address of the form https://host:port is needed")
+        raise UnfitError(say("an address of the form https://host:port is needed"))
     return url.rstrip("/")
 
 

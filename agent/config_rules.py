@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, model_validator
 
 from agent.config_fields import Fraction01, Point, Polygon, Section, Slug
+from agent.config_words import UnfitError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,13 +45,13 @@ class Hours:
         """
         match = _HOURS.fullmatch(text)
         if match is None:
-            raise ValueError('write it as "22:00-06:00" or "sat-sun 00:00-24:00"')
+            raise UnfitError(say('write it as "22:00-06:00" or "sat-sun 00:00-24:00"'))
         first, last = match[1] or DAYS[0], match[2] or match[1] or DAYS[-1]
         start, end = 60 * int(match[3]) + int(match[4]), 60 * int(match[5]) + int(match[6])
         if start >= DAY_MIN or end > DAY_MIN:
-            raise ValueError("a day has 24 hours")
+            raise UnfitError(say("a day has 24 hours"))
         if start == end:
-            raise ValueError('the end is the start; a whole day is "00:00-24:00"')
+            raise UnfitError(say('the end is the start; a whole day is "00:00-24:00"'))
         begin, count = DAYS.index(first), (DAYS.index(last) - DAYS.index(first)) % len(DAYS) + 1
         return cls(frozenset((begin + i) % len(DAYS) for i in range(count)), start, end)
 
@@ -58,7 +60,7 @@ def _encloses(polygon: tuple[Point, ...]) -> tuple[Point, ...]:
     pairs = zip(polygon, (*polygon[1:], polygon[0]), strict=True)
     # Half the sum of cross products (the shoelace formula); a bow tie encloses less than it seems to.
     if abs(sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairs)) / 2 < SMALLEST_AREA:
-        raise ValueError("the polygon encloses nothing")
+        raise UnfitError(say("the polygon encloses nothing"))
     return polygon
 
 
@@ -66,7 +68,7 @@ def _time_zone(name: str) -> str:
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("no such IANA time zone; one is Europe/Kyiv") from None
+        raise UnfitError(say("no such IANA time zone; one is Europe/Kyiv")) from None
     return name
 
 
@@ -92,7 +94,7 @@ class Zone(Section):
     @model_validator(mode="after")
     def _heights(self) -> Self:
         if self.min_height >= self.max_height:
-            raise ValueError("min_height must be below max_height")
+            raise UnfitError(say("min_height must be below max_height"))
         return self
 
 
@@ -109,9 +111,9 @@ class Line(Section):
     @model_validator(mode="after")
     def _two_ends(self) -> Self:
         if self.start == self.end:
-            raise ValueError("start and end are one point")
+            raise UnfitError(say("start and end are one point"))
         if self.left == self.right:
-            raise ValueError("left and right must differ, or nobody can tell the ways apart")
+            raise UnfitError(say("left and right must differ, or nobody can tell the ways apart"))
         return self
 
 
@@ -122,7 +124,7 @@ def _unlike(items: tuple[_Named, ...]) -> tuple[_Named, ...]:
     names = [item.name for item in items]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"two are named {name}")
+            raise UnfitError(say("two are named {name}", name=name))
     return items
 
 

@@ -35,8 +35,18 @@ _WORDS = {
 }
 
 
+class UnfitError(ValueError):
+    """A value that a key's own rule refuses; `text` says why."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.en)
+        self.text = text
+
+
 def unfit(kind: str, message: str, ctx: Mapping[str, Any]) -> Text:
-    """Why; what no sentence here has is told as pydantic, or the key's own rule, says it (`message`)."""
+    """Why: by the key's own rule, or by pydantic, which is told in its `message` where no sentence has it."""
+    if isinstance(refusal := ctx.get("error"), UnfitError):
+        return refusal.text
     text = message.removeprefix("Value error, ")
     found = _WORDS.get(kind)
     if found is None:

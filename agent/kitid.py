@@ -4,6 +4,11 @@ Crockford's alphabet has no I, L, O, U, so a label is read aloud without mistake
 every single wrong character and nearly every swapped pair. Lower case throughout: it is a topic level.
 """
 
+from __future__ import annotations
+
+from agent.config_words import UnfitError
+from agent.words import say
+
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH = 10
 
@@ -24,10 +29,16 @@ def check_kit_id(kit: str) -> str:
         ValueError: it isn't; the text says why.
     """
     if len(kit) != LENGTH or any(c not in ALPHABET for c in kit):
-        raise ValueError(f"a kit id is {LENGTH} characters of {ALPHABET}")
+        raise UnfitError(say("a kit id is {n} characters of {alphabet}", n=LENGTH, alphabet=ALPHABET))
     expected = check_character(kit[:-1])
     if kit[-1] != expected:
-        raise ValueError(f"the check character is wrong: {kit[:-1]} ends in {expected}; read the label again")
+        raise UnfitError(
+            say(
+                "the check character is wrong: {start} ends in {expected}; read the label again",
+                start=kit[:-1],
+                expected=expected,
+            )
+        )
     return kit
 
 

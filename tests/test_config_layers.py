@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ukrainian import english_in
 
-from agent.config import Settings, settled
+from agent.config import Settings, load, settled
 from agent.config_layers import Layers, Origin
 from agent.errors import ConfigError
 
@@ -83,3 +84,34 @@ def test_an_error_tells_what_is_wrong_with_each_key() -> None:
     with pytest.raises(ConfigError) as caught:
         settled(layers(loitering={"zones": ["hall"]}))
     assert {"loitering.zones": "'hall': no such zone"} == caught.value.keys
+
+
+WRONG = """
+[kit]
+id = "short"
+[capture]
+fps = "many"
+[clips]
+retention_h = -1
+enabled = "perhaps"
+recipients = ["AGE-SECRET-KEY-1"]
+[camera]
+dark_fps = 90
+[outbox]
+colour = "red"
+[[privacy.masks]]
+name = 7
+"""
+
+
+def test_what_is_wrong_is_told_in_ukrainian(tmp_path: Path) -> None:
+    """Every key with its reason and fix, pydantic's and our own; a secret in none of it."""
+    path = tmp_path / "agent.toml"
+    path.write_text(WRONG, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    told = caught.value.told("uk")
+    for words in ("kit.id = 'short': номер комплекту", "має бути число", "невідомий ключ", "(секрет)"):
+        assert words in told
+    assert "SECRET" not in told
+    assert [] == english_in(told.replace(str(path), ""))

@@ -29,5 +29,7 @@ def test_without_a_service_manager_it_is_refused() -> None:
 
 def test_a_directory_that_is_gone(tmp_path: Path) -> None:
     """The error names the place."""
-    with pytest.raises(StorageError, match=r"gone/reboot: a reboot cannot be asked for \(there is no such file"):
+    with pytest.raises(
+        StorageError, match=r"gone/reboot: a reboot cannot be asked for \(there is no such file"
+    ):
         reboot.request({"RUNTIME_DIRECTORY": str(tmp_path / "gone")})

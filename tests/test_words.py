@@ -28,6 +28,7 @@ with PO.open("rb") as file:
     CATALOGUE = read_po(file, locale="uk", abort_invalid=True)
 MESSAGES = [message for message in CATALOGUE if message.id]
 SAME = {
+    "--output {output}: {reason}",
     "backbone.ca_file = {path}: {reason}",
     "backbone.password_file = {path}: {reason}",
     "{host}: {cause}",
@@ -181,3 +182,42 @@ def test_errors_speak_both_where_they_can() -> None:
     assert "no agent runs here. Fix: correct the card" == str(error) == error.told("en")
     assert "агент тут не працює. Що робити: виправте картку моделі" == error.told("uk")
     assert "a. Fix: b" == StairwellError("a", fix="b").told("uk")
+
+
+DEPOT = {
+    "app/city_desired.py",
+    "app/configured.py",
+    "card",
+    "city",
+    "cli/ca.py",
+    "cli/card.py",
+    "cli/fleet.py",
+} | {"cli/city_options.py"}
+"""Where errors speak English only: the city's own desk, and what goes into cfg/rep."""
+SPOKEN = {"BrokerError", "ConfigError", "OccupiedError", "SourceError", "SourceLostError", "StorageError"}
+BARE = (ast.Constant, ast.JoinedStr, ast.BinOp)
+
+
+def bare(source: str) -> list[str]:
+    """Problems and fixes of a kit's errors that are plain strings, and so have no Ukrainian."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SPOKEN
+    ]
+    said = [
+        part
+        for call in calls
+        for part in (*call.args[:1], *(k.value for k in call.keywords if k.arg == "fix"))
+    ]
+    return [ast.unparse(part) for part in said if isinstance(part, BARE)]
+
+
+def test_a_kits_errors_have_both_languages() -> None:
+    """Storage, camera, broker, settings: whatever a technician meets on a kit is a Text."""
+    assert ["f'{path}: full'", "'free space'"] == bare("StorageError(f'{path}: full', fix='free space')")
+    room = Path(agent.__file__).parent
+    for path in room.rglob("*.py"):
+        name = path.relative_to(room).as_posix()
+        if name not in DEPOT and name.split("/")[0] not in DEPOT:
+            assert [] == bare(path.read_text("utf-8")), path

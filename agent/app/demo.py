@@ -35,6 +35,7 @@ from agent.device.identity import KEYS, PUBLIC_NAME, SECRET_MODE, PublicKey
 from agent.durable import write_whole
 from agent.errors import BrokerError, StairwellError, StorageError
 from agent.kitid import check_character
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,14 +130,16 @@ def _prepare(directory: Path) -> None:
         if (directory / "state").exists():
             if not (directory / MARK).exists():
                 raise StorageError(
-                    f"{directory / 'state'}: was not made by a demonstration", fix="name another with --out"
+                    say("{path}: was not made by a demonstration", path=directory / "state"),
+                    fix=say("name another with --out"),
                 )
             shutil.rmtree(directory / "state")
         directory.mkdir(parents=True, exist_ok=True)
         (directory / MARK).touch()
     except OSError as error:
         raise StorageError(
-            f"{directory}: cannot be written ({error})", fix="name another with --out"
+            say("{path}: cannot be written ({reason})", path=directory, reason=error),
+            fix=say("name another with --out"),
         ) from None
 
 
@@ -167,7 +170,9 @@ def _broker(directory: Path) -> Iterator[int]:
     # Debian puts it where a user's PATH does not always look.
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if program is None:
-        raise BrokerError("mosquitto: not installed", fix="run scripts/setup, or: sudo apt install mosquitto")
+        raise BrokerError(
+            say("mosquitto: not installed"), fix=say("run scripts/setup, or: sudo apt install mosquitto")
+        )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -190,7 +195,9 @@ def _await_port(port: int, process: subprocess.Popen[bytes], directory: Path) ->
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise BrokerError("mosquitto: did not start", fix=f"read {directory / 'mosquitto.log'}")
+    raise BrokerError(
+        say("mosquitto: did not start"), fix=say("read {path}", path=directory / "mosquitto.log")
+    )
 
 
 @contextmanager
@@ -214,7 +221,9 @@ def _subscriber(port: int, outcome: Outcome, heard: Callable[[str, bytes], None]
     platform.start()
     try:
         if not platform.listening(BROKER_START_S):
-            raise BrokerError("mosquitto: takes no subscription", fix="read its log in the same directory")
+            raise BrokerError(
+                say("mosquitto: takes no subscription"), fix=say("read its log in the same directory")
+            )
         yield
     finally:
         platform.close()
@@ -272,7 +281,10 @@ def _run_agent(directory: Path, port: int, recipients: list[str]) -> None:
                 process.send_signal(signal.SIGTERM)
                 process.wait(STOP_S)
     if code != 0:
-        raise StairwellError(f"the agent ended with exit code {code}", fix=f"read {directory / 'agent.log'}")
+        raise StairwellError(
+            say("the agent ended with exit code {code}", code=code),
+            fix=say("read {path}", path=directory / "agent.log"),
+        )
 
 
 def _configuration(directory: Path, port: int, recipients: list[str]) -> str:

@@ -27,6 +27,7 @@ from agent.device import health, journald
 from agent.device.storage import space
 from agent.doctor import runner
 from agent.errors import ConfigError, StairwellError
+from agent.words import say
 
 if TYPE_CHECKING:
     import sqlite3
@@ -230,7 +231,8 @@ def _output(*command: str) -> str:
     )
     if done.returncode:
         raise StairwellError(
-            f"{command[0]}: {done.stderr.strip() or done.returncode}", fix="run it with sudo"
+            say("{name}: {reason}", name=command[0], reason=done.stderr.strip() or done.returncode),
+            fix=say("run it with sudo"),
         )
     return done.stdout
 

@@ -13,6 +13,7 @@ from agent.errors import ModelError
 from agent.vision.detector import PersonDetector
 from agent.vision.models import SHIPPED, load_card
 from agent.vision.selftest import IMAGE, self_test
+from agent.words import say
 
 if TYPE_CHECKING:
     from agent.config import DetectorSettings
@@ -64,5 +65,7 @@ def check(settings: DetectorSettings) -> dict[str, Any]:
 def _picture() -> Luma:
     grey = cv2.imread(str(SAMPLES / IMAGE), cv2.IMREAD_GRAYSCALE)
     if grey is None:
-        raise ModelError(f"{SAMPLES / IMAGE}: cannot be read", fix="install the agent's package again")
+        raise ModelError(
+            say("{path}: cannot be read", path=SAMPLES / IMAGE), fix=say("install the agent's package again")
+        )
     return np.asarray(grey, np.uint8)

@@ -10,6 +10,8 @@ import typer
 from agent.backbone.contract import published
 from agent.backbone.contract.example import EXAMPLES
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 app = typer.Typer(
     help="The contract with the platform: what is said where, and how it looks.",
@@ -68,8 +70,8 @@ def _give(made: dict[str, str], output: Path | None, all_of: dict[str, Any] | No
         published.write(output, made)
     except OSError as error:
         raise StorageError(
-            f"--output {output}: {error.strerror}",
-            fix="name a directory that you may write to",
+            say("--output {output}: {reason}", output=output, reason=reason(error)),
+            fix=say("name a directory that you may write to"),
             errno=error.errno,
         ) from error
     for name in made:

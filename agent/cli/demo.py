@@ -11,6 +11,7 @@ from rich.table import Table
 
 from agent.app.demo import CITY_KEY, LAMPS, PEOPLE, PRE_ROLL_S, Outcome, demonstrate
 from agent.errors import StairwellError
+from agent.words import say
 
 KIND_STYLES = {"st": "bold", "hb": "dim", "evt": "green", "snap": "cyan", "clip": "magenta", "alm": "red"}
 SHOWN = 150  # characters of a payload on one line of a wide terminal
@@ -32,7 +33,8 @@ def demo(
     _summary(console, outcome)
     if not outcome.convincing:
         raise StairwellError(
-            "the demonstration did not show what it should", fix=f"read {out / 'agent.log'}, then report it"
+            say("the demonstration did not show what it should"),
+            fix=say("read {path}, then report it", path=out / "agent.log"),
         )
 
 

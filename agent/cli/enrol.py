@@ -21,6 +21,7 @@ from agent.device.enrolment import join as join_city
 from agent.device.enrolment import renew as renew_papers
 from agent.device.wallet import CERTIFICATE, DIRECTORY, LINK, Wallet
 from agent.errors import ConfigError
+from agent.words import say
 
 app = typer.Typer(
     help="Enrolment: a claim becomes a certificate, and that the next one.", no_args_is_help=True
@@ -81,12 +82,13 @@ def renew(
     expected = directory / LINK / CERTIFICATE
     if settings.backbone.enrol_url is None:
         raise ConfigError(
-            "backbone.enrol_url is not set", fix="name the city's EST service, or renew by other means"
+            say("backbone.enrol_url is not set"),
+            fix=say("name the city's EST service, or renew by other means"),
         )
     if settings.backbone.cert_file != expected:
         raise ConfigError(
-            f"backbone.cert_file = {settings.backbone.cert_file}: not what enrolment keeps",
-            fix=f"set it to {expected}, with key_file and ca_file beside it",
+            say("backbone.cert_file = {path}: not what enrolment keeps", path=settings.backbone.cert_file),
+            fix=say("set it to {expected}, with key_file and ca_file beside it", expected=expected),
         )
     done = renew_papers(
         settings.kit.id, settings.backbone.enrol_url, Wallet(directory), SystemClock(), force=force

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from agent.device import program
 from agent.durable import write_whole
 from agent.errors import StairwellError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +67,8 @@ class Host:
                 program.ask("hostnamectl", "set-hostname", hostname)
         except OSError as error:
             raise StairwellError(
-                f"{error.filename}: cannot be written ({error.strerror})", fix="run it as root"
+                say("{path}: cannot be written ({reason})", path=error.filename, reason=reason(error)),
+                fix=say("run it as root"),
             ) from None
 
     def burn_in(self) -> None:
@@ -94,10 +97,18 @@ class Host:
             for found in (path, *path.rglob("*")):
                 os.chown(found, user.pw_uid, user.pw_gid, follow_symlinks=False)
         except KeyError:
-            raise StairwellError(f"there is no user {self.user}", fix="install the package again") from None
+            raise StairwellError(
+                say("there is no user {user}", user=self.user), fix=say("install the package again")
+            ) from None
         except OSError as error:
             raise StairwellError(
-                f"{error.filename}: cannot be given to {self.user} ({error.strerror})", fix="run it as root"
+                say(
+                    "{path}: cannot be given to {user} ({reason})",
+                    path=error.filename,
+                    user=self.user,
+                    reason=reason(error),
+                ),
+                fix=say("run it as root"),
             ) from None
 
     def hand_over(self) -> None:
@@ -110,4 +121,7 @@ class Host:
         answer = program.ask("systemctl", "enable", "--now", "--no-block", *there, timeout_s=START_S)
         if answer is None or answer.code:
             said = answer.err.strip() if answer else "systemctl does not answer"
-            raise StairwellError(f"the services do not start: {said}", fix="systemctl status stairwell-agent")
+            raise StairwellError(
+                say("the services do not start: {said}", said=said),
+                fix=say("systemctl status stairwell-agent"),
+            )

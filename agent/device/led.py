@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import StairwellError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,10 @@ def blinking(leds: Path = LEDS) -> Iterator[str]:
     """
     led = next((leds / name for name in NAMES if (leds / name / "trigger").exists()), None)
     if led is None:
-        raise StairwellError(f"{leds}: none of {', '.join(NAMES)}", fix="look for the kit by its label")
+        raise StairwellError(
+            say("{leds}: none of {names}", leds=leds, names=", ".join(NAMES)),
+            fix=say("look for the kit by its label"),
+        )
     try:
         before = re.search(r"\[(\S+)\]", (led / "trigger").read_text(encoding="ascii"))
         brightness = (led / "brightness").read_text(encoding="ascii")
@@ -46,5 +51,6 @@ def blinking(leds: Path = LEDS) -> Iterator[str]:
                 (led / "brightness").write_text(brightness, encoding="ascii")
     except OSError as error:
         raise StairwellError(
-            f"{led}: cannot be set ({error.strerror})", fix="let the agent's user write there (a udev rule)"
+            say("{led}: cannot be set ({reason})", led=led, reason=reason(error)),
+            fix=say("let the agent's user write there (a udev rule)"),
         ) from None

@@ -27,8 +27,8 @@ def request(environment: Mapping[str, str] = os.environ) -> None:
     directory = environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
     if not directory:
         raise StairwellError(
-            "a reboot was asked for, and nobody is there who could do it",
-            fix="run the agent as the service stairwell-agent",
+            say("a reboot was asked for, and nobody is there who could do it"),
+            fix=say("run the agent as the service stairwell-agent"),
         )
     path = Path(directory) / REQUEST_NAME
     try:
