@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.durable import free_name
 from agent.errors import StorageError
+from agent.reasons import reason
 from agent.thread import NamedThread
 from agent.words import say
 
@@ -86,7 +87,7 @@ class Database:
             self._connection = self._open()
         except (OSError, sqlite3.OperationalError) as error:
             raise StorageError(
-                say("{path}: the database cannot be opened ({reason})", path=path, reason=error),
+                say("{path}: the database cannot be opened ({reason})", path=path, reason=reason(error)),
                 fix=say("see that the directory belongs to the agent's user and is not read-only or full"),
             ) from None
         self._thread = NamedThread("database", self._run)
@@ -269,7 +270,7 @@ class Database:
             if error.sqlite_errorcode & _PRIMARY in _UNSOUND:
                 self.unsound = str(error)
             refused = StorageError(
-                say("{path}: cannot be written ({reason})", path=self.path, reason=error),
+                say("{path}: cannot be written ({reason})", path=self.path, reason=reason(error)),
                 fix=say("free space, or replace a card that is worn out"),
                 errno=_ERRNO.get(error.sqlite_errorcode & _PRIMARY),
             )

@@ -21,6 +21,7 @@ from agent.clips import premises, readback, store
 from agent.clips.export import export
 from agent.config import Kit
 from agent.errors import ConfigError, StorageError
+from agent.reasons import reason
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Archive:
                 return work(opened)
         except sqlite3.Error as error:
             raise StorageError(
-                say("{path}: cannot be written ({reason})", path=self._database, reason=error),
+                say("{path}: cannot be written ({reason})", path=self._database, reason=reason(error)),
                 fix=say(
                     "run as the agent's user; one of an older version is brought up by the agent's start"
                 ),

@@ -64,7 +64,7 @@ def look(database: Path, question: Callable[[sqlite3.Connection], T]) -> T:
             return _asked(database, "immutable=1", question)
     except sqlite3.Error as error:
         raise StorageError(
-            say("{path}: cannot be read ({reason})", path=database, reason=error),
+            say("{path}: cannot be read ({reason})", path=database, reason=reason(error)),
             fix=say("run it with sudo; one of an older version is brought up by the agent's next start"),
         ) from None
 

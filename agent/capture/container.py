@@ -108,11 +108,15 @@ def open_live(
 
 def live_error(name: str, error: av.error.FFmpegError) -> SourceError:
     """What went wrong, without the URL that libav puts into its own text: it may hold a password."""
-    what = error.strerror or "unknown error"
-    why = _LIVE_WHY.get(type(error), verbatim(f"{what[:1].lower()}{what[1:]}"))
     return SourceError(
-        say("{name}: {reason}", name=name, reason=why), fix=_LIVE_FIX.get(type(error), _LIVE_FIX_ELSE)
+        say("{name}: {reason}", name=name, reason=_said(error)),
+        fix=_LIVE_FIX.get(type(error), _LIVE_FIX_ELSE),
     )
+
+
+def _said(error: av.error.FFmpegError) -> Text:
+    what = error.strerror or "unknown error"
+    return _SAID.get(type(error), verbatim(f"{what[:1].lower()}{what[1:]}"))
 
 
 def describe(container: InputContainer, name: str) -> Opened:
@@ -142,7 +146,7 @@ def check_size(name: str, width: int, height: int) -> None:
         )
 
 
-_LIVE_WHY: dict[type, Text] = {
+_SAID: dict[type, Text] = {
     av.error.ExitError: say("no data in time"),
     av.error.TimeoutError: say("connection timed out"),
     av.error.ConnectionRefusedError: say("connection refused"),
@@ -201,7 +205,7 @@ def _no_video(path: Path, error: av.error.FFmpegError) -> SourceError:
             ),
             fix=say("copy it again, or record as fragmented MP4"),
         )
-    return SourceError(say("{path}: no video ({reason})", path=path, reason=error.strerror), fix=FIX_FILE)
+    return SourceError(say("{path}: no video ({reason})", path=path, reason=_said(error)), fix=FIX_FILE)
 
 
 def _describe(container: InputContainer, name: str) -> Opened:
