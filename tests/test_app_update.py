@@ -185,7 +185,7 @@ def test_what_is_refused(home: Path) -> None:
     """No key, a foreign machine, an older release, a trial under way: a sentence each, nothing is left."""
     with pytest.raises(ConfigError, match=r"update\.release_keys: names no key"):
         update.install(made(home.parent, 4), (), kit(home), content, lambda _: None)
-    with pytest.raises(StorageError, match="none: No such file"):
+    with pytest.raises(StorageError, match="none: there is no such file"):
         install(home, home.parent / "none")
     with pytest.raises(UpdateError, match=r"is for .* with Python 3\.9, and this kit has"):
         install(home, made(home.parent, 8, python="3.9"))

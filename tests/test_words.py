@@ -191,8 +191,10 @@ DEPOT = {
     "city",
     "cli/ca.py",
     "cli/card.py",
+    "cli/city_options.py",
     "cli/fleet.py",
-} | {"cli/city_options.py"}
+    "cli/release.py",
+}
 """Where errors speak English only: the city's own desk, and what goes into cfg/rep."""
 SPOKEN = {"BrokerError", "ConfigError", "OccupiedError", "SourceError", "SourceLostError", "StorageError"}
 BARE = (ast.Constant, ast.JoinedStr, ast.BinOp)

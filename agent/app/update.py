@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 import agent
 from agent.device import release
 from agent.errors import ConfigError, StorageError, UpdateError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +77,8 @@ def install(
     """
     if not keys:
         raise ConfigError(
-            "update.release_keys: names no key, so no release can be trusted",
-            fix="set the city's release key: `stairwell ca release-key` shows it",
+            say("update.release_keys: names no key, so no release can be trusted"),
+            fix=say("set the city's release key: `stairwell ca release-key` shows it"),
         )
     try:
         with bundle.open("rb") as stream, releases.alone():
@@ -96,8 +98,8 @@ def install(
     except OSError as error:
         place = error.filename or bundle
         raise StorageError(
-            f"{place}: {error.strerror}",
-            fix="run it as root, with a bundle that is there and a disk that can be written",
+            say("{path}: {reason}", path=place, reason=reason(error)),
+            fix=say("run it as root, with a bundle that is there and a disk that can be written"),
             errno=error.errno,
         ) from None
 
