@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from standin import standin
 
 from agent.app import burnin
 from agent.app.examination import examination
@@ -76,10 +77,11 @@ def test_a_frozen_camera(tmp_path: Path) -> None:
 
 def test_a_card_that_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes back different is a failure, whatever the write said."""
-    read = os.read
-    monkeypatch.setattr(
-        burnin.os, "read", lambda fd, size: read(fd, size)[:-1] + b"x" if size > 1 << 20 else read(fd, size)
-    )
+
+    def altered(fd: int, size: int) -> bytes:
+        return os.read(fd, size)[:-1] + b"x" if size > 1 << 20 else os.read(fd, size)
+
+    monkeypatch.setattr(burnin, "os", standin(os, read=altered))
     verdict = answers(tmp_path)["burn.card"]
     assert (Status.FAIL, "it gave back something else than was written") == (verdict.status, verdict.text.en)
 

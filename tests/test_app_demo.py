@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 from contextlib import redirect_stdout
@@ -17,6 +18,7 @@ import pytest
 from app_parts import check, kept
 from broker import free_port, wait_for
 from clips_footage import decoded, ffmpeg_plays
+from standin import standin
 
 from agent.app import demo
 from agent.app.demo import KIT, Outcome, demonstrate
@@ -164,7 +166,7 @@ class TestWhole:
 
 def test_without_a_broker_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without Mosquitto is told how to get it."""
-    monkeypatch.setattr(demo.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(demo, "shutil", standin(shutil, which=lambda *_, **__: None))
 
     with pytest.raises(BrokerError, match=r"mosquitto: not installed.*apt install mosquitto"):
         demonstrate(tmp_path, lambda *_: None)

@@ -15,9 +15,10 @@ import pytest
 from app_parts import KIT, PEOPLE, settings
 from broker import Broker, free_port, tls_listener
 from picamera_fake import Board
+from standin import standin
 from test_device_account import everything_open
 
-from agent.app import examination, hatch
+from agent.app import examination, hatch, uplink
 from agent.app.hatch import Hatch
 from agent.app.status import (
     CameraStatus,
@@ -186,7 +187,7 @@ def test_name_servers_that_are_silent(tmp_path: Path, monkeypatch: pytest.Monkey
     def silent(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(uplink, "socket", standin(socket, getaddrinfo=silent))
     verdict = ask("net.dns", settings(tmp_path, backbone={"host": "broker.city"}))
     assert ("fail", "broker.city: no name server answers") == (verdict.status, verdict.text.en)
 

@@ -14,6 +14,7 @@ from broker import wait_for
 from cards import Card
 from clips_footage import small_disk
 from clips_keys import RECIPIENTS
+from standin import standin
 
 from agent.app import lifeboat as boats
 from agent.app.lifeboat import lifeboat
@@ -104,7 +105,7 @@ def test_missing_rights_and_a_full_disk_are_other_matters(
         def refuse(*_: object, errno: int = errno) -> int:
             raise OSError(errno, "refused")
 
-        monkeypatch.setattr(boats.os, "open", refuse)
+        monkeypatch.setattr(boats, "os", standin(os, open=refuse))
         assert lifeboat(tmp_path) is None
     assert [] == list(memory.iterdir())
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from standin import standin
 
 from agent.app import update
-from agent.device import release
+from agent.device import release, releases
 from agent.device.identity import PublicKey
 from agent.device.release import Facts, Manifest
 from agent.device.releases import Releases, Trial
@@ -201,7 +202,8 @@ def test_what_is_refused(home: Path) -> None:
 def test_a_full_card(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is unpacked it is seen that there is room; the numbers are told."""
     usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil's own is
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**9, 10**9 - 10**6, 10**6))
+    space = standin(shutil, disk_usage=lambda _: usage(10**9, 10**9 - 10**6, 10**6))
+    monkeypatch.setattr(releases, "shutil", space)
     with pytest.raises(UpdateError, match="1 MB free, and the release needs 67 MB"):
         install(home, made(home.parent, 5))
     assert [] == list((home / "releases").iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -88,6 +89,12 @@ BROAD_EXCEPTS = {
     # A check with a flaw of its own is told as a failure, and does not end the others.
     "agent.doctor.runner:_ask",
 }
+
+OURS = {name.rsplit(".", 1)[-1] for name in MODULES} | {"_random"}
+"""Not the standard library's, though some have such names; the last is the link's own generator."""
+
+THE_PROCESS = {"sys", "excepthook"}
+"""What a test may set for all threads: the command line and its streams, and who hears how they died."""
 
 
 @cache
@@ -205,6 +212,31 @@ def is_broad(handler: ast.ExceptHandler) -> bool:
 def test_broad_excepts_stand_where_they_may() -> None:
     """Only at the top of a thread, or to hand an error on; each place is listed with its reason."""
     assert BROAD_EXCEPTS == set(broad_excepts())
+
+
+def patched(file: Path) -> Iterator[str]:
+    """The standard library's own names that a test sets, as `os.fsync`."""
+    for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match call:
+            case ast.Call(
+                func=ast.Attribute(attr="setattr" | "delattr" | "object"),
+                args=[ast.Name(module) | ast.Attribute(attr=module), ast.Constant(str(name)), *_],
+            ):
+                parts = [module, name]
+            case ast.Call(
+                func=ast.Attribute(attr="setattr" | "delattr" | "patch"), args=[ast.Constant(str(path)), *_]
+            ) if "." in path:
+                parts = path.split(".")[-2:]
+            case _:
+                continue
+        if parts[0] in sys.stdlib_module_names - OURS and not THE_PROCESS & set(parts):
+            yield ".".join(parts)
+
+
+@pytest.mark.parametrize("file", sorted(Path(__file__).parent.glob("*.py")), ids=lambda file: file.stem)
+def test_the_standard_library_stays_as_it_is(file: Path) -> None:
+    """A patched `time.sleep` is every thread's; `standin` changes a module for the code under test alone."""
+    assert [] == list(patched(file))
 
 
 def test_the_top_level_is_fixed() -> None:

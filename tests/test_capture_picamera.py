@@ -12,8 +12,9 @@ import av
 import numpy as np
 import pytest
 from picamera_fake import FIELD, Board
+from standin import standin
 
-from agent.capture import picamera
+from agent.capture import picamera, picamera_session
 from agent.capture.picamera import PicameraSource
 from agent.config import Capture, Mask
 from agent.config_camera import Camera
@@ -431,8 +432,12 @@ def test_a_driver_that_hangs(
 ) -> None:
     """What does not come back is left behind, also as Python exits, and ends the process at once."""
     forgotten: list[object] = []
-    forget = atexit.unregister
-    monkeypatch.setattr(atexit, "unregister", lambda function: (forgotten.append(function), forget(function)))
+
+    def forget(function: Callable[[], None]) -> None:
+        forgotten.append(function)
+        atexit.unregister(function)
+
+    monkeypatch.setattr(picamera_session, "atexit", standin(atexit, unregister=forget))
     board.frames = 5
     board.hangs_on_close = True
     items = run_to_stall(source(stall_s=STALL_S))

@@ -295,7 +295,7 @@ class Rounds:
 def test_watch_shows_what_changes(open_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it once, nothing while nothing changes, then the line that is well again, with its time."""
     closed = Rounds(lambda: None, lambda: (tmp_path / "password").chmod(0o600))
-    monkeypatch.setattr(doctor.time, "sleep", closed)
+    monkeypatch.setattr(doctor, "sleep", closed)
     result = run("-c", open_key, "--watch", "--only", "sec.secrets", "--only", "priv.retention")
     assert 1 == result.output.count("\N{BALLOT X} Secrets are closed")
     assert 1 == result.output.count("\N{CHECK MARK} Secrets are closed")
@@ -306,7 +306,7 @@ def test_watch_shows_what_changes(open_key: Path, tmp_path: Path, monkeypatch: p
 
 def test_watch_for_programs(open_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same as lines of JSON; what takes long is not asked again and again."""
-    monkeypatch.setattr(doctor.time, "sleep", Rounds(lambda: (tmp_path / "password").chmod(0o600)))
+    monkeypatch.setattr(doctor, "sleep", Rounds(lambda: (tmp_path / "password").chmod(0o600)))
     result = run("-c", open_key, "--watch", "--jsonl", "--only", "sec.secrets", "--only", "ai.*")
     told = [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
     assert ["fail", "ok"] == [line["status"] for line in told if line["code"] == "sec.secrets"]
@@ -328,6 +328,6 @@ def test_watch_leaves_out_what_hangs(configuration: Path, monkeypatch: pytest.Mo
         Check("a.well", verbatim("b"), lambda: ok(say("yes"))),
     ]
     monkeypatch.setattr(doctor, "examination", lambda *_: checks)
-    monkeypatch.setattr(doctor.time, "sleep", Rounds(lambda: None, lambda: None))
+    monkeypatch.setattr(doctor, "sleep", Rounds(lambda: None, lambda: None))
     run("-c", configuration, "--watch")
     assert ["asked"] == asked

@@ -154,7 +154,7 @@ def test_an_agent_that_falls_silent(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(status, "_ask", ask)
-    monkeypatch.setattr(status.time, "sleep", pause)
+    monkeypatch.setattr(status, "sleep", pause)
     with pytest.raises(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         status._keep_up(live, tmp_path, begun[0], "en")
     assert "8.0 of 10/s" in shown[1]

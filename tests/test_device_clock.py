@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from standin import standin
 
 from agent.device import clock
 from agent.device.clock import BOOT_ID, NEVER_SET_BEFORE, Stamp, SystemClock, VideoClock
@@ -129,7 +130,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         ctypes.set_errno(number)
         return -1
 
-    monkeypatch.setattr(clock.ctypes, "CDLL", lambda *_, **__: SimpleNamespace(adjtimex=adjtimex))
+    libc = SimpleNamespace(adjtimex=adjtimex)
+    monkeypatch.setattr(clock, "ctypes", standin(ctypes, CDLL=lambda *_, **__: libc))
 
 
 def test_a_kernel_that_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

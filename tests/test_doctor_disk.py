@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from app_parts import settings
+from standin import standin
 from test_device_storage import block, mmc
 
 from agent.device import boot, health, storage
@@ -84,8 +86,8 @@ def test_write_time(seconds: float, expected: str, tmp_path: Path, monkeypatch: 
     def slow_sync(_descriptor: int) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr(os, "fsync", slow_sync)
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(disk, "os", standin(os, fsync=slow_sync))
+    monkeypatch.setattr(disk, "time", standin(time, monotonic=lambda: now[0]))
     assert expected == ask("disk.write_ms", tmp_path).status
     assert not list(tmp_path.iterdir())
 
@@ -96,7 +98,7 @@ def test_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def broken(_descriptor: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "fsync", broken)
+    monkeypatch.setattr(disk, "os", standin(os, fsync=broken))
     verdict = ask("disk.write_ms", tmp_path)
     assert verdict.status == "fail"
     assert "the disk fails" in verdict.text.en

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -142,7 +142,7 @@ def _watch(
         before |= {result.check.code: result.verdict.status for result in results}
         hung = {r.check.code for r in results if r.seconds >= r.check.box_s}
         checks = [check for check in checks if check.code not in hung]
-        time.sleep(WATCH_S)
+        sleep(WATCH_S)
 
 
 def _mend(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,7 +66,7 @@ def _keep_up(live: Live, state: Path, first: Status, language: Language) -> None
     """Show the newest, until Ctrl-C; an agent that falls silent, or begins anew, is waited for."""
     past, silent = [first], None
     while True:
-        time.sleep(REFRESH_S)
+        sleep(REFRESH_S)
         try:
             past = [*past[-PACE_S:], _ask(state)]
             silent = None
