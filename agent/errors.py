@@ -11,7 +11,8 @@
     ├── UpdateError          10   a release that is not taken
     └── StallError            8   a stage stopped making progress
 
-The number is the process exit code (2 is a wrong command line, as in every click program).
+The number is the process exit code. A wrong command line has 64 (EX_USAGE of sysexits.h), which none of these
+and none of the doctor's own codes is.
 """
 
 from __future__ import annotations

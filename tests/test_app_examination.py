@@ -325,6 +325,26 @@ def test_a_camera_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.Monkey
     assert 0 == board.attempts
 
 
+def test_an_agent_that_runs_is_asked_for_its_camera(
+    told: list[Status], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its camera's software, which takes seconds to load, is left alone, if the agent has it open."""
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    chosen = settings(tmp_path, capture={"source": "picamera:"})
+    told[0] = changed("camera", source="picamera")
+    assert ("ok", "the agent has it open") == ((found := ask("cam.source", chosen)).status, found.text.en)
+    told[0] = changed("camera", source="picamera", **LOST).model_copy(update={"alarms": ["camera.timeout"]})
+    found = ask("cam.source", chosen)
+    assert ("fail", "none: no such device", ALARMS["camera.timeout"].fix) == (
+        found.status,
+        found.text.en,
+        found.fix,
+    )
+    for other in (WELL, changed("camera", source="picamera", age=None)):
+        told[0] = other
+        assert ALARMS["camera.driver"].fix == ask("cam.source", chosen).fix
+
+
 def test_no_pictures_are_mended_by_their_cause(told: list[Status], tmp_path: Path) -> None:
     """A loose cable is not a wrong address."""
     told[0] = changed("camera", **LOST).model_copy(update={"alarms": ["camera.timeout", "scene.dark"]})

@@ -101,6 +101,27 @@ def test_both_places_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     service.close(5)
 
 
+def test_who_names_another_configuration_asks_its_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's agent, which tells whose state is its own, is not taken for that of another state."""
+    kit, desk = tmp_path / "kit", tmp_path / "desk"
+    for place in (kit, desk, tmp_path / "run"):
+        place.mkdir()
+    monkeypatch.setattr(hatch, "SERVICE", tmp_path / "run")
+    answers = {"status": lambda _: b"service", hatch.HOME: lambda _: hatch.home(kit)}
+    service = Hatch(tmp_path / "run" / hatch.NAME, answers)
+    service.start()
+    assert b"service" == hatch.reach(kit, "status")
+    with pytest.raises(FileNotFoundError):
+        hatch.reach(desk, "status")
+    other = Hatch(desk / hatch.NAME, {"status": lambda _: b"other"})
+    other.start()
+    assert b"other" == hatch.reach(desk, "status")
+    other.close(5)
+    service.close(5)
+
+
 def test_no_agent(tmp_path: Path) -> None:
     """Who asks where nobody is learns that."""
     with pytest.raises(FileNotFoundError):

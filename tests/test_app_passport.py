@@ -219,7 +219,7 @@ def test_one_file(tmp_path: Path) -> None:
     words = ["passport", "-c", str(tmp_path / "agent.toml"), "--output"]
     assert 0 == CliRunner().invoke(app, [*words, str(tmp_path / "a.pdf")]).exit_code
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
-    assert 2 == CliRunner().invoke(app, [*words, str(tmp_path / "a.docx")]).exit_code
+    assert 64 == CliRunner().invoke(app, [*words, str(tmp_path / "a.docx")]).exit_code
     missing = CliRunner().invoke(app, [*words, str(tmp_path / "missing" / "a.pdf")])
     assert "cannot be written" in str(missing.exception)
 
@@ -229,4 +229,4 @@ def test_wrong_words(words: list[str], tmp_path: Path) -> None:
     """What would be written nowhere, or noted under nobody's name, is refused."""
     (tmp_path / "agent.toml").write_text(toml(chosen(tmp_path)), encoding="utf-8")
     result = CliRunner().invoke(app, ["passport", "-c", str(tmp_path / "agent.toml"), *words])
-    assert result.exit_code == 2
+    assert result.exit_code == 64

@@ -111,10 +111,11 @@ def test_the_agent_loads_nothing_that_only_people_need() -> None:
 
 
 def test_a_wrong_command_line(stairwell: Stairwell) -> None:
-    """Exit code 2, as in every click program."""
-    assert 2 == stairwell("no-such-command")
-    assert 2 == stairwell("replay")
-    assert 2 == stairwell("replay", PEOPLE, "--speed", "warp")
+    """Exit code 64, which no finding of the doctor and no error has; the same for a command's own words."""
+    assert 64 == stairwell("doctor", "--no-such-option")
+    assert 64 == stairwell("no-such-command")
+    assert 64 == stairwell("replay")
+    assert 64 == stairwell("replay", PEOPLE, "--speed", "warp")
 
 
 def test_config_show(stairwell: Stairwell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +239,7 @@ def test_contract_examples(stairwell: Stairwell) -> None:
     assert EXAMPLES["alm.cleared"] == json.loads(stairwell.out)
     assert 0 == stairwell("contract", "examples")
     assert EXAMPLES == json.loads(stairwell.out)
-    assert 2 == stairwell("contract", "examples", "alarm")
+    assert 64 == stairwell("contract", "examples", "alarm")
     assert "st.birth" in stairwell.err
 
 

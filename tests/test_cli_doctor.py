@@ -111,7 +111,7 @@ def test_only_and_skip(configuration: Path) -> None:
 def test_no_check_is_no_good_news(arguments: list[str], configuration: Path) -> None:
     """A slip of the finger is refused."""
     result = run("-c", configuration, *arguments)
-    assert result.exit_code == 2
+    assert result.exit_code == 64
     assert "no check is left" in " ".join(result.output.split())
 
 
@@ -190,7 +190,7 @@ def test_settings_that_may_not_be_read(configuration: Path, monkeypatch: pytest.
 def test_an_unknown_language_is_refused(configuration: Path) -> None:
     """With those that there are."""
     result = run("-c", configuration, "--lang", "fr")
-    assert result.exit_code == 2
+    assert result.exit_code == 64
     assert "uk and en" in result.output
 
 
@@ -275,7 +275,7 @@ def test_what_is_a_persons(configuration: Path) -> None:
 def test_words_that_do_not_go_together(words: list[str], complaint: str, configuration: Path) -> None:
     """A wrong command line, before anything is asked or done."""
     result = run("-c", configuration, *words)
-    assert result.exit_code == 2
+    assert result.exit_code == 64
     assert complaint in " ".join(result.output.replace("\N{BOX DRAWINGS LIGHT VERTICAL}", " ").split())
 
 

@@ -68,5 +68,5 @@ def test_ukrainian() -> None:
 def test_no_such_level() -> None:
     """With those that there are."""
     result = CliRunner().invoke(app, ["logs", "--level", "loud"])
-    assert result.exit_code == 2
+    assert result.exit_code == 64
     assert "warning" in result.output

@@ -85,7 +85,7 @@ def test_in_the_terminal(state: Path) -> None:
 def test_as_sixels(state: Path) -> None:
     """As the characters that draw them."""
     assert run(state, "--width", "20", "--draw", "sixel").stdout.startswith('\x1bP0;1q"1;1;160;120')
-    assert run(state, "--draw", "ascii").exit_code == 2
+    assert run(state, "--draw", "ascii").exit_code == 64
 
 
 def test_every_look_is_noted(state: Path) -> None:
@@ -133,7 +133,7 @@ def test_nobody_looks_unseen(tmp_path: Path) -> None:
 def test_other_formats_are_refused(state: Path, tmp_path: Path) -> None:
     """With those that there are."""
     result = run(state, "-o", tmp_path / "still.bmp")
-    assert result.exit_code == 2
+    assert result.exit_code == 64
     assert ".png" in result.output
 
 

@@ -15,7 +15,7 @@ from agent import __version__, errors
 from agent.backbone.contract.table import MESSAGES
 from agent.backbone.orders import ORDERS
 from agent.backbone.topics import GROUP, Topics
-from agent.cli import INTERRUPTED, app
+from agent.cli import INTERRUPTED, USAGE, app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +60,13 @@ def test_benches() -> None:
 
 
 def test_exit_codes() -> None:
-    """README's table has every exit code: of the error tree, of click and of the shell."""
+    """README's table has every exit code: of the error tree, of a wrong command line and of the shell."""
     tree = {
         kind.exit_code
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, errors.StairwellError)
     }
-    assert sorted({0, 2, INTERRUPTED} | tree) == [int(code) for code in first_column("Exit codes")]
+    assert sorted({0, USAGE, INTERRUPTED} | tree) == [int(code) for code in first_column("Exit codes")]
 
 
 def test_topics() -> None:

@@ -15,7 +15,7 @@ from agent.app.firstboot import CARD_FILE
 from agent.app.schemas import DATABASE
 from agent.app.statelock import ERASURE
 from agent.backbone import commands, courier
-from agent.cli import app
+from agent.cli import USAGE, app
 from agent.config import DEFAULT_PATH, State
 from agent.device.reboot import REQUEST_NAME
 from agent.device.wallet import DIRECTORY, LINK
@@ -121,7 +121,7 @@ def test_times_fit_the_agent() -> None:
 
 def test_a_wrong_configuration_does_not_spin() -> None:
     """It ends the unit with the line that tells the fix; everything else is started anew, for ever."""
-    assert [f"2 {ConfigError.exit_code}"] == values(AGENT, "RestartPreventExitStatus")
+    assert [f"{ConfigError.exit_code} {USAGE}"] == values(AGENT, "RestartPreventExitStatus")
     assert ["always"] == values(AGENT, "Restart")
     assert ["0"] == values(AGENT, "StartLimitIntervalSec")
 

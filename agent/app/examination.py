@@ -106,6 +106,8 @@ def _source(settings: Settings) -> Verdict:
     if kind in {"file", "v4l2"} and not Path(source).exists():
         return fail(say("{source}: is not there", source=source), ALARMS["camera.lost"].fix)
     if kind == "picamera":
+        if (held := symptoms.holds(settings, kind)) is not None:
+            return held
         from agent.capture.picamera import connected  # noqa: PLC0415 - see the head of this module
 
         try:

@@ -7,6 +7,7 @@ A question is one line, an answer is one JSON document or one picture, and the c
     still\n     what the camera sees now, masked, with all that the agent saw drawn on it, as JPEG; empty when
                 there is none. Each is noted in the audit, with who asked.
     bundle\n    notes in the audit that somebody takes a support bundle, and gives it its id.
+    state\n     the state directory of this agent, for `reach`.
 
 A client that says nothing or reads nothing is left after PATIENCE_S; one is served at a time.
 """
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 NAME = "agent.sock"
+HOME = "state"
+"""The question whose state directory an agent's is."""
 SERVICE = Path("/run/stairwell")
 """Where systemd's RuntimeDirectory= puts it."""
 MODE = 0o660  # root, the agent, and the technicians that are put into its group
@@ -127,6 +130,11 @@ class Hatch:
                 log.warning("the hatch cannot answer %s: %s", question, error)
 
 
+def home(state: Path) -> bytes:
+    """The answer to it."""
+    return os.fsencode(state.resolve())
+
+
 def ask(path: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
     """The running agent's answer.
 
@@ -148,11 +156,17 @@ def ask(path: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
 
 
 def reach(state: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
-    """As `ask`, wherever the agent of this state directory has its socket: with or without systemd."""
+    """As `ask`, wherever the agent of this state directory has its socket: with or without systemd.
+
+    The service's agent answers only for a state directory that is its own: who names another configuration
+    does not ask about this kit. One of an earlier version does not tell its own, and is believed.
+    """
     try:
-        return ask(SERVICE / NAME, question, timeout_s)
+        whose = ask(SERVICE / NAME, HOME, timeout_s)
     except FileNotFoundError:
         return ask(state / NAME, question, timeout_s)
+    place = SERVICE if whose in {b"", home(state)} else state
+    return ask(place / NAME, question, timeout_s)
 
 
 def denied() -> StairwellError:

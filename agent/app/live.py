@@ -186,9 +186,7 @@ class Agent:
         )
         desk = self._desk(label)
         lookout = Lookout(settings, clock, self._journal, lambda: analysis.latest)
-        self._hatch = Hatch(
-            runtime_dir(settings.state.dir) / hatch.NAME, {"status": desk.report, **lookout.answers}
-        )
+        self._hatch = Hatch(runtime_dir(settings.state.dir) / hatch.NAME, {**desk.answers, **lookout.answers})
         self._leaving = threading.Event()
         self._control = Control(
             settings,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 import agent
+from agent.app import hatch
 from agent.backbone.envelope import Message
 from agent.capture.kind import source_kind
 from agent.device import health
@@ -153,6 +154,11 @@ class StatusDesk:
     def __post_init__(self) -> None:
         self._begun = self.clock.mono()
         self._cpu = health.CpuMeter(self._begun)
+
+    @property
+    def answers(self) -> dict[str, Callable[[int], bytes]]:
+        """What the hatch may be asked of it."""
+        return {"status": self.report, hatch.HOME: lambda _: hatch.home(self.settings.state.dir)}
 
     def report(self, _user: int) -> bytes:
         """The status, as JSON in UTF-8, for whoever may ask."""

@@ -69,6 +69,21 @@ def judged(status: Status) -> dict[str, Verdict]:
     }
 
 
+def holds(settings: Settings, kind: str) -> Verdict | None:
+    """What a running agent tells of its camera of this kind: asking the camera itself costs seconds.
+
+    None where no agent answers, or it has not opened the camera yet: then it is looked for.
+    """
+    try:
+        status = understood(hatch.reach(settings.state.dir, "status"))
+    except (OSError, StairwellError):
+        return None
+    camera = status.camera
+    if camera.source != kind or (camera.down is None and camera.age is None):
+        return None
+    return ok(say("the agent has it open")) if camera.down is None else _pictures(status)
+
+
 def _running(settings: Settings) -> Verdict:
     try:
         status = understood(hatch.reach(settings.state.dir, "status"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from agent.cli.application import app
+from agent.cli.application import USAGE, app
 from agent.errors import StairwellError
 from agent.words import environment_language
 
-__all__ = ["INTERRUPTED", "app", "main"]
+__all__ = ["INTERRUPTED", "USAGE", "app", "main"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as every shell expects. It is Typer's own answer."""

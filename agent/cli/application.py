@@ -6,6 +6,7 @@ All of them together are seconds of imports on a kit, and no command needs anoth
 from __future__ import annotations
 
 from collections import UserDict
+from contextlib import contextmanager
 from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,8 +18,11 @@ from typer.core import TyperCommand, TyperGroup
 import agent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+USAGE = 64
+"""Exit code of a wrong command line: EX_USAGE of sysexits.h. click's own, 2, is the doctor's for failures."""
+UsageError: Any = typer.BadParameter.__base__  # of Typer's own click, which has no public name
 MARKUP: Literal["markdown"] = "markdown"
 TABLE = {
     "run": "Watch, record and report until stopped (Ctrl-C, SIGTERM) or until a video file ends.",
@@ -82,6 +86,16 @@ class Tree(TyperGroup):
         super().__init__(**attributes)
         self.commands = Modules(TABLE)
 
+    def make_context(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - the same
+        """Typer's own; what is wrong in the line's first words ends with our exit code."""
+        with _line():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the same
+        """Typer's own; what is wrong in a command's words ends with our exit code."""
+        with _line():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # Typer's name for it
         """In the order of the table."""
         del ctx
@@ -92,6 +106,15 @@ class Tree(TyperGroup):
         listing = copy(self)
         listing.commands = {name: TyperCommand(name, help=told) for name, told in TABLE.items()}
         TyperGroup.format_help(listing, ctx, formatter)
+
+
+@contextmanager
+def _line() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        error.exit_code = USAGE
+        raise
 
 
 def _made(name: str) -> Any:  # noqa: ANN401 - as above

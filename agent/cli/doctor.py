@@ -63,7 +63,7 @@ def doctor(
 
     Nothing is changed, and nothing here needs root, the network or a running agent: what could not be asked
     is said. Each line that is not well has its fix; failures come first, and the first is the one to mend.
-    Exit code 0 all is well, 1 warnings, 2 failures, 3 the doctor could not run.
+    Exit code 0 all is well, 1 warnings, 2 failures, 3 the doctor could not run, 64 a wrong command line.
 
     --fix says what it would do. With --yes it does that, notes it in the kit's audit, and asks again.
     """
