@@ -1,4 +1,4 @@
-"""Where each setting comes from: the file over the defaults, the environment over it, the city over all.
+"""Where each setting comes from: defaults, file, what was drawn on the spot, environment, the city over all.
 
 A variable is `STAIRWELL_` + section + `__` + key, e.g. `STAIRWELL_BACKBONE__HOST=broker.local`.
 Lists and tables in a variable are JSON. A layer replaces whole keys of the one below: two lists of zones are
@@ -12,10 +12,12 @@ import os
 import tomllib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from agent import viewpoint
 from agent.config_words import unfit
 from agent.errors import ConfigError
 from agent.reasons import reason
@@ -23,7 +25,6 @@ from agent.words import joined, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
     from pydantic import ValidationError
 
@@ -44,6 +45,7 @@ class Origin(StrEnum):
 
     DEFAULT = "default"
     FILE = "file"
+    DRAWN = "drawn"
     ENVIRONMENT = "environment"
     REMOTE = "remote"
 
@@ -56,31 +58,43 @@ class Layers:
     file: Values
     environment: Values
     remote: Values = field(default_factory=dict)
+    drawn: Values = field(default_factory=dict)
+    """What a technician drew on the picture (`viewpoint`)."""
+    state: Path | None = None
+    """The directory that this lies in."""
 
     @classmethod
     def read(cls, kind: type[BaseSettings], path: Path | None, overrides: Values | None = None) -> Layers:
-        """The file, with `overrides` over it, and the environment; `kind` says what a variable may set.
+        """The file with `overrides` over it, what was drawn, and the environment.
+
+        `kind` says what a variable may set. What was drawn lies in the state directory that the others name.
 
         Raises:
             ConfigError: the file cannot be read or is no TOML; a variable sets nothing or is no valid JSON.
         """
-        below = _read(path) if path else {}
-        return cls(path, _over(below, overrides or {}), _environment(kind))
+        file, environment = _over(_read(path) if path else {}, overrides or {}), _environment(kind)
+        state = _state(kind, _over(file, environment))
+        return cls(path, file, environment, drawn=viewpoint.read(state) if state else {}, state=state)
 
     def with_remote(self, values: Values) -> Layers:
         """The same under the city's `values`."""
         return replace(self, remote=values)
 
+    def with_drawn(self, values: Values) -> Layers:
+        """The same with `values` in place of what was drawn before."""
+        return replace(self, drawn=values)
+
     @property
     def merged(self) -> Values:
         """What counts of all of them."""
-        return _over(_over(self.file, self.environment), self.remote)
+        return _over(_over(_over(self.file, self.drawn), self.environment), self.remote)
 
     def origin(self, section: str, key: str) -> Origin:
         """Where the value of a key is from."""
         for origin, layer in (
             (Origin.REMOTE, self.remote),
             (Origin.ENVIRONMENT, self.environment),
+            (Origin.DRAWN, self.drawn),
             (Origin.FILE, self.file),
         ):
             table = layer.get(section)
@@ -122,7 +136,8 @@ class Layers:
         """Where whoever set the key at `loc` finds it."""
         key = ".".join(loc)
         section, *rest = loc
-        for name, layer in ((CITY, self.remote), ("", self.environment)):
+        layers = ((CITY, self.remote), ("", self.environment), (viewpoint.NAME, self.drawn))
+        for name, layer in layers:
             table = layer.get(section)
             if section in layer and (not rest or not isinstance(table, dict) or rest[0] in table):
                 return verbatim(f"{name}: {key}") if name else _variable(loc)
@@ -158,6 +173,15 @@ def _read(path: Path) -> Values:
             say("{path}: no valid TOML ({reason})", path=path, reason=error),
             fix=say("correct the line that is named"),
         ) from None
+
+
+def _state(kind: type[BaseSettings], values: Values) -> Path | None:
+    """The state directory that `values` name, or the default one; None where they say what is none."""
+    table = values.get("state", {})
+    state = table.get("dir") if isinstance(table, dict) else None
+    if state is None:
+        state = kind.model_fields["state"].default.dir
+    return Path(state) if isinstance(state, str | Path) else None
 
 
 def _environment(kind: type[BaseSettings]) -> Values:

@@ -1,13 +1,19 @@
 r"""The hatch: a local socket at which the running agent answers its technician. It listens on no network.
 
 Who may open it: root, the agent's user and its group (the file's mode says so, and the kernel holds to it).
-A question is one line, an answer is one JSON document or one picture, and the connection ends.
+A question is one line, an answer is one JSON document or one picture, and the connection ends. A few
+questions are letters: more follows the line, up to LETTER_MAX bytes.
 
     status\n    what the agent knows of itself, as JSON
     still\n     what the camera sees now, masked, with all that the agent saw drawn on it, as JPEG; empty when
                 there is none. Each is noted in the audit, with who asked.
     bundle\n    notes in the audit that somebody takes a support bundle, and gives it its id.
     state\n     the state directory of this agent, for `reach`.
+    aim\n       what the camera sees now, masked, nothing drawn on it, and its figures: a line of JSON, then
+                the JPEG. Noted as well, once a minute for as long as somebody goes on looking.
+    drawn\n     the masks and zones in force, and which layer of the settings each is from, as JSON
+    redraw\n…   masks and zones to put in their place, as JSON; the answer says what came of it
+    board\n…    notes in the audit what became of a page for drawing: opened, entered, locked, closed
 
 A client that says nothing or reads nothing is left after PATIENCE_S; one is served at a time.
 """
@@ -20,6 +26,7 @@ import socket
 import struct
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +44,7 @@ SERVICE = Path("/run/stairwell")
 """Where systemd's RuntimeDirectory= puts it."""
 MODE = 0o660  # root, the agent, and the technicians that are put into its group
 QUESTION_MAX = 64
+LETTER_MAX = 64 * 1024  # bytes: 32 polygons of 64 corners have 60 kB
 PATIENCE_S = 5.0
 WAITING = 4  # a technician's terminal, a timer's doctor, and one more that was forgotten
 
@@ -46,12 +54,18 @@ log = logging.getLogger(__name__)
 class Hatch:
     """Serves `answers`: each is called in this thread when its question comes, with the user id of who asks.
 
-    `path` is the socket's file.
+    `path` is the socket's file. Those of `letters` are called with what follows the question, too.
     """
 
-    def __init__(self, path: Path, answers: Mapping[str, Callable[[int], bytes]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        answers: Mapping[str, Callable[[int], bytes]],
+        letters: Mapping[str, Callable[[int, bytes], bytes]] | None = None,
+    ) -> None:
         self._path = path
         self._answers = dict(answers)
+        self._letters = dict(letters or {})
         self._closed = threading.Event()
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -110,6 +124,9 @@ class Hatch:
             log.exception("the hatch died")
             self.failure = error
 
+    def _read(self, question: str, letter: bytes, user: int) -> bytes:
+        return self._letters[question](user, letter)
+
     def _serve(self, server: socket.socket) -> None:
         try:
             client, _ = server.accept()
@@ -119,8 +136,11 @@ class Hatch:
             raise
         with client, suppress(OSError):  # the client went, or said nothing
             client.settimeout(PATIENCE_S)
-            question = _line(client)
+            question, rest = _line(client)
             answer = self._answers.get(question)
+            if question in self._letters:
+                letter = _letter(client, rest)
+                answer = partial(self._read, question, letter)
             if answer is None:
                 log.warning("the hatch was asked %.64r, which nobody answers", question)
                 return
@@ -135,8 +155,8 @@ def home(state: Path) -> bytes:
     return os.fsencode(state.resolve())
 
 
-def ask(path: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
-    """The running agent's answer.
+def ask(path: Path, question: str, timeout_s: float = PATIENCE_S, letter: bytes = b"") -> bytes:
+    """The running agent's answer; `letter` follows the question.
 
     Raises:
         FileNotFoundError, ConnectionRefusedError: no agent runs there.
@@ -147,7 +167,7 @@ def ask(path: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
         client.settimeout(timeout_s)
         with _short(path) as address:
             client.connect(address)
-        client.sendall(f"{question}\n".encode())
+        client.sendall(f"{question}\n".encode() + letter)
         client.shutdown(socket.SHUT_WR)
         parts = []
         while part := client.recv(65536):
@@ -155,7 +175,7 @@ def ask(path: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
         return b"".join(parts)
 
 
-def reach(state: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
+def reach(state: Path, question: str, timeout_s: float = PATIENCE_S, letter: bytes = b"") -> bytes:
     """As `ask`, wherever the agent of this state directory has its socket: with or without systemd.
 
     The service's agent answers only for a state directory that is its own: who names another configuration
@@ -164,9 +184,9 @@ def reach(state: Path, question: str, timeout_s: float = PATIENCE_S) -> bytes:
     try:
         whose = ask(SERVICE / NAME, HOME, timeout_s)
     except FileNotFoundError:
-        return ask(state / NAME, question, timeout_s)
+        return ask(state / NAME, question, timeout_s, letter)
     place = SERVICE if whose in {b"", home(state)} else state
-    return ask(place / NAME, question, timeout_s)
+    return ask(place / NAME, question, timeout_s, letter)
 
 
 def denied() -> StairwellError:
@@ -193,12 +213,22 @@ def _user(client: socket.socket) -> int:
     return int(user)
 
 
-def _line(client: socket.socket) -> str:
-    """What the client asks: up to the line's end, and not more than a question is long."""
+def _line(client: socket.socket) -> tuple[str, bytes]:
+    """What the client asks: up to the line's end, no more than a question is long; and what came after it."""
     text = b""
     while b"\n" not in text and len(text) <= QUESTION_MAX:
         part = client.recv(QUESTION_MAX)
         if not part:
             break
         text += part
-    return text.split(b"\n")[0].decode("ascii", errors="replace")
+    question, _, rest = text.partition(b"\n")
+    return question.decode("ascii", errors="replace"), rest
+
+
+def _letter(client: socket.socket, begun: bytes) -> bytes:
+    """All that follows the question; of one that is too long a part, which whoever reads it refuses."""
+    parts, size = [begun], len(begun)
+    while size <= LETTER_MAX and (part := client.recv(65536)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)

@@ -13,16 +13,15 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.app import hatch, journal
+from agent.app import journal
 from agent.app.analysis import Analyser
 from agent.app.announcer import Announcer
 from agent.app.ballast import Ballast
 from agent.app.control import Control
 from agent.app.diagnosis import diagnosis
-from agent.app.hatch import Hatch
 from agent.app.housekeeping import Housekeeping
+from agent.app.inquiries import open_hatch
 from agent.app.ledger import Ledger
-from agent.app.lookout import Lookout
 from agent.app.moves import Moves
 from agent.app.premises import Premises
 from agent.app.readback import ReadBackStage
@@ -49,7 +48,7 @@ from agent.clips import store
 from agent.clips.manifest import Model, Notary
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
-from agent.device.volatile import runtime_dir, volatile_key
+from agent.device.volatile import volatile_key
 from agent.errors import ModelError, StairwellError, StorageError
 from agent.events.lifecycle import REACH_BACK_S
 from agent.ulid import ENTROPY_BYTES, ulid
@@ -185,8 +184,9 @@ class Agent:
             settings, self._journal, self._reporter, announcer, clock, self._premises
         )
         desk = self._desk(label)
-        lookout = Lookout(settings, clock, self._journal, lambda: analysis.latest)
-        self._hatch = Hatch(runtime_dir(settings.state.dir) / hatch.NAME, {**desk.answers, **lookout.answers})
+        self._hatch = open_hatch(
+            settings, terms, clock, self._journal, desk, analysis, self._reconfiguration.begin_anew
+        )
         self._leaving = threading.Event()
         self._control = Control(
             settings,

@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent import viewpoint
 from agent.app.configured import fitted
 from agent.backbone import docket
 from agent.backbone.allowance import Allowance
@@ -77,7 +78,7 @@ class Terms:
         Raises:
             StorageError: the state directory cannot be read.
         """
-        layers = Layers(None, settings.model_dump(exclude_unset=True), {})
+        layers = Layers(None, settings.model_dump(exclude_unset=True), {}, state=settings.state.dir)
         return cls(settings, layers, Revisions(settings.state.dir))
 
 
@@ -115,6 +116,7 @@ class Reconfiguration:
         self._connected = False
         self._retry_at = 0.0
         self._over = False
+        self._anew = threading.Event()
         self._raise_alarms()
 
     def hear(self, received: Received) -> None:
@@ -131,6 +133,13 @@ class Reconfiguration:
     def greet(self) -> None:
         """There is a connection: say what is in force."""
         self._tell()
+
+    def begin_anew(self) -> None:
+        """End at once for an agent with what was drawn on the spot.
+
+        A mask does not wait for a quiet moment; an event that is open ends in order, and so does its clip.
+        """
+        self._anew.set()
 
     def report(self) -> Publication:
         """What became of the last configuration, and which values are in force."""
@@ -159,6 +168,7 @@ class Reconfiguration:
             if self._taken_at is None:
                 self._taken_at = now
             self._over |= quiet or now - self._taken_at >= QUIET_WAIT_S
+        self._over |= self._anew.is_set()
         return self._over and self._comes_back(now)
 
     def _comes_back(self, now: float) -> bool:
@@ -294,6 +304,7 @@ class Reconfiguration:
         self._announcer.alarm("config.refused", active=answer.fate == "refused", detail=answer.detail)
         self._announcer.alarm("config.rolled_back", active=answer.fate == "rolled-back", detail=answer.detail)
         self._announcer.alarm("config.corrupt", active=bool(self._terms.revisions.set_aside))
+        self._announcer.alarm("privacy.lost", active=self._terms.layers.drawn == viewpoint.LOST)
 
     def _audit(self, revision: Revision, key: str, status: str, code: str | None, text: str) -> None:
         log.info("configuration %d, signed with key %s, is %s: %s", revision.rev, key, status, text)

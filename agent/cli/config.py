@@ -23,10 +23,10 @@ def show(
     config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print the settings in force, each with the layer that it is from: default, file, environment or remote.
+    """Print the settings in force, each with its layer: default, file, drawn, environment or remote.
 
-    Remote is what the city has set (cfg/des), as of the agent's next start. A password in an address is not
-    shown.
+    Drawn are masks and zones that were drawn on the picture on the spot. Remote is what the city has set
+    (cfg/des), as of the agent's next start. A password in an address is not shown.
     """
     layers = next_start(config_path(config))
     values = redacted(settled(layers))

@@ -79,6 +79,12 @@ SURROUNDINGS: tuple[AlarmKind, ...] = (
         say("Replace the card if it comes again; publish a new revision if need be"),
     ),
     AlarmKind(
+        "privacy.lost",
+        "major",
+        say("The masks drawn on the spot are damaged; until they are drawn again the whole picture is black"),
+        say("Draw masks and zones again: stairwell commission view"),
+    ),
+    AlarmKind(
         "net.dns",
         "major",
         say("The broker's name cannot be resolved"),

@@ -1,0 +1,272 @@
+"""Masks and zones that are drawn on the picture of a running agent: what is in force, and what shall be.
+
+Who draws asks over the hatch (`Draft.of`, `drawn`, `redraw`). The agent judges a drawing together with all
+other settings, keeps it (`viewpoint`), notes who drew what, and begins anew with it at once, so that nothing
+sees a pixel that was just masked for longer than that takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agent import viewpoint
+from agent.app import hatch
+from agent.app.usable import usable
+from agent.backbone import docket
+from agent.capture.kind import source_kind
+from agent.config import Mask, settled
+from agent.config_layers import Origin
+from agent.config_rules import Zone  # noqa: TC001 - pydantic reads it
+from agent.device.account import name_of
+from agent.errors import ConfigError, StairwellError, StorageError
+from agent.words import say, verbatim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.app.journal import Journal
+    from agent.app.reconfiguration import Terms
+    from agent.config import Settings
+    from agent.device.clock import Clock
+
+AREAS_MAX, CORNERS_MAX = 16, 64
+"""Masks, and zones, of one drawing; corners of each. More is no drawing of a stairwell."""
+PATIENCE_S = 30.0  # a card that is slow with the audit, and with two files
+TEXT_MAX = 500  # characters of a line for the auditor
+ABOVE = {Origin.ENVIRONMENT, Origin.REMOTE}
+"""The layers over what is drawn."""
+
+_AUDIT = logging.getLogger("audit")
+
+
+class Draft(BaseModel):
+    """Masks and zones as they shall be, all of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    masks: Annotated[tuple[Mask, ...], Field(max_length=AREAS_MAX)] = ()
+    zones: Annotated[tuple[Zone, ...], Field(max_length=AREAS_MAX)] = ()
+
+    @model_validator(mode="after")
+    def _few_corners(self) -> Self:
+        sizes = [(mask.name, len(mask.polygon)) for mask in self.masks]
+        sizes += [(zone.name, len(zone.polygon)) for zone in self.zones]
+        for name, corners in sizes:
+            if corners > CORNERS_MAX:
+                raise ValueError(f"{name} has more than {CORNERS_MAX} corners")
+        names = [mask.name for mask in self.masks]
+        if len(names) != len(set(names)):
+            raise ValueError("two masks have one name")
+        return self
+
+    @classmethod
+    def of(cls, settings: Settings) -> Draft:
+        """Those in force. More than can be drawn are not cut off: they are not to be redrawn."""
+        return cls.model_construct(masks=settings.privacy.masks, zones=settings.view.zones)
+
+    @property
+    def digest(self) -> str:
+        """Tells it from another one."""
+        body = json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
+        return hashlib.sha256(body).hexdigest()[:16]
+
+
+class Drawn(BaseModel):
+    """What is in force in the running agent."""
+
+    model_config = ConfigDict(frozen=True)
+
+    draft: Draft
+    digest: str
+    masks_from: Origin
+    zones_from: Origin
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """What cannot be redrawn here, `masks` or `zones`: a higher layer sets it."""
+        kinds = (("masks", self.masks_from), ("zones", self.zones_from))
+        return tuple(name for name, origin in kinds if origin in ABOVE)
+
+
+class Verdict(BaseModel):
+    """What came of a drawing. `digest` is that of `Drawn` once it is in force; `why`, by language, if not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str | None = None
+    changed: bool = False
+    """Whether the agent begins anew for it."""
+    why: dict[str, str] = {}
+
+
+class DrawingDesk:
+    """Answers the hatch for the running agent; its thread alone calls it. `begin_anew` ends the agent."""
+
+    def __init__(self, terms: Terms, clock: Clock, journal: Journal, begin_anew: Callable[[], None]) -> None:
+        self._terms = terms
+        self._layers = terms.layers.with_remote(terms.running.values)
+        self._state = terms.layers.state or terms.settings.state.dir
+        self._clock = clock
+        self._journal = journal
+        self._begin_anew = begin_anew
+
+    def drawn(self, _user: int) -> bytes:
+        """What is in force, as `Drawn`."""
+        draft = Draft.of(self._terms.settings)
+        return (
+            Drawn(
+                draft=draft,
+                digest=draft.digest,
+                masks_from=self._layers.origin("privacy", "masks"),
+                zones_from=self._layers.origin("view", "zones"),
+            )
+            .model_dump_json()
+            .encode()
+        )
+
+    def redraw(self, user: int, letter: bytes) -> bytes:
+        """Put a `Draft` into force; the answer is a `Verdict`.
+
+        Raises:
+            StorageError: the disk refuses to note it; nothing has changed then.
+        """
+        try:
+            verdict = self._redraw(user, letter)
+        except StairwellError as error:
+            self._note("redraw", user, "failed", "refused", error.problem)
+            verdict = Verdict(why={"uk": error.told("uk"), "en": error.told("en")})
+        return verdict.model_dump_json().encode()
+
+    def board(self, user: int, letter: bytes) -> bytes:
+        """Note what became of a page for drawing, which `user` has opened.
+
+        Raises:
+            StorageError: the disk refuses to note it.
+        """
+        self._note("board", user, "ok", None, letter.decode("utf-8", errors="replace"))
+        return b"{}"
+
+    def _redraw(self, user: int, letter: bytes) -> Verdict:
+        draft, before = _draft(letter), Draft.of(self._terms.settings)
+        if draft == before:
+            return Verdict(digest=before.digest)
+        values = self._values(draft, before)
+        settings = settled(self._layers.with_drawn(values))
+        usable(settings)
+        self._note("redraw", user, "ok", None, _difference(before, draft))
+        try:
+            viewpoint.write(self._state, values)
+        except StorageError as error:
+            self._note("redraw", user, "failed", "not-stored", error.problem)
+            raise
+        self._begin_anew()
+        return Verdict(digest=draft.digest, changed=True)
+
+    def _values(self, draft: Draft, before: Draft) -> dict[str, dict[str, Any]]:
+        """The layer that brings the draft into force.
+
+        Raises:
+            ConfigError: a higher layer sets what it would change.
+        """
+        values: dict[str, dict[str, Any]] = {}
+        for section, key, wanted, there in (
+            ("privacy", "masks", draft.masks, before.masks),
+            ("view", "zones", draft.zones, before.zones),
+        ):
+            origin, name = self._layers.origin(section, key), f"{section}.{key}"
+            kept = self._layers.drawn.get(section, {})
+            if origin in ABOVE and wanted == there and key in kept:
+                values[section] = {key: kept[key]}  # it counts again once the city says nothing of it
+                continue
+            if origin in ABOVE and wanted != there:
+                raise ConfigError(
+                    say(
+                        "{key} is set by {layer}, which stands over what is drawn",
+                        key=name,
+                        layer=origin,
+                    ),
+                    fix=say("have it changed there: by the city (cfg/des), or in the unit's environment"),
+                )
+            if wanted != there or origin is Origin.DRAWN:
+                values[section] = {
+                    key: [area.model_dump(mode="json", exclude_defaults=True) for area in wanted]
+                }
+        if draft.masks and source_kind(self._terms.settings.capture.source) != "picamera":
+            values["capture"] = {"reencode": True}  # what arrives as H.264 cannot be masked as it is
+        return values
+
+    def _note(self, what: str, user: int, status: str, code: str | None, text: str) -> None:
+        name = name_of(user)
+        line = docket.AuditLine(what, None, name, None, status, code, text[:TEXT_MAX])
+        self._journal.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
+        _AUDIT.info("%s by %s is %s: %s", what, name, status, line.text)
+
+
+def drawn(state: Path) -> Drawn:
+    """What is in force in the running agent.
+
+    Raises:
+        OSError: as `hatch.ask`.
+        StairwellError: it is of another version.
+    """
+    try:
+        return Drawn.model_validate_json(hatch.reach(state, "drawn", PATIENCE_S))
+    except ValidationError:
+        raise _strange() from None
+
+
+def redraw(state: Path, draft: Draft) -> Verdict:
+    """Have the running agent put a draft into force; `drawn` tells when it is.
+
+    Raises:
+        OSError: as `hatch.ask`.
+        StairwellError: the agent could not note it, or is of another version.
+    """
+    letter = draft.model_dump_json().encode()
+    try:
+        return Verdict.model_validate_json(hatch.reach(state, "redraw", PATIENCE_S, letter))
+    except ValidationError:
+        raise _strange() from None
+
+
+def _draft(letter: bytes) -> Draft:
+    try:
+        return Draft.model_validate_json(letter)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigError(
+            say("the drawing cannot be used: {found}", found=found), fix=say("correct what is named")
+        ) from None
+
+
+def _difference(before: Draft, after: Draft) -> str:
+    """What was added, changed and taken away, by name: taking a mask away reveals."""
+    said = []
+    for kind, old, new in (
+        ("mask", before.masks, after.masks),
+        ("zone", before.zones, after.zones),
+    ):
+        olds, news = ({area.name: area for area in areas} for areas in (old, new))
+        for act, names in (
+            ("added", news.keys() - olds.keys()),
+            ("taken away", olds.keys() - news.keys()),
+            ("changed", {name for name in olds.keys() & news.keys() if olds[name] != news[name]}),
+        ):
+            if names:
+                said.append(f"{kind} {', '.join(sorted(names))} {act}")
+    return "; ".join(said) or "other order"
+
+
+def _strange() -> StairwellError:
+    return StairwellError(
+        say("the agent that runs is of another version: its answer makes no sense"),
+        fix=verbatim("sudo systemctl restart stairwell-agent"),
+    )

@@ -1,0 +1,203 @@
+"""Masks and zones drawn on the picture of a running agent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import cv2
+import numpy as np
+import pytest
+from app_parts import PEOPLE, query, settings
+from broker import wait_for
+
+from agent import viewpoint
+from agent.app import drawing, hatch, viewfinder
+from agent.app.drawing import Draft
+from agent.app.live import Agent
+from agent.app.reconfiguration import RECONFIGURE, Terms
+from agent.backbone.revisions import OWN, Revision, Revisions
+from agent.config import Settings, settled
+from agent.config_layers import Layers, Origin
+from agent.device.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LEFT = {"name": "left", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+FLOOR = {"name": "floor", "polygon": [[0.5, 0.5], [1, 0.5], [1, 1]], "persons": "include"}
+
+
+class Run:
+    """An agent on the sample, and how it ended."""
+
+    def __init__(self, state: Path, running: Revision = OWN) -> None:
+        capture = {"source": str(PEOPLE), "loop": True}
+        own = settings(state, capture=capture, clips={"enabled": False})
+        layers = Layers.read(Settings, None, own.model_dump(exclude_unset=True)).with_remote(running.values)
+        self.settings = settled(layers)
+        terms = Terms(self.settings, layers.with_remote({}), Revisions(state), running)
+        self.agent, self.stop = Agent(self.settings, SystemClock(), terms), threading.Event()
+        self.why = ""
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        self.why = self.agent.run(self.stop)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        wait_for(lambda: self.agent._analysis.latest, 30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join(40)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    with Run(tmp_path) as started:
+        yield started
+
+
+def draft(*masks: dict[str, Any], zones: tuple[Any, ...] = ()) -> Draft:
+    return Draft.model_validate({"masks": masks, "zones": zones})
+
+
+def audit(state: Path, what: str) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = query(
+        state,
+        f"SELECT by, status, text FROM audit WHERE cmd = '{what}' ORDER BY n",  # noqa: S608 - own words
+    )
+    return rows
+
+
+def test_a_drawing_comes_into_force_at_once(run: Run, tmp_path: Path) -> None:
+    """It is noted and kept, and the agent ends for another that masks from its first picture on."""
+    before = drawing.drawn(tmp_path)
+    assert ((), Origin.DEFAULT) == (before.draft.masks, before.masks_from)
+    wanted = draft(LEFT, zones=(FLOOR,))
+    verdict = drawing.redraw(tmp_path, wanted)
+    assert (wanted.digest, True, {}) == (verdict.digest, verdict.changed, verdict.why)
+    run.thread.join(40)
+    assert RECONFIGURE == run.why
+    assert [("root", "ok", "mask left added; zone floor added")] == audit(tmp_path, "redraw")
+
+    with Run(tmp_path):
+        now = drawing.drawn(tmp_path)
+        assert (verdict.digest, Origin.DRAWN, Origin.DRAWN) == (now.digest, now.masks_from, now.zones_from)
+        look = viewfinder.look(tmp_path)
+        image = cv2.imdecode(np.frombuffer(look.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert image is not None
+        assert np.max(np.asarray(image)[:, :300]) < 12
+        assert np.median(np.asarray(image)[:, 340:]) > 40
+
+        taken = drawing.redraw(tmp_path, draft(zones=(FLOOR,)))
+        assert taken.changed
+    assert "mask left taken away" == audit(tmp_path, "redraw")[-1][2]
+    assert {"privacy": {"masks": []}, "view": {"zones": [FLOOR]}} == viewpoint.read(tmp_path)
+
+
+def test_what_is_as_it_was_changes_nothing(run: Run, tmp_path: Path) -> None:
+    """The agent goes on, and nothing is written."""
+    verdict = drawing.redraw(tmp_path, draft())
+    assert (False, drawing.drawn(tmp_path).digest) == (verdict.changed, verdict.digest)
+    assert not (tmp_path / viewpoint.NAME).exists()
+    assert run.thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("letter", "why"),
+    [
+        (b"", "cannot be used"),
+        (b"[]", "cannot be used"),
+        (json.dumps({"masks": [LEFT], "clips": {"seal": "none"}}).encode(), "clips: Extra inputs"),
+        (json.dumps({"masks": [LEFT, LEFT]}).encode(), "two masks have one name"),
+        (json.dumps({"masks": [LEFT | {"name": "Двері"}]}).encode(), "masks.0.name"),
+        (json.dumps({"masks": [LEFT | {"polygon": [[0, 0], [2, 0], [1, 1]]}]}).encode(), "masks.0.polygon"),
+        (json.dumps({"masks": [LEFT | {"polygon": [[0, 0]] * 65}]}).encode(), "more than 64 corners"),
+        (json.dumps({"zones": [FLOOR | {"polygon": [[0, 0], [1, 1], [0, 0]]}]}).encode(), "encloses nothing"),
+        (json.dumps({"masks": [LEFT] * 17}).encode(), "at most 16"),
+        (b'{"masks": [' + b" " * hatch.LETTER_MAX, "cannot be used"),
+    ],
+)
+def test_what_is_no_drawing(letter: bytes, why: str, desk: drawing.DrawingDesk, tmp_path: Path) -> None:
+    """It is refused whole, with what is wrong, and noted."""
+    verdict = drawing.Verdict.model_validate_json(desk.redraw(0, letter))
+    assert verdict.digest is None
+    assert why in verdict.why["en"]
+    assert not (tmp_path / viewpoint.NAME).exists()
+
+
+class Notes:
+    """A journal that keeps nothing."""
+
+    def ask(self, work: object) -> None:
+        """See Journal."""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> drawing.DrawingDesk:
+    notes: Any = Notes()
+    return drawing.DrawingDesk(Terms.own(settings(tmp_path)), SystemClock(), notes, pytest.fail)
+
+
+def test_what_the_city_has_set_stands(tmp_path: Path) -> None:
+    """Its masks cannot be drawn away on the spot; zones, which it left alone, can."""
+    viewpoint.write(tmp_path, {"privacy": {"masks": [LEFT | {"name": "older"}]}})
+    city = Revision(rev=1, values={"privacy": {"masks": [LEFT]}, "capture": {"reencode": True}})
+    with Run(tmp_path, city):
+        found = drawing.drawn(tmp_path)
+        assert ("masks",) == found.fixed
+        refused = drawing.redraw(tmp_path, draft())
+        assert (None, False) == (refused.digest, refused.changed)
+        assert "privacy.masks is set by remote" in refused.why["en"]
+        assert "privacy.masks" in refused.why["uk"]
+        assert drawing.redraw(tmp_path, draft(LEFT, zones=(FLOOR,))).changed
+    kept = viewpoint.read(tmp_path)
+    assert ["older"] == [mask["name"] for mask in kept["privacy"]["masks"]]  # what was drawn is not forgotten
+    assert ["floor"] == [zone["name"] for zone in kept["view"]["zones"]]
+
+
+def test_who_aims_is_noted_once_a_minute(run: Run, tmp_path: Path) -> None:
+    """Nobody looks unseen, and a look each second does not wash the audit away."""
+    first = viewfinder.look(tmp_path)
+    wait_for(lambda: viewfinder.look(tmp_path).aim.t > first.aim.t, 20)
+    assert [("root", "ok", None)] == audit(tmp_path, "aim")
+    assert (640, 480) == (first.aim.width, first.aim.height)
+    assert 40 < first.aim.light < 200
+    assert 0 < first.aim.sharpness
+    assert (True, "good") == (viewfinder.light(first.aim)[0], viewfinder.light(first.aim)[1].en)
+    assert run.thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("figures", "light", "level"),
+    [
+        ({"light": 20.0}, False, True),
+        ({"light": 45.0}, False, True),
+        ({"light": 100.0, "burnt": 0.2}, False, True),
+        ({"tilt": 4.2}, True, False),
+        ({"tilt": -4.2}, True, False),
+        ({"tilt": None}, True, None),
+    ],
+)
+def test_hints(figures: dict[str, Any], light: bool, level: bool | None) -> None:
+    """Each trouble has its word, and no word is said of two."""
+    aim = viewfinder.Aim(
+        t=1, width=640, height=480, light=100, burnt=0, contrast=40, sharpness=3, states=(), tilt=0, persons=0
+    ).model_copy(update=figures)
+    assert (light, level) == (viewfinder.light(aim)[0], viewfinder.level(aim)[0])
+
+
+def test_the_way_to_turn() -> None:
+    """What leans to the right in the picture is put upright by a turn clockwise."""
+    aim = viewfinder.Aim(
+        t=1, width=640, height=480, light=100, burnt=0, contrast=40, sharpness=3, states=(), tilt=4, persons=0
+    )
+    assert "turn the camera clockwise by 4°, seen from behind it" == viewfinder.level(aim)[1].en
+    other = aim.model_copy(update={"tilt": -4.0})
+    assert "counterclockwise by 4°" in viewfinder.level(other)[1].en
