@@ -67,6 +67,10 @@ class Hands:
         assert not (self.state / CARD_FILE).exists()
         self.did.append("services")
 
+    def close_root(self) -> None:
+        """See Machine."""
+        self.did.append("root")
+
 
 @dataclass
 class Lamp:
@@ -119,7 +123,7 @@ def test_from_a_card_to_a_kit(open_town: Town) -> None:
     state = put_card(open_town, card)
     hands, lamp = Hands(state, card.kit), Lamp()
     assert boot(open_town, hands, lamp).run()
-    assert [f"stairwell-{card.kit}", "burn-in", "services"] == hands.did
+    assert [f"stairwell-{card.kit}", "burn-in", "services", "root"] == hands.did
     assert [Code.WORKING, Code.NETWORK] == lamp.codes
     settings = load(open_town.directory / "agent.toml")
     assert (card.kit, "51", "kyivskyi") == (settings.kit.id, settings.site.oblast, settings.site.district)
@@ -158,7 +162,7 @@ def test_a_burn_in_that_fails(open_town: Town) -> None:
     state = put_card(open_town, card)
     hands, lamp, waits = Hands(state, card.kit, ok=False), Lamp(), list[float]()
     assert not boot(open_town, hands, lamp, waits.append).run()
-    assert "services" == hands.did[-1]
+    assert ["services", "root"] == hands.did[-2:]
     assert (Code.HARDWARE, [SHOWN_S]) == (lamp.codes[-1], waits)
 
 
@@ -303,6 +307,7 @@ CHILD = textwrap.dedent(
             die_at("burn-in")
         def give(self, path): die_at("give")
         def hand_over(self): die_at("hand over")
+        def close_root(self): pass
 
     class Lamp:
         def show(self, code): pass

@@ -64,7 +64,7 @@ def test_each_template_is_rendered_once(whole: Rendered) -> None:
     }
     assert names == {file.path for file in whole.root}
     boot = {path.name for path in (SOURCE / "boot").iterdir()}
-    assert boot == {*whole.boot, "cmdline.toml"}
+    assert boot == {*whole.boot, "cmdline.toml", "partition"}
 
 
 def test_the_same_twice(tmp_path: Path, whole: Rendered) -> None:
@@ -205,10 +205,10 @@ def test_sysctl_names_what_there_is(whole: Rendered) -> None:
             assert re.fullmatch(r"\d+|\|/bin/false", value)
 
 
-@pytest.mark.parametrize("name", ["begin", "install", "firstrun.sh"])
-def test_shell_scripts(tmp_path: Path, whole: Rendered, name: str) -> None:
+@pytest.mark.parametrize("name", ["begin", "install", "firstrun.sh", "partition"])
+def test_shell_scripts(tmp_path: Path, name: str) -> None:
     """What root runs at first boot has none of the mistakes that shellcheck knows."""
-    (tmp_path / name).write_text(whole.boot[name])
+    (tmp_path / name).write_text(rendered(tmp_path, TOML + "[root]\nread_only = true\n").boot[name])
     done = subprocess.run(["shellcheck", tmp_path / name], capture_output=True, text=True, check=False)
     assert "" == done.stdout
 

@@ -81,7 +81,10 @@ def test_what_is_inside(deb: Path) -> None:
     assert 1 == len({member.mtime for member in found})
     modes = {(member.isdir(), member.mode) for member in found}
     assert {(True, 0o755), (False, 0o755), (False, 0o644)} == modes
-    commands = {"./usr/bin/stairwell", *(f"{LIBRARY}{name}" for name in ("escalate", "trial", "zram"))}
+    commands = {
+        "./usr/bin/stairwell",
+        *(f"{LIBRARY}{name}" for name in ("escalate", "keep", "trial", "zram")),
+    }
     assert commands == {m.name for m in found if m.isfile() and m.mode == 0o755}
     wrong = re.compile(r"\.pyc$|\.po$|/__pycache__|/tests(/|$)|\.pyi$|haarcascade|^\./usr/lib/stairwell/bin")
     assert [] == [member.name for member in found if wrong.search(member.name)]
@@ -136,7 +139,7 @@ def test_maintainer_scripts() -> None:
     """What dpkg runs as root has none of the mistakes that shellcheck knows."""
     scripts = [
         ROOT / "scripts" / "deb" / name
-        for name in ("postinst", "prerm", "postrm", "escalate", "trial", "zram")
+        for name in ("postinst", "prerm", "postrm", "escalate", "keep", "trial", "zram")
     ]
     verdict = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     assert "" == verdict.stdout
@@ -166,7 +169,7 @@ def test_a_bundle_of_it(deb: Path, tmp_path: Path) -> None:
     found = {m.name for m in members(deb) if m.isfile() and m.name.startswith(LIBRARY)}
     assert found == {LIBRARY + entry.path for entry in manifest.files}
     runs = {entry.path for entry in manifest.files if entry.executable}
-    assert {"escalate", "trial", "zram"} == runs
+    assert {"escalate", "keep", "trial", "zram"} == runs
 
 
 @pytest.mark.parametrize(

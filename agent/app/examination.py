@@ -15,7 +15,7 @@ from agent.app import holdings, proof, symptoms, uplink
 from agent.app.usable import unfit
 from agent.capture.kind import source_kind
 from agent.device.account import READ, WRITE, Account
-from agent.doctor import boot, disk, doors, hours, machine, papers, service, wayout
+from agent.doctor import boot, disk, doors, hours, machine, papers, service, systemroot, wayout
 from agent.doctor.check import Check, Verdict, denied, fail, ok, skip
 from agent.doctor.registry import ALARMS
 from agent.errors import ConfigError, ModelError, SourceError
@@ -54,6 +54,7 @@ def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Che
         *machine.checks(root),
         *boot.checks(settings, clock),
         *disk.checks(settings, root),
+        *systemroot.checks(root),
         *hours.checks(clock, root),
         *papers.checks(settings, clock),
         *wayout.checks(root),

@@ -5,6 +5,7 @@
     burn-in     camera, card, board and detector show that they work; the proof is kept
     enrolment   key, request, certificate; tried until it comes, and the lamp says why it does not
     handover    the card's file, a secret, is deleted; the agent starts
+    root        a kit with a read-only root restarts into it
 
 No record is kept of the steps: each looks at what there is, and does what is missing. The card's file is
 there until all is done, and meanwhile the service does not start the agent: the burn-in has the camera.
@@ -62,6 +63,10 @@ class Machine(Protocol):
         """Start the services."""
         ...
 
+    def close_root(self) -> None:
+        """Restart, where the root is to be read-only and is not yet."""
+        ...
+
 
 class Display(Protocol):
     """Where the codes are shown."""
@@ -107,6 +112,7 @@ class FirstBoot:
         if not passed:
             self.lamp.show(Code.HARDWARE)
             self.wait(SHOWN_S)
+        self.machine.close_root()
         return passed
 
     def _settled(self, path: Path) -> EnrolFile:

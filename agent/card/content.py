@@ -8,7 +8,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.card.firmware import FRAGMENT, render, with_fragment
+from agent.card.firmware import FRAGMENT, PARTITION, render, with_fragment
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ ENROL, SETTINGS, SUMS = f"{FOLDER}/enrol.toml", f"{FOLDER}/settings.tar", f"{FOL
 CMDLINE = "cmdline.txt"
 FOR_CLOUD_INIT = ("user-data", "network-config", "meta-data")
 FOR_FIRSTRUN = ("firstrun.sh",)
-OURS = ("begin", "install")
+OURS = ("begin", "install", PARTITION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _ours(enrol: EnrolFile, rendered: Rendered) -> dict[str, bytes]:
         SETTINGS: _archive(rendered.root),
         f"{FOLDER}/hostname": f"{rendered.hostname}\n".encode(),
         f"{FOLDER}/zone": f"{rendered.zone}\n".encode(),
-        **{f"{FOLDER}/{name}": rendered.boot[name].encode() for name in OURS},
+        **{f"{FOLDER}/{name}": rendered.boot[name].encode() for name in OURS if name in rendered.boot},
     }
 
 

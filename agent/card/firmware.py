@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
+from agent.card import readonly
 from agent.card.template import fill
 from agent.errors import ConfigError
 
@@ -32,6 +33,7 @@ MODES = {
 }
 BEGIN, END = "# --- stairwell:", "# --- stairwell: end ---"
 FRAGMENT, CMDLINE = "config.txt", "cmdline.toml"
+PARTITION = "partition"  # of the boot files only a kit with a read-only root has it
 LINE_BYTES = 98  # the firmware reads no more of a line of config.txt (Raspberry Pi documentation, config.txt)
 CONNECTIONS = ("ethernet", "wifi", "lte")
 
@@ -54,12 +56,14 @@ class Rendered:
     boot: dict[str, str]
     root: tuple[RootFile, ...]
     cmdline: str
+    read_only: bool
 
     def plan(self, *, cloud_init: bool) -> CmdlinePlan:
         """What is done to the kernel command line of an image with or without cloud-init."""
         table = tomllib.loads(self.cmdline)
         more = table["add_cloud_init"] if cloud_init else table["add_firstrun"]
-        return CmdlinePlan(tuple(table["remove"]), (*table["add"], *more))
+        less = table["remove_read_only"] if self.read_only else ()
+        return CmdlinePlan((*table["remove"], *less), (*table["add"], *more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +104,19 @@ def render(kits: Kits, secrets: Secrets, kit: str, instance: str, source: Path =
     long = [line for line in boot.get(FRAGMENT, "").splitlines() if line[0] != "#" and len(line) > LINE_BYTES]
     if long:
         raise ConfigError(f"{FRAGMENT}: {long[0]!r} is longer than {LINE_BYTES} bytes", fix="shorten it")
+    if not kits.root.read_only:
+        del boot[PARTITION]
     absent = _absent(kits)
     root = [
         RootFile(str(name), _mode(name), _filled(source / "root" / name, values).encode())
         for path in _files(source / "root")
         if (name := PurePosixPath(path.relative_to(source / "root"))).stem not in absent
     ]
-    return Rendered(values["hostname"], kits.time.zone, boot, tuple(root), cmdline)
+    if kits.root.read_only:
+        root += [
+            RootFile(name, ORDINARY, text.encode()) for name, text in readonly.files(source, values).items()
+        ]
+    return Rendered(values["hostname"], kits.time.zone, boot, tuple(root), cmdline, kits.root.read_only)
 
 
 def with_fragment(config: str, fragment: str) -> str:
@@ -144,6 +154,7 @@ def _mode(name: PurePosixPath) -> int:
 def _values(kits: Kits, secrets: Secrets, kit: str, instance: str) -> dict[str, str]:
     firewall, lte = kits.firewall, kits.lte
     overlay = kits.camera.overlay
+    data = str(uuid5(NAMESPACE, f"{kit} {instance} data"))
     return {
         "kit": kit,
         "hostname": hostname(kit),
@@ -160,6 +171,9 @@ def _values(kits: Kits, secrets: Secrets, kit: str, instance: str) -> dict[str, 
         **_sets("cameras", firewall.cameras),
         "server_ports": ", ".join(str(port) for port in firewall.ports),
         "user_ca": kits.ssh.user_ca,
+        "system_gb": str(kits.root.system_gb),
+        "data_uuid": data,
+        "data_device": readonly.escaped(f"/dev/disk/by-uuid/{data}"),
         **{f"uuid_{name}": str(uuid5(NAMESPACE, f"{kit} {name}")) for name in CONNECTIONS},
         "wifi_ssid": _keyfile(kits.wifi.ssid or ""),
         "wifi_psk": _keyfile(secrets.psk or ""),

@@ -119,6 +119,14 @@ class Lte(Section):
         return self
 
 
+class Root(Section):
+    """The system's own partition."""
+
+    read_only: bool = False
+    # The image has 3 GB, packages take one, and a repair wants room for a second set of them.
+    system_gb: Annotated[int, Field(ge=4, le=64)] = 6
+
+
 class Kits(Section):
     """What all kits of a city share."""
 
@@ -128,6 +136,7 @@ class Kits(Section):
     camera: CameraOverlay = CameraOverlay()
     wifi: Wifi = Wifi()
     lte: Lte = Lte()
+    root: Root = Root()
 
     @classmethod
     def read(cls, path: Path) -> Kits:

@@ -51,6 +51,7 @@ TABLE = {
     "receipt.",
     "update": "Install a release beside the one that runs, and let it run on trial. Without a file: how "
     "things stand.",
+    "root": "The read-only root of this kit: how it stands, open it for a repair, close it.",
     "ca": "The city's certificate authority: who is let in, and who no more. Run it at the depot.",
     "card": "Prepare the cards of new kits.",
     "clips": "The clips: look, hand out, prove, hold, erase. Works beside a running agent; run it as its "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.device import program
+from agent.device.systemroot import SystemRoot
 from agent.durable import write_whole
 from agent.errors import StairwellError
 from agent.reasons import reason
@@ -110,6 +111,21 @@ class Host:
                 ),
                 fix=say("run it as root"),
             ) from None
+
+    def close_root(self) -> None:
+        """Restart, where the root is to be read-only and is not yet. Cut off before, the next start is that.
+
+        Raises:
+            StairwellError: the service manager refused.
+        """
+        system = SystemRoot(self.root)
+        if not (system.meant and system.writable):
+            return
+        log.info("the root is read-only from now on: restarting")
+        answer = program.ask("systemctl", "--no-block", "reboot", timeout_s=START_S)
+        if answer is None or answer.code:
+            said = answer.err.strip() if answer else "systemctl does not answer"
+            raise StairwellError(f"the kit does not restart: {said}", fix="sudo systemctl reboot")
 
     def hand_over(self) -> None:
         """Enable and start the services.

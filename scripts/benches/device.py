@@ -16,6 +16,7 @@ import device_memory
 import device_network
 import device_package
 import device_powercut
+import device_readonly
 import device_systemd
 import findings
 from agent.errors import StairwellError
@@ -59,6 +60,7 @@ PARTS = {
     "powercut": Part(
         device_powercut.SUITES, lambda suite, much: device_powercut.findings_of(suite, much.cuts)
     ),
+    "readonly": Part(device_readonly.SUITES, lambda suite, _: device_readonly.findings_of(suite)),
     "clock": Part((), lambda *_: device_clock.findings_of()),
     "network": Part((), lambda *_: device_network.findings_of()),
 }

@@ -51,6 +51,19 @@ class Uml:
         command += ["ro", f"mem={MEMORY}", "con=null", "con0=null,fd:1", "ssl=null", "quiet"]
         command += [f"vec0:transport=tap,ifname={WIRE},gro=1", f"uml_dir={self._work}/"]
         command += [f"init={init[0]}", "--", *init[1:]]
+        return self._started(command, console)
+
+    def boot_card(self, card: Path, share: Path, console: Path) -> Guest:
+        """A guest that starts from a whole card, an image with a table of partitions, by its own systemd.
+
+        The root is its second partition. /mnt/host is where a program in it may mount `share`.
+        """
+        command = [PROGRAM, f"ubd0={card}", "root=/dev/ubda2", "rootfstype=ext4", "ro", f"mem={MEMORY}"]
+        command += ["con=null", "con0=null,fd:1", "ssl=null", "quiet", f"uml_dir={self._work}/"]
+        command += ["systemd.show_status=0", "random.trust_cpu=1", f"bench.share={share}"]
+        return self._started(command, console)
+
+    def _started(self, command: Sequence[str], console: Path) -> Guest:
         with console.open("wb") as output:
             process = subprocess.Popen(
                 command,
