@@ -236,6 +236,10 @@ def _furnish(tree: Path) -> None:
     (tree / "etc/modules-load.d/bench.conf").write_text(
         "overlay\nvfat\nnls_cp437\nnls_ascii\nnls_iso8859-1\n"
     )
+    # Its kernel has no tables for both versions of IP at once (NF_TABLES_INET); tests check the firewall.
+    without = tree / "etc/systemd/system/nftables.service.d/bench.conf"
+    without.parent.mkdir()
+    without.write_text("[Unit]\nConditionPathExists=/of-a-kit\n")
     for source, name in (("readonly.py", "program.py"), ("machine.py", "machine.py")):
         shutil.copy(GUEST / source, tree / "opt/bench-program" / name)
     (tree / "etc/systemd/system/bench.service").write_text(UNIT)
