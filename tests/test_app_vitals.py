@@ -9,6 +9,7 @@ from app_parts import Hands, settings
 from test_doctor_machine import put
 
 from agent.app import vitals
+from agent.app.proof import Proof
 from agent.app.vitals import CLEAR_S, LOOK_S, Vitals
 from agent.app.want import STEP_S
 from agent.backbone.delivery import Delivery
@@ -126,3 +127,21 @@ def test_what_is_done_without_follows_the_board(root: Path) -> None:
     assert watcher.board.celsius == 85.0
     assert watcher.board.throttling is not None
     assert round(watcher.board.memory or 0, 2) == 0.46
+
+
+def test_a_failed_burn_in_is_told(root: Path) -> None:
+    """With the parts that failed; it is over once the kit has passed another one."""
+    said = Said()
+    watcher = watch(root, said)
+    kit = settings(root).kit.id
+
+    def proved(status: str) -> None:
+        Proof.of(kit, None, [{"code": "burn.card", "status": status, "text": "x"}]).write(root)
+
+    proved("fail")
+    watcher.look(0.0)
+    assert said.alarms == ("kit.burnin",)
+    proved("ok")
+    watcher.look(LOOK_S)
+    watcher.look(LOOK_S + CLEAR_S + LOOK_S)
+    assert said.alarms == ()

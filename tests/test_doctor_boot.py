@@ -31,5 +31,5 @@ def test_a_hang_is_told_for_a_day(reset: str | None, up_s: float, expected: Stat
     """Power cuts and wanted reboots are no trouble, and a board that does not tell is no zero."""
     hands = Hands(up_s)
     (tmp_path / NAME).write_text(json.dumps({"boot": hands.boot, "running": True, "reset": reset}))
-    [check] = boot.checks(settings(tmp_path), hands)
+    [check, _] = boot.checks(settings(tmp_path), hands)
     assert ("boot.reset", expected) == (check.code, check.ask().status)

@@ -18,7 +18,7 @@ import numpy as np
 from agent.app.examination import examination
 from agent.app.proof import Proof
 from agent.capture.source import open_source
-from agent.device import storage
+from agent.device import storage, watchdog
 from agent.doctor.check import Check, Verdict, fail, ok, warn
 from agent.doctor.registry import ALARMS
 from agent.errors import SourceError, StallError
@@ -54,6 +54,8 @@ PACE = 0.8  # of the wanted rate: a busy first boot costs a few pictures, a bad 
 SIZE, BLOCK = 256 << 20, 4 << 20  # more than the memory of any card's own cache
 ROOM = 4  # times as much has to be free: the kit has to live with the rest
 SLOW_MB_S, TOO_SLOW_MB_S = 8.0, 2.0  # class 10 promises 10 MB/s; clips and database need 0.5
+FED_S, FED_LOOK_S = 20.0, 0.5  # systemd feeds it each 7 s of its 14 (systemd/system.conf.d)
+_UNFED = say("Reboot once: the package has systemd feed it from then on (RuntimeWatchdogSec)")
 SEED = 20261127  # any: the same bytes are made again to compare
 
 
@@ -85,6 +87,14 @@ def checks(settings: Settings, clock: Clock, size: int = SIZE) -> list[Check]:
             say("The card keeps what is written"),
             lambda: _card(settings.state.dir, size),
             box_s=10 + 2 * size / (TOO_SLOW_MB_S * 1e6),
+            quick=False,
+        ),
+        Check(
+            "burn.watchdog",
+            say("The watchdog is fed"),
+            _watchdog,
+            ("boot.watchdog",),
+            box_s=FED_S + 10,
             quick=False,
         ),
     ]
@@ -174,6 +184,21 @@ def _card(directory: Path, size: int) -> Verdict:
     if rate < TOO_SLOW_MB_S:
         return fail(line, worn)
     return ok(line) if rate >= SLOW_MB_S else warn(line, worn)
+
+
+def _watchdog() -> Verdict:
+    """Systemd feeds it within half of the time that it waits: seen once, as it happens."""
+    first = watchdog.feeding()
+    if first is None:
+        return fail(say("systemd does not feed it"), _UNFED)
+    period, last = first
+    end = time.monotonic() + min(FED_S, period)
+    while time.monotonic() < end:
+        time.sleep(FED_LOOK_S)
+        now = watchdog.feeding()
+        if now is not None and now[1] != last:
+            return ok(say("fed, and waits {s:g} s", s=period))
+    return fail(say("not fed within {s:g} s", s=min(FED_S, period)), _UNFED)
 
 
 def _blocks(size: int) -> Iterable[bytes]:

@@ -24,6 +24,7 @@ from agent.config_layers import Layers
 from agent.device import systemd
 from agent.device.reset import BootRecord
 from agent.device.savedtime import recall
+from agent.device.watchdog import Hang
 from agent.errors import ConfigError, StallError, StorageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def serve(path: Path | None, clock: SystemClock, stop: threading.Event) -> bool:
     state = boat.directory if boat else own.state.dir
     lock = StateLock(state)
     recall(state, clock)
+    Hang(state, clock).judge()
     record = BootRecord(state, clock)
     record.open()
     try:

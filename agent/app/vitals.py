@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.app import proof
 from agent.app.linkwatch import LinkWatch
 from agent.app.ontrial import OnTrial
 from agent.app.want import Strain, Want
@@ -37,6 +38,7 @@ RAISE_S = {
     "boot.reset": 0.0,
     "disk.errors": 0.0,
     "sd.life": 0.0,
+    "kit.burnin": 0.0,  # said as soon as somebody hears it
     "id.cert_expiry": 0.0,
     "id.key_matches": 300.0,  # a renewal puts two files in place, one after the other
 }
@@ -69,6 +71,7 @@ class Vitals:
             *boot.checks(settings, clock),
             *disk.checks(settings, root),
             *papers.checks(settings, clock),
+            *proof.checks(settings),
         )
         known = {check.code: check for check in all_checks}
         self._clock = clock

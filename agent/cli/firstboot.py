@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,10 @@ from agent.device.clock import SystemClock
 from agent.device.enrolment import join
 from agent.device.host import Host
 from agent.device.lamp import Lamp
+from agent.device.watchdog import Hang, feeding
+from agent.device.watchdog import hang as stop_the_kernel
 from agent.doctor import runner
+from agent.errors import StairwellError
 
 FAILED = 2  # as the doctor's
 
@@ -45,14 +49,24 @@ def firstboot(state: StateDirectory = STATE, config: Written = DEFAULT_PATH) -> 
 def burnin(
     config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="The proof as JSON.")] = False,
+    hang: Annotated[
+        bool, typer.Option("--hang", help="Hang this machine instead: its watchdog has to start it anew.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --hang: do not ask.")] = False,
 ) -> None:
     """Prove this kit: camera, card, power, heat, watchdog, detector. It takes two minutes, and the camera.
 
     The agent must not run meanwhile. The proof is kept in the state directory; the doctor and every birth
     tell it. Exit code 2: something failed.
+
+    --hang is the one proof that a watchdog works: it stops the kernel, as root. The kit must be back within
+    a minute; `stairwell doctor` then tells what had started it. If it stays dark, pull the plug: told, too.
     """
     settings = load(config_path(config))
     clock = SystemClock()
+    if hang:
+        _hang(Hang(settings.state.dir, clock), yes=yes)
+        return
     chosen = runner.chosen(burning.checks(settings, clock), only=("burn.*", *burning.BOARD))
     results = []
     for result in runner.run(chosen):
@@ -65,3 +79,25 @@ def burnin(
         typer.echo(json.dumps({"ok": proof.ok, "ts": proof.ts, "checks": proof.checks}, ensure_ascii=False))
     if not proof.ok:
         raise typer.Exit(FAILED)
+
+
+def _hang(trial: Hang, *, yes: bool) -> None:
+    """Note it, and stop the kernel.
+
+    Raises:
+        StairwellError: no watchdog is fed, who asks is not root, or the kernel does not stop.
+    """
+    if os.geteuid() != 0:
+        raise StairwellError("only root may stop the kernel", fix="sudo stairwell burnin --hang")
+    if feeding() is None:
+        raise StairwellError(
+            "no watchdog is fed here: a kernel that was stopped would stay so",
+            fix="see `stairwell doctor --only boot.watchdog`",
+        )
+    if not yes:
+        typer.confirm("Stop the kernel now? What is being recorded ends as by a cut of the power", abort=True)
+    trial.note()
+    try:
+        stop_the_kernel()
+    except OSError as error:
+        raise StairwellError(f"the kernel does not stop ({error})", fix="look into dmesg") from None

@@ -65,8 +65,8 @@ class BootRecord:
         if found is None:
             running = None if before is None else before.get("running")
             in_order = not running if isinstance(running, bool) else None
-            card_reset = bool((_number(root / "sys/class/watchdog/watchdog0/bootstatus") or 0) & CARD_RESET)
-            found = Boot(cause(register(root, program), in_order=in_order, card_reset=card_reset), in_order)
+            started = cause(register(root, program), in_order=in_order, card_reset=card_reset(root))
+            found = Boot(started, in_order)
         self._write(found, running=True)
 
     def close(self) -> None:
@@ -113,6 +113,11 @@ def cause(rsts: int | None, *, in_order: bool | None, card_reset: bool = False) 
     if rsts & _WATCHDOG:
         return None if in_order is None else "reboot" if in_order else "watchdog"
     return "power" if rsts & _POWER else None
+
+
+def card_reset(root: Path = ROOT) -> bool:
+    """Whether the watchdog's driver says that the watchdog started this boot."""
+    return bool((_number(root / "sys/class/watchdog/watchdog0/bootstatus") or 0) & CARD_RESET)
 
 
 def register(root: Path = ROOT, program: str = "vcgencmd") -> int | None:

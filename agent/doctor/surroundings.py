@@ -55,6 +55,12 @@ SURROUNDINGS: tuple[AlarmKind, ...] = (
         say("See what hung (journalctl --boot=-1 --priority=warning); look at supply, heat and card"),
     ),
     AlarmKind(
+        "kit.burnin",
+        "major",
+        say("The kit did not pass its burn-in"),
+        say("Replace the part that it names, then: stairwell burnin, with the agent stopped"),
+    ),
+    AlarmKind(
         "sd.life",
         "major",
         say("The flash is almost worn out"),
