@@ -47,7 +47,7 @@ def doctor() -> dict[str, str]:
 
 def events() -> set[str]:
     """The ids of the events that the kit knows."""
-    return {line.split()[0] for line in run("stairwell", "events", "--json").splitlines() if line}
+    return {event["id"] for event in json.loads(run("stairwell", "events", "--json"))}
 
 
 def installed() -> dict[str, object]:
