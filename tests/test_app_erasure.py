@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from app_parts import Hands, toml
+from broker import Broker, Listener, wait_for
 from clips_keys import RECIPIENTS
 from commandline import Ended, stairwell
 from killed import killed_at
@@ -121,6 +122,38 @@ def test_all_goes_and_the_receipt_tells(home: Home) -> None:
     assert "destroy the card" in done.stderr
     again = stairwell("erase", "--yes", "--config", home.config)
     assert 3 == again.returncode  # the settings that were named are gone, and no others are taken for them
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_the_city_is_told(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, heard: bool
+) -> None:
+    """With the link up the receipt is the kit's last word, retained in its birth's place; else it says so."""
+    broker = Broker(tmp_path)
+    monkeypatch.setenv("STAIRWELL_BACKBONE__TLS", "false")
+    monkeypatch.setenv("STAIRWELL_BACKBONE__HOST", "127.0.0.1")
+    monkeypatch.setenv("STAIRWELL_BACKBONE__PORT", str(broker.port))
+    if heard:
+        broker.start()
+    try:
+        done = home("--yes")
+        assert 0 == done.returncode, done.stderr
+        assert heard == ("The city was told." in done.stderr)
+        assert heard != ("The city could not be told: bring it the receipt." in done.stderr)
+        if heard:
+            late = Listener(broker.port)
+            wait_for(lambda: late.heard)
+            late.close()
+            assert [(f"{home.id}/st", True)] == [(m.topic[-len("/st") - 10 :], m.retain) for m in late.heard]
+            word = json.loads(late.heard[0].payload)
+            assert ("stopped", "erased", json.loads(done.stdout)) == (
+                word["state"],
+                word["why"],
+                word["receipt"],
+            )
+            assert genuine(word["receipt"], home.key)
+    finally:
+        broker.stop()
 
 
 def test_json_is_the_receipt_alone(home: Home) -> None:

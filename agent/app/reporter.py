@@ -218,10 +218,13 @@ class Reporter:
         )
         return drafts.status(self._topics, message)
 
-    def stopped(self, session: int, why: str, stream: str) -> Publication:
-        """The kit goes on purpose."""
+    def stopped(
+        self, session: int, why: str, stream: str, receipt: dict[str, Any] | None = None
+    ) -> Publication:
+        """The kit goes on purpose; an erased one with its receipt."""
+        stamp = self._clock.stamp()
         message = presence.Stopped(
-            **self._origin(self._clock.stamp()), stream=stream, session=session, why=why
+            **self._origin(stamp), stream=stream, session=session, why=why, receipt=receipt
         )
         return drafts.status(self._topics, message)
 

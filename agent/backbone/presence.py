@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from agent.backbone.envelope import Message
 from agent.backbone.fields import (  # noqa: TC001 - pydantic reads them
@@ -62,9 +62,15 @@ class Stopped(Stamped):
     state: Literal["stopped"] = "stopped"
     why: Name = Field(
         description="shutdown: on request; restart: by a command, it starts anew; reconfigure: it is back at "
-        "once, with other settings; ended: the footage did; failed: an error, it starts anew by itself"
+        "once, with other settings; ended: the footage did; failed: an error, it starts anew by itself; "
+        "erased: for good, and `receipt` tells what went"
     )
     session: Seq
+    receipt: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="of an erased kit, signed by its key before that was destroyed: Ed25519 over `stairwell "
+        "erase receipt v1`, a newline and the canonical JSON (RFC 8785) of all its fields but `sig`",
+    )
 
 
 class Will(Message):

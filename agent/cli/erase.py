@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.app.erasure import Erasure
+from agent.app.farewell import Farewell
 from agent.app.statelock import OccupiedError
 from agent.cli.bars import bars
 from agent.cli.language import Lang, language
@@ -83,13 +84,21 @@ def erase(
         erasure.check(even_held=even_held)
         if not yes and not erasure.resumed:
             _ask(kit, say("Type the kit's id to erase it for good").told(tongue))
-        with bars("erase", quiet=as_json) as progress:
-            told = erasure.destroy(lambda done: _keep(receipt, done), progress.advance)
+        # Connected while there is a key to connect with; the receipt is told before the last key goes.
+        with Farewell(settings, SystemClock()) as last, bars("erase", quiet=as_json) as progress:
+            heard = list[bool]()
+
+            def keep(done: Receipt) -> None:
+                _keep(receipt, done)
+                heard.append(last.say(done))
+
+            told = erasure.destroy(keep, progress.advance)
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
         sys.stdout.flush()
         erasure.finish()
         discarded = shred.discard(settings.state.dir)
     tell(say("Kit {kit} is erased. The receipt stands above.", kit=kit))
+    tell(say("The city was told.") if heard[-1] else say("The city could not be told: bring it the receipt."))
     tell(
         say("The card was told to forget its free room.")
         if discarded

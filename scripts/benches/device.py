@@ -51,6 +51,7 @@ class Part:
 
 PARTS = {
     "package": Part(SUITES, lambda suite, _: device_package.findings_of(suite)),
+    "erase": Part(SUITES, lambda suite, _: device_package.erased(suite)),
     "systemd": Part(SUITES, lambda suite, _: device_systemd.findings_of(suite)),
     "arm64": Part(SUITES, lambda suite, _: device_package.emulated(suite)),
     "camera": Part(

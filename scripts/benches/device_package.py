@@ -94,6 +94,17 @@ def findings_of(suite: str) -> Iterator[Finding]:
         yield from run_in(suite, "package", "package.py", files, LIMIT_S)
 
 
+def erased(suite: str) -> Iterator[Finding]:
+    """A kit that works is erased: units stopped, all gone, the receipt told before the last key is."""
+    container.debian(suite)
+    with tempfile.TemporaryDirectory(dir=container.ROOTS) as directory:
+        files = {
+            "agent.deb": built(suite, Path(directory) / "deb"),
+            "recipient": recipient(Path(directory)),
+        }
+        yield from run_in(suite, "erase", "erase.py", files, LIMIT_S)
+
+
 def _newer(deb: Path) -> Path:
     tree, newer = deb.parent / "tree", deb.parent / "newer"
     subprocess.run(["dpkg-deb", "--raw-extract", deb, tree], check=True)
