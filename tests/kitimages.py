@@ -23,6 +23,33 @@ CMDLINES = {
     "trixie": "console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 "
     "fsck.repair=yes rootwait resize\n",
 }
+PYTHONS = {"bookworm": "3.11.2-1+b1", "trixie": "3.13.5-1"}
+STATUS = """\
+Package: python3
+Status: install ok installed
+Architecture: arm64
+Multi-Arch: allowed
+Version: {python}
+Provides: python3-profiler
+Description: interactive language
+ with more than one line: this is no field
+
+Package: exim4-daemon-light
+Status: install ok installed
+Architecture: arm64
+Version: 4.96-15
+Provides: mail-transport-agent, smtpd (= 2)
+
+Package: half
+Status: install reinstreq half-installed
+Architecture: arm64
+Version: 1
+
+Package: libc6
+Status: install ok installed
+Architecture: armhf
+Version: 2.41-1
+"""
 ISSUE = "Raspberry Pi reference 2026-10-01\nGenerated using pi-gen, https://pi-gen.example, 8f3c, {}\n"
 
 
@@ -47,6 +74,7 @@ def make_image(
         "etc/rpi-issue": ISSUE.format(stage),
         "usr/lib/os-release": f'PRETTY_NAME="Debian"\nVERSION_CODENAME={suite}\nID=debian\n',
         f"usr/lib/{library}/libc.so.6": "",
+        "var/lib/dpkg/status": STATUS.format(python=PYTHONS.get(suite, "3.9.2-3")),
     }
     if suite == "trixie":
         files["etc/cloud/cloud.cfg"] = "datasource_list: [NoCloud]\n"
@@ -82,16 +110,20 @@ def boot_files(image: Path, directory: Path) -> Path:
 
 
 def make_package(
-    directory: Path, name: str = "stairwell-agent", version: str = "0.1.0+deb13", architecture: str = "arm64"
+    directory: Path,
+    name: str = "stairwell-agent",
+    version: str = "0.1.0+deb13",
+    architecture: str = "arm64",
+    fields: str = "",
 ) -> Path:
-    """A Debian package with these fields and some bytes."""
+    """A Debian package with these fields (`fields`: more of them, a line each) and some bytes."""
     tree = directory / f"{name}.tree"
     (tree / "DEBIAN").mkdir(parents=True, exist_ok=True)
     (tree / "usr/share").mkdir(parents=True, exist_ok=True)
     (tree / "usr/share" / name).write_bytes(os.urandom(300_000))
     (tree / "DEBIAN/control").write_text(
         f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
-        "Maintainer: a <a@b.c>\nDescription: x\n"
+        f"Maintainer: a <a@b.c>\n{fields}Description: x\n"
     )
     deb = directory / f"{name}_{version}_{architecture}.deb"
     call("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, deb)

@@ -415,6 +415,7 @@ def test_a_damaged_packed_image(tmp_path: Path, images: dict[str, Path], package
 def test_packages_that_do_not_fit(tmp_path: Path, images: dict[str, Path], packages: dict[str, Path]) -> None:
     """Another suite's, another machine's, a missing, a double and a broken package are each named."""
     other = make_package(tmp_path, name="chrony", architecture="amd64")
+    older = make_package(tmp_path, fields="Depends: python3 (<< 3.12)\n")
     broken = tmp_path / "broken.deb"
     broken.write_bytes(b"no package")
     cases: dict[str, list[Path]] = {
@@ -423,6 +424,7 @@ def test_packages_that_do_not_fit(tmp_path: Path, images: dict[str, Path], packa
         "no stairwell-agent package for trixie was given": [packages["camera"]],
         "a second time": [packages["trixie"], packages["trixie"]],
         "no Debian package": [broken],
+        r"needs python3 \(<< 3\.12\), and there is 3\.13": [older],
     }
     for problem, files in cases.items():
         with pytest.raises(ConfigError, match=problem):

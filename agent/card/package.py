@@ -20,16 +20,20 @@ CAMERA = "python3-picamera2"
 RELEASES: dict[Suite, str] = {"bookworm": "+deb12", "trixie": "+deb13"}
 """How the version of our package ends, by the suite it is for (scripts/build-deb)."""
 ARCHITECTURES = {"arm64", "all"}
+FIELDS = ("Package", "Version", "Architecture", "Pre-Depends", "Depends", "Provides")
 BUILD = "scripts/build-deb --arch arm64 --suite"
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package file."""
+    """One package file. `depends` and `provides` are its fields as they stand, what it pre-depends on too."""
 
     path: Path
     name: str
     sha256: str
+    version: str = ""
+    depends: str = ""
+    provides: str = ""
 
 
 def packages(paths: Sequence[Path], suite: Suite) -> tuple[Package, ...]:
@@ -40,7 +44,7 @@ def packages(paths: Sequence[Path], suite: Suite) -> tuple[Package, ...]:
     """
     found: dict[str, Package] = {}
     for path in paths:
-        name, version, architecture = _fields(path)
+        name, version, architecture, *needs, provides = _fields(path)
         if architecture not in ARCHITECTURES:
             raise ConfigError(f"{path}: for {architecture}, and a kit is arm64", fix="take the arm64 package")
         if name == AGENT and not version.endswith(RELEASES[suite]):
@@ -49,7 +53,8 @@ def packages(paths: Sequence[Path], suite: Suite) -> tuple[Package, ...]:
             raise ConfigError(
                 f"{path}: {name} a second time, beside {found[name].path}", fix="give each package once"
             )
-        found[name] = Package(path, name, _sha256(path))
+        depends = ", ".join(filter(None, needs))
+        found[name] = Package(path, name, _sha256(path), version, depends, provides)
     if AGENT not in found:
         raise ConfigError(
             f"no {AGENT} package for {suite} was given", fix=f"{BUILD} {suite}, then --package FILE"
@@ -57,15 +62,16 @@ def packages(paths: Sequence[Path], suite: Suite) -> tuple[Package, ...]:
     return tuple(found.values())
 
 
-def _fields(path: Path) -> tuple[str, str, str]:
+def _fields(path: Path) -> list[str]:
+    """The values of FIELDS; an absent one is empty."""
+    form = "".join(f"${{{name}}}\\n" for name in FIELDS)
     try:
-        text = run(
-            "dpkg-deb", "--show", "--showformat=${Package}\\n${Version}\\n${Architecture}\\n", path
-        ).decode()
-        name, version, architecture = text.splitlines()
+        values = run("dpkg-deb", "--show", f"--showformat={form}", path).decode().split("\n")[:-1]
     except (ProgramError, ValueError):
-        raise ConfigError(f"{path}: no Debian package", fix=f"{BUILD} SUITE makes ours") from None
-    return name, version, architecture
+        values = []
+    if len(values) != len(FIELDS):
+        raise ConfigError(f"{path}: no Debian package", fix=f"{BUILD} SUITE makes ours")
+    return values
 
 
 def _sha256(path: Path) -> str:

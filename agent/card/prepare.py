@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from agent.card import needs
 from agent.card.boot import Boot
 from agent.card.content import City, Content, content
 from agent.card.disk import check, disk_at
@@ -77,7 +78,9 @@ def base(
     raw = raw_image(image, cache, sha256, advance)
     where = layout(raw.path)
     system = identify(raw.path, where)
-    city = City(settings, secrets, packages(package_files, system.suite))
+    carried = packages(package_files, system.suite)
+    needs.check(carried, needs.installed(raw.path, where))
+    city = City(settings, secrets, carried)
     cache.mkdir(parents=True, exist_ok=True)
     return Base(raw.path, raw.sha256, where, system, city, cache)
 

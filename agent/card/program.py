@@ -17,6 +17,7 @@ PACKAGES = {
     "mdir": "mtools",
     "mmd": "mtools",
     "debugfs": "e2fsprogs",
+    "dpkg": "dpkg",
     "dpkg-deb": "dpkg",
 }
 ENVIRONMENT = {"LC_ALL": "C", "MTOOLSRC": os.devnull, "DEBUGFS_PAGER": "cat"}
