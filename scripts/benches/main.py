@@ -11,6 +11,7 @@ import chaos
 import crash
 import device
 import fleet
+import kit
 import mux
 import pipeline
 import vision
@@ -22,6 +23,7 @@ app.command("chaos")(chaos.main)
 app.command("crash")(crash.main)
 app.command("device")(device.main)
 app.command("fleet")(fleet.main)
+app.command("kit")(kit.main)
 app.command("mux")(mux.main)
 app.command("pipeline")(pipeline.main)
 app.command("vision")(vision.main)
