@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +53,22 @@ def test_tells_what_it_wrote(tmp_path: Path) -> None:
     assert Written(Stored(len(data), sha256), plain, pytest.approx(10.0), 0.0, 9.9) == written
     assert footage.pictures() == decoded(path)
     ffmpeg_plays(path)
+
+
+def test_a_writer_goes_with_its_last_reference(tmp_path: Path) -> None:
+    """No cycle keeps the last pictures and the hashes of a clip until the garbage collector finds them."""
+    footage = long_footage(10)
+    gc.disable()
+    try:
+        writer = ClipWriter(tmp_path / "clip.mp4", footage.info, 2.0)
+        for packet in footage.packets:
+            writer.packet(packet)
+        writer.close()
+        gone = weakref.ref(writer)
+        del writer
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("gop", [10, 200])

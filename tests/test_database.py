@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.database import (
+    CACHE_KIB,
     CHECKPOINT_FRAMES,
     GROUP_MAX,
     MIGRATIONS,
@@ -86,14 +87,15 @@ def test_a_done_unit_is_on_disk(database: Database) -> None:
 
 
 def test_it_is_durable_by_configuration(database: Database) -> None:
-    """WAL, FULL and the bound of the log are really on: each is lost silently when misspelt."""
+    """WAL, FULL and the bounds of log and memory are really on: each is lost silently when misspelt."""
 
     def pragmas(connection: sqlite3.Connection) -> list[object]:
         names = ("journal_mode", "synchronous", "journal_size_limit", "page_size", "secure_delete")
-        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in (*names, "wal_autocheckpoint")]
+        more = ("wal_autocheckpoint", "cache_size")
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in (*names, *more)]
 
     # Neither can be read back as text: synchronous 2 is FULL, secure_delete 2 is FAST.
-    expected = ["wal", 2, WAL_LIMIT_BYTES, PAGE_BYTES, 2, CHECKPOINT_FRAMES]
+    expected = ["wal", 2, WAL_LIMIT_BYTES, PAGE_BYTES, 2, CHECKPOINT_FRAMES, -CACHE_KIB]
     assert expected == database.submit(pragmas).result(10)
 
 

@@ -54,3 +54,27 @@ def test_one_that_cannot_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StallError, match="cannot be started anew") as caught:
         process.renew()
     assert 8 == caught.value.exit_code
+
+
+def test_what_was_made_by_then_is_looked_at_no_more() -> None:
+    """Later collections take what came after; nothing that was garbage by then is kept for it."""
+    program = """
+        import gc, weakref
+        from agent.device.process import settle
+
+        class Ring:
+            def __init__(self):
+                self.myself = self
+
+        before = Ring()
+        gone = weakref.ref(before)
+        del before
+        settle()
+        kept = gc.get_freeze_count()
+        after = weakref.ref(Ring())
+        print(gone() is None, kept > len(gc.get_objects()), gc.collect() > 0, after() is None)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
+    )
+    assert "True True True True\n" == ran.stdout

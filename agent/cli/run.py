@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent.app.service import serve
 from agent.cli.options import ConfigFile, config_path
 from agent.device.clock import SystemClock
-from agent.device.process import renew
+from agent.device.process import renew, settle
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -35,5 +35,6 @@ def run(config: ConfigFile = None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
+    settle()
     if serve(config_path(config), SystemClock(), stop):
         renew()

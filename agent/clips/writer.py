@@ -51,7 +51,10 @@ class ClipWriter:
     ) -> None:
         self._info = info
         self._tick = float(info.time_base)  # as a Fraction each picture would cost a tenth more
-        self._muxer = FragmentMuxer(info, self._write)
+        # The muxer does not know us: such a cycle keeps a clip's last fragment and its hashes until the
+        # garbage collector looks at old objects, which it rarely does.
+        self._ready: list[bytes] = []  # fragments that are whole
+        self._muxer = FragmentMuxer(info, self._ready.append)
         self._sync_s = sync_s
         self._bytes = 0
         self._fragments: list[Fragment] = []
@@ -76,6 +79,7 @@ class ClipWriter:
         """
         before, end = self._bytes, self._end
         self._muxer.packet(packet)
+        self._write_ready()
         if self._first is None:
             self._first, self._last_t = packet, packet.t
         shown = (packet.pts - self._first.pts) * self._tick
@@ -101,6 +105,7 @@ class ClipWriter:
         if self._first is None:
             raise ValueError("a clip without pictures")
         self._muxer.close()
+        self._write_ready()
         self._fill()
         file = self._sink.finish(self._progress(self._end))
         self._sink.close()
@@ -116,6 +121,10 @@ class ClipWriter:
         """Let go of the file as it stands."""
         with contextlib.suppress(StorageError):  # the error that led here was told already
             self._sink.close()
+
+    def _write_ready(self) -> None:
+        while self._ready:
+            self._write(self._ready.pop(0))
 
     def _write(self, data: bytes) -> None:
         self._bytes += len(data)

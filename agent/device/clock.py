@@ -31,6 +31,9 @@ TIME_ERROR = 5  # linux/timex.h: return value of adjtimex when not synchronised
 TRUSTED_S = (
     32_000.0  # as the kernel: at 500 ppm the clock may be off by 16 s (linux/timex.h, NTP_PHASE_LIMIT)
 )
+# Loaded once: each CDLL makes a type of its own, 4 KB in a cycle that waits for the garbage collector, and
+# the clock is asked twice a second.
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +189,26 @@ class _Timex:
     max_error_us: int
 
 
+class _StructTimex(ctypes.Structure):
+    """How struct timex begins (linux/timex.h); in all it has at most 256 bytes."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        *((name, ctypes.c_long) for name in ("offset", "freq", "maxerror", "esterror")),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 208),
+    )
+
+
 def _adjtimex() -> _Timex | None:
     """The kernel's word; None where a sandbox forbids the question."""
-    # struct timex begins with modes, offset, freq, maxerror, esterror, status; 256 bytes hold all of it.
-    buffer = (ctypes.c_long * 32)()
-    libc = ctypes.CDLL(None, use_errno=True)
-    state = libc.adjtimex(ctypes.byref(buffer))
+    buffer = _StructTimex()
+    state = _LIBC.adjtimex(ctypes.byref(buffer))
     if state < 0:
         if ctypes.get_errno() == errno.EPERM:
             return None
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    status = ctypes.cast(
-        ctypes.byref(buffer, 5 * ctypes.sizeof(ctypes.c_long)), ctypes.POINTER(ctypes.c_int)
-    )[0]
-    return _Timex(state != TIME_ERROR and not status & STA_UNSYNC, buffer[3])
+    return _Timex(state != TIME_ERROR and not buffer.status & STA_UNSYNC, buffer.maxerror)
 
 
 def _kept_by_timesyncd(wall: float) -> bool:
