@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from agent.device.clock import SystemClock
 from agent.kitid import check_character
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from agent.config_remote import Tables
@@ -124,6 +125,19 @@ def quick() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def new_kit() -> Iterator[Callable[..., Kit]]:
+    """Makes kits; who listens to them leaves with the test."""
+    with ExitStack() as listening:
+
+        def made(*args: Any, **sections: dict[str, Any]) -> Kit:  # noqa: ANN401 - those of Kit
+            kit = Kit(*args, **sections)
+            listening.callback(kit.listener.close)
+            return kit
+
+        yield made
+
+
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     one = Broker(tmp_path_factory.mktemp("broker"))
@@ -141,7 +155,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Story:
+def story(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[Story]:
     """One kit that gets one configuration after the other."""
     kit = Kit(tmp_path_factory.mktemp("story"), broker.port)
     reports = {}
@@ -161,7 +175,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Story:
     tell("old", "refused", 4, 4, {"clips": {"retention_h": 1}})
     tell("seven", "applied", 7, 7, {"clips": {"retention_h": 12}})
     serving.end()
-    return Story(kit, reports)
+    yield Story(kit, reports)
+    kit.listener.close()
 
 
 def test_without_a_word_from_the_city_the_own_file_counts(story: Story) -> None:
@@ -261,10 +276,12 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return visit(tmp_path_factory.mktemp("footage") / "visit.mp4")
 
 
-def test_an_event_under_way_is_not_lost(tmp_path: Path, broker: Broker, footage: Path) -> None:
+def test_an_event_under_way_is_not_lost(
+    tmp_path: Path, broker: Broker, footage: Path, new_kit: Callable[..., Kit]
+) -> None:
     """It is waited for; when that takes too long it ends in order, with its whole clip, and is told."""
     topics = Topics("51", "odesa", "kyivskyi", WATCHING)
-    kit = Kit(
+    kit = new_kit(
         tmp_path,
         broker.port,
         topics,
@@ -290,7 +307,7 @@ def test_an_event_under_way_is_not_lost(tmp_path: Path, broker: Broker, footage:
     assert "why" not in steps[-1]
     assert not clip["truncated"]
     assert before.index("clip") < stopped
-    assert steps[-1]["dur"] > 2.0
+    assert steps[-1]["mono"] - steps[0]["mono"] > 2.0  # of its pictures a busy machine has seen fewer seconds
     assert [] == query(tmp_path / "state", "SELECT * FROM open_events")
 
 
@@ -301,12 +318,14 @@ def process(kit: Kit) -> subprocess.Popen[str]:
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=kit.directory, text=True)
 
 
-def test_two_deaths_on_trial_roll_it_back(tmp_path: Path, broker: Broker) -> None:
+def test_two_deaths_on_trial_roll_it_back(
+    tmp_path: Path, broker: Broker, new_kit: Callable[..., Kit]
+) -> None:
     """SIGKILL, twice: the third start has the last good configuration, says so, and tries no more.
 
     The service manager sees one process go on over the change of settings, and never hears that it stops.
     """
-    kit = Kit(tmp_path, broker.port, Topics("51", "odesa", "kyivskyi", DYING))
+    kit = new_kit(tmp_path, broker.port, Topics("51", "odesa", "kyivskyi", DYING))
     with service_manager(tmp_path / "notify") as heard:
         running = process(kit)
         wait_for(lambda: kit.reported("applied", None), 60)
@@ -344,11 +363,13 @@ def retained(port: int, kit: str) -> set[str]:
     return found
 
 
-def test_a_kit_that_is_moved_leaves_nothing_behind(tmp_path: Path, broker: Broker) -> None:
+def test_a_kit_that_is_moved_leaves_nothing_behind(
+    tmp_path: Path, broker: Broker, new_kit: Callable[..., Kit]
+) -> None:
     """Moved by the city, then by hands on its file: presence, report and alarms are where it is only."""
     places = ("kyivskyi", "prymorskyi", "suvorovskyi")
     here, there, back = (Topics("51", "odesa", place, MOVING) for place in places)
-    kit = Kit(tmp_path, broker.port, here)
+    kit = new_kit(tmp_path, broker.port, here)
     serving = Serving(kit)
     wait_for(lambda: kit.reported("applied", None), 30)
 
@@ -381,11 +402,11 @@ def test_a_kit_that_is_moved_leaves_nothing_behind(tmp_path: Path, broker: Broke
     serving.end()
 
 
-def test_a_broker_that_lost_its_store_is_told_again(tmp_path: Path) -> None:
+def test_a_broker_that_lost_its_store_is_told_again(tmp_path: Path, new_kit: Callable[..., Kit]) -> None:
     """Presence, report and every raised alarm, with the words of its beginning."""
     own = Broker(tmp_path)
     own.start()
-    kit = Kit(tmp_path, own.port)
+    kit = new_kit(tmp_path, own.port)
     serving = Serving(kit)
     wait_for(lambda: kit.of("alm/clips.unsealed") and kit.of("cfg/rep"), 30)
     own.kill()
@@ -400,11 +421,11 @@ def test_a_broker_that_lost_its_store_is_told_again(tmp_path: Path) -> None:
     own.stop()
 
 
-def test_alarms_of_a_database_that_is_gone_are_cleared(tmp_path: Path) -> None:
+def test_alarms_of_a_database_that_is_gone_are_cleared(tmp_path: Path, new_kit: Callable[..., Kit]) -> None:
     """Nobody knows any more which were raised, so all are cleared but those that are so still."""
     own = Broker(tmp_path)
     own.start()
-    kit = Kit(tmp_path, own.port)
+    kit = new_kit(tmp_path, own.port)
     serving = Serving(kit)
     wait_for(lambda: kit.of("alm/detector.unusable") and kit.of("alm/clips.unsealed"), 30)
     serving.end()
