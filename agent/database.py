@@ -54,8 +54,8 @@ WAL_LIMIT_BYTES = 4 * 1024 * 1024  # the log is cut back to this: a card is no p
 # So long a log (a frame is a page and 24 bytes) is taken into the database and begun anew: the longer it is,
 # the more often a page changes before it is written there, once. The rest of the limit is for a big commit.
 CHECKPOINT_FRAMES = WAL_LIMIT_BYTES * 3 // 4 // (PAGE_BYTES + 24)
-# SQLite keeps so much of its pages in memory. Its default of 2 MB fills so slowly that it looks like a leak. A
-# larger commit spills into the log, where it goes anyway; what is read again the kernel still has.
+# SQLite keeps so much of its pages in memory. Its default of 2 MB fills so slowly that it looks like a leak.
+# A larger commit spills into the log, where it goes anyway; what is read again the kernel still has.
 CACHE_KIB = 512
 
 

@@ -3,8 +3,9 @@
 A guest that writes to a file of its host has written it for good, flushed or not: its death is no power cut.
 So the guest's disk is a network block device that this process serves. It takes writes into memory, and puts
 them into the image when it is told to flush, or with a write that says so (FUA). At a cut each write that
-waited is kept, lost or torn at a sector by chance, as in a drive that empties its cache in any order. Few
-writes wait at any moment; so it can be told to stand still in the midst of some, for the cut to come then.
+waited is kept, lost or torn at a sector (not within SUPERBLOCK) by chance, as in a drive that empties its
+cache in any order. Few writes wait at any moment; so it can be told to stand still in the midst of some, for
+the cut to come then.
 
 `Drive` starts the server; run as a program it is the server. There is no handshake: the guest's kernel is
 told by ioctl(2) what it needs to know (guest/powercut.py).
@@ -26,6 +27,10 @@ from enum import IntEnum
 from pathlib import Path
 
 SECTOR = 512
+# ext4 writes its superblock in place, without a journal. Half of it anew is a file system that neither a
+# kernel nor e2fsck opens: that is between ext4 and the card (one that maps 4 KiB at once does not do it), and
+# nothing of ours.
+SUPERBLOCK = range(1024, 2048)
 KEPT_SHARES = (0.0, 0.5, 0.9)  # of the writes that waited; one of them for each cut
 TORN_SHARE = 0.1  # of those that are kept
 LOAD_BYTES = 1 << 20
@@ -109,7 +114,8 @@ class Cache:
                 lost += 1
                 continue
             kept = data
-            if len(data) > SECTOR and chance.random() < TORN_SHARE:
+            whole = offset < SUPERBLOCK.stop and SUPERBLOCK.start < offset + len(data)
+            if len(data) > SECTOR and not whole and chance.random() < TORN_SHARE:
                 torn += 1
                 kept = data[: SECTOR * chance.randrange(1, len(data) // SECTOR)]
             os.pwrite(self._file, kept, offset)
