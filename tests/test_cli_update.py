@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from programs import Programs
 from typer.testing import CliRunner
 
 import agent
 from agent.app.update import machine
 from agent.cli import app
+from agent.cli.update import start_anew
 from agent.device.releases import Releases, Trial
 from agent.errors import ConfigError, UpdateError
 
@@ -103,6 +105,16 @@ def test_a_release_that_does_not(city: Path, tmp_path: Path, main: str, message:
     with pytest.raises(UpdateError, match=message):
         update(city, sign(city, tree, "99.0"))
     assert (None, None) == (Releases(city / "home").current(), Releases(city / "home").trial())
+
+
+def test_an_agent_that_does_not_start_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has installed a release hears that it does not run, and that it is taken back by itself."""
+    programs = Programs(tmp_path, monkeypatch)
+    programs.put("systemctl", when="'restart stairwell-agent.service'")
+    start_anew()
+    programs.put("systemctl", code=1)
+    with pytest.raises(UpdateError, match="did not start anew: systemctl ended with 1"):
+        start_anew()
 
 
 def test_facts_that_are_none(city: Path) -> None:

@@ -16,7 +16,7 @@ from agent.device.releases import HOME, Releases
 from agent.device.unit import NAME as UNIT
 from agent.errors import UpdateError
 
-RESTART_S = 180.0  # a stop finishes the clip under way
+RESTART_S = 300.0  # its unit gives a stop two minutes, and a start three
 
 Bundle = Annotated[
     Path | None, typer.Argument(metavar="BUNDLE", help="A signed release, of scripts/build-bundle.")
@@ -55,8 +55,26 @@ def update(
         typer.echo(f"{done.manifest.name} runs already")
         return
     typer.echo(f"{done.manifest.name}: installed, and on trial from the agent's next start")
-    if restart and program.ask("systemctl", "restart", UNIT, timeout_s=RESTART_S) is None:
-        raise UpdateError(f"{UNIT} does not start anew", fix=f"systemctl restart {UNIT}, or restart the kit")
+    if restart:
+        start_anew()
+
+
+def start_anew() -> None:
+    """Let the service manager start the agent anew, and wait until it has.
+
+    Raises:
+        UpdateError: it did not.
+    """
+    answer = program.ask("systemctl", "restart", UNIT, timeout_s=RESTART_S)
+    if answer is not None and answer.code == 0:
+        return
+    said = "systemctl does not answer"
+    if answer is not None:
+        said = answer.err.strip() or f"systemctl ended with {answer.code}"
+    raise UpdateError(
+        f"{UNIT} did not start anew: {said}",
+        fix=f"none if the release is at fault: it is taken back. `systemctl status {UNIT}` tells more",
+    )
 
 
 def _show(releases: Releases) -> None:
