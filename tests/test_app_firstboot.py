@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from town import Town, Wall
+from town import RELEASE_KEY, Town, Wall
 
 from agent.app import kitfile
 from agent.app.firstboot import CARD_FILE, REFUSED_S, SHOWN_S, WAIT_MAX_S, FirstBoot
@@ -127,6 +127,7 @@ def test_from_a_card_to_a_kit(open_town: Town) -> None:
     assert [Code.WORKING, Code.NETWORK] == lamp.codes
     settings = load(open_town.directory / "agent.toml")
     assert (card.kit, "51", "kyivskyi") == (settings.kit.id, settings.site.oblast, settings.site.district)
+    assert (RELEASE_KEY,) == settings.update.release_keys
     assert settings.backbone.cert_file is not None
     assert settings.backbone.cert_file.exists()
     assert 0o640 == (open_town.directory / "agent.toml").stat().st_mode & 0o777

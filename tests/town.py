@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from broker import free_port
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.city import fleet, inventory
 from agent.city.office import Office
 from agent.city.service import Service
 from agent.city.settings import CitySettings
 from agent.device.clock import Stamp
+from agent.device.identity import PublicKey
 from agent.device.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
     from agent.device.enrolfile import EnrolFile
     from agent.types import ClockState
+
+_SIGNER = Ed25519PrivateKey.from_private_bytes(b"releases of the city, a test key")
+RELEASE_KEY = PublicKey(_SIGNER.public_key()).text
+"""In city.toml: whose releases kits take."""
 
 
 class Wall:
@@ -59,7 +65,9 @@ class Town:
         self.clock = Wall()
         self.port = free_port()
         self.url = f"https://localhost:{self.port}"
-        settings = CitySettings(name="odesa", url=self.url, broker_host="localhost")
+        settings = CitySettings(
+            name="odesa", url=self.url, broker_host="localhost", release_keys=(RELEASE_KEY,)
+        )
         self.office = Office.create(directory / "city", settings, None, "test", self.clock.now)
         self.directory = directory
         self._kits = 0

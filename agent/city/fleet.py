@@ -70,13 +70,15 @@ def card(office: Office, kit: Kit, claim: Claim, root: str, platform_key: str) -
         "platform_keys": [platform_key, *city.platform_keys],
     }
     clips: dict[str, Scalar] = {"recipients": list(city.recipients), "retention_h": kit.retention_h}
+    update: dict[str, Scalar] = {"release_keys": list(city.release_keys)}
+    site: dict[str, Scalar] = kit.site.model_dump(exclude_none=True)
     return EnrolFile(
         kit=kit.kit,
         claim=claim.text,
         claim_expires=claim.expires,
         url=city.url,
         ca=root,
-        settings={"site": kit.site.model_dump(exclude_none=True), "backbone": backbone, "clips": clips},
+        settings={"site": site, "backbone": backbone, "clips": clips, "update": update},
     )
 
 

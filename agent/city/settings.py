@@ -32,6 +32,7 @@ class CitySettings(Section):
         tuple[Annotated[str, AfterValidator(check_recipient)], ...], Field(max_length=8)
     ] = ()
     platform_keys: Annotated[tuple[PlatformKey, ...], Field(max_length=7)] = ()
+    release_keys: Annotated[tuple[PlatformKey, ...], Field(max_length=8)] = ()
 
     @classmethod
     def read(cls, directory: Path) -> CitySettings:
@@ -61,7 +62,9 @@ class CitySettings(Section):
         Raises:
             OSError: the disk refused.
         """
-        recipients, keys = (json.dumps(list(of), indent=2) for of in (self.recipients, self.platform_keys))
+        recipients, keys, release_keys = (
+            json.dumps(list(of), indent=2) for of in (self.recipients, self.platform_keys, self.release_keys)
+        )
         text = (
             "# What every kit of the city has to know. It is put on each card that is made from now on.\n"
             f"name = {json.dumps(self.name)}\n\n"
@@ -73,7 +76,10 @@ class CitySettings(Section):
             "# Who can open the clips (age1...). Two are better than one: a lost key is lost footage.\n"
             f"recipients = {recipients}\n\n"
             "# Keys that sign orders beside platform.key of this directory (Ed25519 public keys, base64).\n"
-            f"platform_keys = {keys}\n"
+            f"platform_keys = {keys}\n\n"
+            "# Keys whose releases of the agent kits install (`stairwell ca release-key` shows one).\n"
+            "# Kits learn them from the card alone; one that knows none must be visited to be updated.\n"
+            f"release_keys = {release_keys}\n"
         )
         write_whole(directory / NAME, text.encode(), FILE_MODE)
 

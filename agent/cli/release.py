@@ -27,8 +27,9 @@ def release_key(
         bool, typer.Option("--open-key", help="No passphrase: nothing but its mode guards the key.")
     ] = False,
 ) -> None:
-    """Show the public half of the key that signs releases, for `update.release_keys`; made if there is none.
+    """Show the public half of the key that signs releases; the key is made if there is none.
 
+    Put it into `release_keys` of city.toml before cards are made, or on a kit into `update.release_keys`.
     Keep it off the machines that send orders: whoever has it decides what runs on every kit.
     """
     if not key.exists():
