@@ -106,6 +106,10 @@ class BrokerError(StairwellError):
     exit_code = 7
 
 
+ANEW = say("none needed: the service manager starts the agent anew")
+"""The fix of what a new process mends."""
+
+
 class StallError(StairwellError):
     """A stage made no progress for longer than it may; the process must be started anew."""
 

@@ -95,9 +95,9 @@ def test_whose_keys_count(bundle: Path, tmp_path: Path) -> None:
     """Any of the keys of the configuration, and no other; without one nothing is taken."""
     other = PublicKey(Ed25519PrivateKey.generate().public_key()).text
     taken(bundle.read_bytes(), tmp_path / "out", other, PUBLIC)
-    with pytest.raises(UpdateError, match="not signed by any of the 1 keys"):
+    with pytest.raises(UpdateError, match=r"update\.release_keys \(1\)"):
         taken(bundle.read_bytes(), tmp_path / "never", other)
-    with pytest.raises(UpdateError, match="not signed by any of the 0 keys"):
+    with pytest.raises(UpdateError, match=r"update\.release_keys \(0\)"):
         release.read(io.BytesIO(bundle.read_bytes()), "it", ())
 
 

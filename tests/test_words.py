@@ -37,6 +37,8 @@ SAME = {
     "{path}: {reason}",
     "{place} = {problem}",
     "{place}: {problem}",
+    "{tree}: {place}: {why}",
+    "{url}: {problem}",
     "{value}: {why}",
     "{where}: {problems}",
 }
@@ -196,7 +198,19 @@ DEPOT = {
     "cli/release.py",
 }
 """Where errors speak English only: the city's own desk, and what goes into cfg/rep."""
-SPOKEN = {"BrokerError", "ConfigError", "OccupiedError", "SourceError", "SourceLostError", "StorageError"}
+SPOKEN = {
+    "BrokerError",
+    "ConfigError",
+    "EnrolError",
+    "ModelError",
+    "OccupiedError",
+    "SourceError",
+    "SourceLostError",
+    "StairwellError",
+    "StallError",
+    "StorageError",
+    "UpdateError",
+}
 BARE = (ast.Constant, ast.JoinedStr, ast.BinOp)
 
 
@@ -216,7 +230,7 @@ def bare(source: str) -> list[str]:
 
 
 def test_a_kits_errors_have_both_languages() -> None:
-    """Storage, camera, broker, settings: whatever a technician meets on a kit is a Text."""
+    """Whatever a technician meets on a kit is a Text, of whichever branch of the tree."""
     assert ["f'{path}: full'", "'free space'"] == bare("StorageError(f'{path}: full', fix='free space')")
     room = Path(agent.__file__).parent
     for path in room.rglob("*.py"):

@@ -26,6 +26,7 @@ from agent.device.reset import BootRecord
 from agent.device.savedtime import recall
 from agent.device.watchdog import Hang
 from agent.errors import ConfigError, StallError, StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     import threading
@@ -106,6 +107,6 @@ def _note_failure(terms: Terms, error: Exception) -> None:
         log.warning("configuration %d: %s", running.rev, refusal)
         return
     raise StallError(
-        f"configuration {running.rev} cannot be run with: {error.problem}",
-        fix=f"none needed: the next start has configuration {revisions.good.rev} again",
+        say("configuration {rev} cannot be run with: {why}", rev=running.rev, why=error.words[0]),
+        fix=say("none needed: the next start has configuration {rev} again", rev=revisions.good.rev),
     ) from error

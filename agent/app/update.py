@@ -22,7 +22,7 @@ import agent
 from agent.device import release
 from agent.errors import ConfigError, StorageError, UpdateError
 from agent.reasons import reason
-from agent.words import say
+from agent.words import Text, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ IMPORTS = (
 )
 OWN = Path(agent.__file__).parents[1]
 """The files of the release that runs."""
-TRY_ANOTHER = "tell whoever made the release; this kit goes on with the one that it has"
+TRY_ANOTHER = say("tell whoever made the release; this kit goes on with the one that it has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +111,36 @@ def _runs_already(manifest: Manifest, releases: Releases) -> bool:
     trial = releases.trial()
     if trial is not None:
         raise UpdateError(
-            f"{trial.release} is on trial",
-            fix="wait until it is acknowledged or taken back: 15 minutes at most",
+            say("{release} is on trial", release=trial.release),
+            fix=say("wait until it is acknowledged or taken back: 15 minutes at most"),
         )
     architecture, python = machine()
     if (manifest.architecture, manifest.python) != (architecture, python):
         raise UpdateError(
-            f"{manifest.name} is for {manifest.suite} {manifest.architecture} with Python {manifest.python}, "
-            f"and this kit has {architecture} with Python {python}",
-            fix="take the bundle that was made for this kit's system",
+            say(
+                "{name} is for {suite} {its} with Python {wanted}, and this kit has {architecture} with "
+                "Python {python}",
+                name=manifest.name,
+                suite=manifest.suite,
+                its=manifest.architecture,
+                wanted=manifest.python,
+                architecture=architecture,
+                python=python,
+            ),
+            fix=say("take the bundle that was made for this kit's system"),
         )
     floor = releases.floor()
     if manifest.counter <= floor:
         raise UpdateError(
-            f"{manifest.name}: its counter is {manifest.counter}, and this kit has seen {floor}",
-            fix="a kit takes only newer ones; to go back, have the old one made anew, with a higher counter",
+            say(
+                "{name}: its counter is {counter}, and this kit has seen {floor}",
+                name=manifest.name,
+                counter=manifest.counter,
+                floor=floor,
+            ),
+            fix=say(
+                "a kit takes only newer ones; to go back, have the old one made anew, with a higher counter"
+            ),
         )
     return False
 
@@ -144,17 +159,25 @@ class Battery:
             UpdateError: it failed, and how it said so.
         """
         # As root, whose the directory is: the agent may not write there.
-        self._expect(directory, "its bytecode", "-m", "compileall", "-q", str(directory), ours=True)
-        self._expect(directory, "its modules", "-c", IMPORTS, str(directory))
-        said = self._expect(directory, "its version", "-c", START, str(directory), "--version").strip()
+        self._expect(directory, say("its bytecode"), "-m", "compileall", "-q", str(directory), ours=True)
+        self._expect(directory, say("its modules"), "-c", IMPORTS, str(directory))
+        said = self._expect(directory, say("its version"), "-c", START, str(directory), "--version").strip()
         if said != manifest.version:
-            raise UpdateError(f"{manifest.name} says that it is {said}", fix=TRY_ANOTHER)
+            raise UpdateError(
+                say("{name} says that it is {said}", name=manifest.name, said=said), fix=TRY_ANOTHER
+            )
         for words in (("models", "check"), ("config", "check", *self._settings)):
-            self._expect(directory, f"`stairwell {' '.join(words[:2])}`", "-c", START, str(directory), *words)
+            self._expect(
+                directory, verbatim(f"`stairwell {' '.join(words[:2])}`"), "-c", START, str(directory), *words
+            )
         worse = sorted(self._failures(directory) - self._failures(None))
         if worse:
             raise UpdateError(
-                f"{manifest.name}: its doctor finds what the running release's does not: {', '.join(worse)}",
+                say(
+                    "{name}: its doctor finds what the running release's does not: {codes}",
+                    name=manifest.name,
+                    codes=", ".join(worse),
+                ),
                 fix=TRY_ANOTHER,
             )
 
@@ -168,13 +191,17 @@ class Battery:
             return {check["code"] for check in found if check["status"] == "fail"}
         except (ValueError, LookupError, TypeError):
             raise UpdateError(
-                f"the doctor of {place} could not run: {_last(done)}", fix=TRY_ANOTHER
+                say("the doctor of {place} could not run: {why}", place=place, why=_last(done)),
+                fix=TRY_ANOTHER,
             ) from None
 
-    def _expect(self, directory: Path, what: str, *words: str, ours: bool = False) -> str:
+    def _expect(self, directory: Path, what: Text, *words: str, ours: bool = False) -> str:
         done = self._run(*words, ours=ours)
         if done.returncode != 0:
-            raise UpdateError(f"{directory}: {what} failed: {_last(done)}", fix=TRY_ANOTHER)
+            raise UpdateError(
+                say("{directory}: {what} failed: {why}", directory=directory, what=what, why=_last(done)),
+                fix=TRY_ANOTHER,
+            )
         return done.stdout
 
     def _run(self, *words: str, ours: bool = False) -> subprocess.CompletedProcess[str]:
@@ -195,7 +222,8 @@ class Battery:
             )
         except subprocess.TimeoutExpired:
             raise UpdateError(
-                f"{' '.join(words[-2:])}: no end within {PATIENCE_S:.0f} s", fix=TRY_ANOTHER
+                say("{words}: no end within {seconds:.0f} s", words=" ".join(words[-2:]), seconds=PATIENCE_S),
+                fix=TRY_ANOTHER,
             ) from None
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from agent.app import journal
 from agent.capture.kind import RECORDED, source_kind
-from agent.errors import StairwellError, StallError
+from agent.errors import ANEW, StairwellError, StallError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ RECORDING_STALL_S = 2 * journal.COMMIT_TIMEOUT_S  # a card may be slow for as lo
 COURIER_STALL_S = RECORDING_STALL_S  # it waits for the same card
 SILENCE_MARGIN_S = 10.0  # to open a source and decode its first picture on a busy kit
 
-_REPORT_IT = "report it with the journal's last lines"
+_REPORT_IT = say("report it with the journal's last lines")
 
 
 @dataclass(slots=True)
@@ -57,15 +58,15 @@ class Watch:
         ):
             if since is not None and now - since > limit_s:
                 raise StallError(
-                    f"{name}: nothing done for {now - since:.0f} s", fix="the service manager starts it anew"
+                    say("{name}: nothing done for {seconds:.0f} s", name=name, seconds=now - since), fix=ANEW
                 )
         if self.database.unsound is not None:
             raise StallError(
-                f"{self.database.path}: damaged ({self.database.unsound})",
-                fix="none needed: the next start sets it aside; replace the card if it comes again",
+                say("{path}: damaged ({why})", path=self.database.path, why=self.database.unsound),
+                fix=say("none needed: the next start sets it aside; replace the card if it comes again"),
             )
         if not self.database.alive:
-            raise StallError("database: its writer died", fix="see the journal above this line")
+            raise StallError(say("database: its writer died"), fix=say("see the journal above this line"))
 
     def raise_failure(self) -> None:
         """Return if nothing died.
@@ -78,7 +79,11 @@ class Watch:
             if isinstance(stage.failure, StairwellError):
                 raise stage.failure
             if stage.failure is not None:
-                raise StallError(f"{stage.name}: died ({stage.failure!r})", fix=_REPORT_IT) from stage.failure
+                raise _death(stage.name, stage.failure) from stage.failure
         for name, fault in ((name, look()) for name, look in self.faults.items()):
             if fault is not None:
-                raise StallError(f"{name}: died ({fault!r})", fix=_REPORT_IT) from fault
+                raise _death(name, fault) from fault
+
+
+def _death(name: str, fault: BaseException) -> StallError:
+    return StallError(say("{name}: died ({fault!r})", name=name, fault=fault), fix=_REPORT_IT)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from agent.errors import StallError
+from agent.errors import ANEW, StallError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ class BoundedCall(Generic[T]):
                 return None
         if not self._done.is_set():
             raise StallError(
-                f"{self._what}: has not returned for {seconds:g} s", fix="the service manager starts it anew"
+                say("{what}: has not returned for {seconds:g} s", what=self._what, seconds=seconds), fix=ANEW
             )
         if self._error is not None:
             raise self._error

@@ -22,7 +22,7 @@ from agent.capture.picamera_session import CameraSession, Passage, choose
 from agent.capture.pipeline import Sampler
 from agent.capture.privacy import PrivacyMask
 from agent.capture.sensorclock import SensorClock
-from agent.errors import SourceError, StallError
+from agent.errors import ANEW, SourceError, StallError
 from agent.types import SourceDown, SourceUp
 from agent.words import say
 
@@ -220,7 +220,7 @@ class PicameraSource:
         if not (silent and self._filmed):
             self._closed.wait(REST_S)
         if not self._closed.is_set():
-            raise StallError(error.problem, fix="the service manager starts the agent anew") from error
+            raise StallError(error.words[0], fix=ANEW) from error
 
     def _end(self) -> None:
         """Give the camera back.

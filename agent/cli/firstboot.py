@@ -24,6 +24,8 @@ from agent.device.watchdog import Hang, feeding
 from agent.device.watchdog import hang as stop_the_kernel
 from agent.doctor import runner
 from agent.errors import StairwellError
+from agent.reasons import reason
+from agent.words import say, verbatim
 
 FAILED = 2  # as the doctor's
 
@@ -88,11 +90,13 @@ def _hang(trial: Hang, *, yes: bool) -> None:
         StairwellError: no watchdog is fed, who asks is not root, or the kernel does not stop.
     """
     if os.geteuid() != 0:
-        raise StairwellError("only root may stop the kernel", fix="sudo stairwell burnin --hang")
+        raise StairwellError(
+            say("only root may stop the kernel"), fix=verbatim("sudo stairwell burnin --hang")
+        )
     if feeding() is None:
         raise StairwellError(
-            "no watchdog is fed here: a kernel that was stopped would stay so",
-            fix="see `stairwell doctor --only boot.watchdog`",
+            say("no watchdog is fed here: a kernel that was stopped would stay so"),
+            fix=say("see `stairwell doctor --only boot.watchdog`"),
         )
     if not yes:
         typer.confirm("Stop the kernel now? What is being recorded ends as by a cut of the power", abort=True)
@@ -100,4 +104,6 @@ def _hang(trial: Hang, *, yes: bool) -> None:
     try:
         stop_the_kernel()
     except OSError as error:
-        raise StairwellError(f"the kernel does not stop ({error})", fix="look into dmesg") from None
+        raise StairwellError(
+            say("the kernel does not stop ({reason})", reason=reason(error)), fix=say("look into dmesg")
+        ) from None

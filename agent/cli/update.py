@@ -15,6 +15,7 @@ from agent.device import program
 from agent.device.releases import HOME, Releases
 from agent.device.unit import NAME as UNIT
 from agent.errors import UpdateError
+from agent.words import say, verbatim
 
 RESTART_S = 300.0  # its unit gives a stop two minutes, and a start three
 
@@ -68,12 +69,19 @@ def start_anew() -> None:
     answer = program.ask("systemctl", "restart", UNIT, timeout_s=RESTART_S)
     if answer is not None and answer.code == 0:
         return
-    said = "systemctl does not answer"
+    said = say("systemctl does not answer")
     if answer is not None:
-        said = answer.err.strip() or f"systemctl ended with {answer.code}"
+        said = (
+            verbatim(answer.err.strip())
+            if answer.err.strip()
+            else say("systemctl ended with {code}", code=answer.code)
+        )
     raise UpdateError(
-        f"{UNIT} did not start anew: {said}",
-        fix=f"none if the release is at fault: it is taken back. `systemctl status {UNIT}` tells more",
+        say("{unit} did not start anew: {said}", unit=UNIT, said=said),
+        fix=say(
+            "none if the release is at fault: it is taken back. `systemctl status {unit}` tells more",
+            unit=UNIT,
+        ),
     )
 
 

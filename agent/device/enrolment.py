@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from agent.device.est import EstClient
 from agent.device.wallet import common_name
 from agent.errors import ConfigError, EnrolError
-from agent.words import say
+from agent.words import Text, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -72,14 +72,14 @@ def renew(kit: str, url: str, wallet: Wallet, clock: Clock, *, force: bool = Fal
     now = _now(clock)
     if now is None:
         raise EnrolError(
-            "the clock was never set: nobody can tell what is due",
-            fix="let the kit reach NTP",
+            say("the clock was never set: nobody can tell what is due"),
+            fix=say("let the kit reach NTP"),
             reason="clock",
         )
     if papers.over(now):
         raise EnrolError(
-            f"the certificate ended on {papers.certificate.not_valid_after_utc.date()}",
-            fix="make a new claim at the depot: `stairwell fleet claim`",
+            say("the certificate ended on {day}", day=papers.certificate.not_valid_after_utc.date()),
+            fix=say("make a new claim at the depot: `stairwell fleet claim`"),
             reason="ended",
             refused=True,
         )
@@ -125,12 +125,13 @@ def _take(
     roots = x509.load_pem_x509_certificates(trusted.encode())
     own = next((one for one in given if one.public_key() == key.public_key()), None)
     if own is None:
-        raise _wrong(url, "the certificate is of another key")
+        raise _wrong(url, say("the certificate is of another key"))
     if common_name(own) != kit:
-        raise _wrong(url, f"the certificate is for {common_name(own) or 'somebody else'}, not for {kit}")
+        named = common_name(own) or "?"
+        raise _wrong(url, say("the certificate is for {named}, not for {kit}", named=named, kit=kit))
     chain = _chain(own, [*given, *authorities], roots)
     if chain is None:
-        raise _wrong(url, "the certificate does not lead to the city's root")
+        raise _wrong(url, say("the certificate does not lead to the city's root"))
     return wallet.put(chain, _roots(roots, authorities, own))
 
 
@@ -170,7 +171,9 @@ def _signed_by(one: x509.Certificate, authority: x509.Certificate) -> bool:
     return constraints.ca
 
 
-def _wrong(url: str, problem: str) -> EnrolError:
+def _wrong(url: str, problem: Text) -> EnrolError:
     return EnrolError(
-        f"{url}: {problem}", fix="see that the city's enrolment service answers there", reason="protocol"
+        say("{url}: {problem}", url=url, problem=problem),
+        fix=say("see that the city's enrolment service answers there"),
+        reason="protocol",
     )

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from agent.errors import ConfigError, EnrolError
-from agent.words import say
+from agent.reasons import reason
+from agent.words import Text, say, verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,28 +35,43 @@ RETRY_MAX_S = 3600.0  # however long a server wants to be left alone
 
 # X509_V_ERR_… of openssl/x509_vfy.h
 _CERTIFICATE = {
-    9: ("clock", "its certificate is not valid yet: the clock is behind", "let the kit reach NTP"),
-    10: ("clock", "its certificate has ended, or the clock is ahead", "look at `timedatectl` first"),
+    9: (
+        "clock",
+        say("its certificate is not valid yet: the clock is behind"),
+        say("let the kit reach NTP"),
+    ),
+    10: (
+        "clock",
+        say("its certificate has ended, or the clock is ahead"),
+        say("look at `timedatectl` first"),
+    ),
 }
 _CLOSED = (
     "busy",
-    "it hung up: too many ask at once, or it does not take our certificate",
-    "it is tried again",
+    say("it hung up: too many ask at once, or it does not take our certificate"),
+    say("it is tried again"),
 )
 # The first that fits: all are OSErrors.
-_ERRORS: tuple[tuple[type[Exception], tuple[str, str, str]], ...] = (
+_ERRORS: tuple[tuple[type[Exception], tuple[str, Text, Text]], ...] = (
     (ssl.SSLEOFError, _CLOSED),
     (ssl.SSLZeroReturnError, _CLOSED),
-    (ssl.SSLError, ("tls", "TLS failed", "see the log of the enrolment service")),
-    (socket.gaierror, ("dns", "the name is not known", "let the kit reach a name server that knows it")),
+    (ssl.SSLError, ("tls", say("TLS failed"), say("see the log of the enrolment service"))),
+    (
+        socket.gaierror,
+        ("dns", say("the name is not known"), say("let the kit reach a name server that knows it")),
+    ),
     (
         ConnectionRefusedError,
-        ("refused", "nobody answers there", "start the enrolment service; see its port"),
+        ("refused", say("nobody answers there"), say("start the enrolment service; see its port")),
     ),
     (ConnectionError, _CLOSED),
-    (TimeoutError, ("timeout", "no answer in time", "see that the network lets the kit through to it")),
+    (
+        TimeoutError,
+        ("timeout", say("no answer in time"), say("see that the network lets the kit through to it")),
+    ),
     (http.client.RemoteDisconnected, _CLOSED),
 )
+_NO_EST = say("see that an EST server answers there (RFC 7030)")
 _OK = 200
 _LATER = {202, 408, 425, 429, 500, 502, 503, 504}
 """Answers after which the same question may be asked again."""
@@ -138,7 +154,7 @@ class EstClient:
         if answer.status != _OK:
             raise self._refused(answer, content)
         if len(content) > ANSWER_MAX:
-            raise self._nonsense(f"more than {ANSWER_MAX} bytes")
+            raise self._nonsense(say("more than {n} bytes", n=ANSWER_MAX))
         return content
 
     def _certificates(self, content: bytes) -> list[Certificate]:
@@ -147,15 +163,15 @@ class EstClient:
                 base64.b64decode(b"".join(content.split()), validate=True)
             )
         except (binascii.Error, ValueError) as error:
-            raise self._nonsense(str(error)) from None
+            raise self._nonsense(verbatim(str(error))) from None
         if not found:
-            raise self._nonsense("no certificate in it")
+            raise self._nonsense(say("no certificate in it"))
         return found
 
-    def _nonsense(self, what: str) -> EnrolError:
+    def _nonsense(self, what: Text) -> EnrolError:
         return EnrolError(
-            f"{self._url}: the answer is none of EST ({what})",
-            fix="see that an EST server answers there (RFC 7030)",
+            say("{url}: the answer is none of EST ({what})", url=self._url, what=what),
+            fix=_NO_EST,
             reason="protocol",
         )
 
@@ -166,36 +182,41 @@ class EstClient:
         reason = word[1] if word else "claim-unknown" if answer.status == _UNKNOWN else "refused"
         if answer.status in _LATER:
             return EnrolError(
-                f"{self._url}: not now ({answer.status}: {said})",
-                fix="it is tried again",
+                say("{url}: not now ({status}: {said})", url=self._url, status=answer.status, said=said),
+                fix=say("it is tried again"),
                 reason="busy",
                 retry_after_s=_seconds(answer.headers.get("Retry-After")),
             )
         return EnrolError(
-            f"{self._url}: refused ({answer.status}: {said})",
-            fix="ask the depot for a new card, or for a new claim",
+            say("{url}: refused ({status}: {said})", url=self._url, status=answer.status, said=said),
+            fix=say("ask the depot for a new card, or for a new claim"),
             reason=reason,
             refused=True,
         )
 
     def _unreached(self, error: Exception) -> EnrolError:
-        reason, problem, fix = _why(error)
-        return EnrolError(f"{self._url}: {problem}", fix=fix, reason=reason)
+        word, problem, fix = _why(error)
+        return EnrolError(say("{url}: {problem}", url=self._url, problem=problem), fix=fix, reason=word)
 
 
-def _why(error: Exception) -> tuple[str, str, str]:
+def _why(error: Exception) -> tuple[str, Text, Text]:
     """A word, what is wrong, and what to do."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE.get(
             error.verify_code,
-            ("tls", f"not the city's server ({error.verify_message})", "see that `url` and `ca` are right"),
+            (
+                "tls",
+                say("not the city's server ({why})", why=error.verify_message),
+                say("see that `url` and `ca` are right"),
+            ),
         )
     for kind, known in _ERRORS:
         if isinstance(error, kind):
             return known
     if isinstance(error, OSError):
-        return "unreachable", f"cannot be reached ({error.strerror or error})", "see cable, modem and route"
-    return "protocol", f"no HTTP ({error!r})", "see that an EST server answers there (RFC 7030)"
+        problem = say("cannot be reached ({reason})", reason=reason(error))
+        return "unreachable", problem, say("see cable, modem and route")
+    return "protocol", say("no HTTP ({error!r})", error=error), _NO_EST
 
 
 def _seconds(text: str | None) -> float | None:

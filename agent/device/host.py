@@ -15,7 +15,7 @@ from agent.device.systemroot import SystemRoot
 from agent.durable import write_whole
 from agent.errors import StairwellError
 from agent.reasons import reason
-from agent.words import say
+from agent.words import say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,9 @@ class Host:
         answer = program.ask("systemctl", "--no-block", "reboot", timeout_s=START_S)
         if answer is None or answer.code:
             said = answer.err.strip() if answer else "systemctl does not answer"
-            raise StairwellError(f"the kit does not restart: {said}", fix="sudo systemctl reboot")
+            raise StairwellError(
+                say("the kit does not restart: {said}", said=said), fix=verbatim("sudo systemctl reboot")
+            )
 
     def hand_over(self) -> None:
         """Enable and start the services.

@@ -7,7 +7,9 @@ import os
 import sys
 from typing import NoReturn
 
-from agent.errors import StallError
+from agent.errors import ANEW, StallError
+from agent.reasons import reason
+from agent.words import say
 
 
 def settle() -> None:
@@ -37,6 +39,6 @@ def renew() -> NoReturn:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves, no shell
     except OSError as error:
         raise StallError(
-            f"{sys.executable}: cannot be started anew ({error.strerror})",
-            fix="none needed: the service manager starts the agent anew",
+            say("{program}: cannot be started anew ({reason})", program=sys.executable, reason=reason(error)),
+            fix=ANEW,
         ) from error

@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from agent.device.identity import PublicKey
 from agent.errors import UpdateError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +39,7 @@ LONGEST_MANIFEST = 8 << 20  # some 150 bytes for each of some thousand files; it
 CHUNK = 1 << 20
 LEVEL = 6  # xz's own: 9 MB of memory to unpack, which a Zero 2 W has
 EXECUTABLE, ORDINARY = 0o755, 0o644
-ANEW = "copy the bundle again, or make it anew with scripts/build-bundle"
+ANEW = say("copy the bundle again, or make it anew with scripts/build-bundle")
 
 
 def _inside(path: str) -> str:
@@ -97,17 +98,17 @@ def read(stream: BinaryIO, name: str, keys: Iterable[str]) -> Manifest:
         UpdateError: it is no bundle, none of the keys signed it, or the manifest makes no sense.
     """
     if stream.read(len(MAGIC)) != MAGIC:
-        raise UpdateError(f"{name}: not a release of the stairwell agent", fix=ANEW)
+        raise UpdateError(say("{name}: not a release of the stairwell agent", name=name), fix=ANEW)
     signature = stream.read(SIGNATURE_BYTES)
     length = int.from_bytes(stream.read(4))
     text = stream.read(length) if length <= LONGEST_MANIFEST else b""
     if len(signature) != SIGNATURE_BYTES or not text or len(text) != length:
-        raise UpdateError(f"{name}: cut off or damaged", fix=ANEW)
+        raise UpdateError(say("{name}: cut off or damaged", name=name), fix=ANEW)
     known = [PublicKey.of(base64.b64decode(key, validate=True)) for key in keys]
     if not any(key.signed(signature, CONTEXT + text) for key in known):
         raise UpdateError(
-            f"{name}: not signed by any of the {len(known)} keys in update.release_keys",
-            fix="take a bundle of this city's, or set the key of whoever made it on the kit",
+            say("{name}: signed by no key in update.release_keys ({n})", name=name, n=len(known)),
+            fix=say("take a bundle of this city's, or set the key of whoever made it on the kit"),
         )
     try:
         return Manifest.model_validate_json(text)
@@ -115,8 +116,13 @@ def read(stream: BinaryIO, name: str, keys: Iterable[str]) -> Manifest:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UpdateError(
-            f"{name}: the manifest is not one of this form ({place}: {first['msg']})",
-            fix="install the package that the release asks for first",
+            say(
+                "{name}: the manifest is not one of this form ({place}: {why})",
+                name=name,
+                place=place,
+                why=first["msg"],
+            ),
+            fix=say("install the package that the release asks for first"),
         ) from None
 
 
@@ -131,7 +137,13 @@ def check_payload(stream: BinaryIO, name: str, manifest: Manifest) -> None:
         digest.update(chunk)
         size += len(chunk)
     if size != manifest.payload_size or digest.hexdigest() != manifest.payload_sha256:
-        raise UpdateError(f"{name}: cut off or damaged ({size} of {manifest.payload_size} bytes)", fix=ANEW)
+        told = say(
+            "{name}: cut off or damaged ({size} of {whole} bytes)",
+            name=name,
+            size=size,
+            whole=manifest.payload_size,
+        )
+        raise UpdateError(told, fix=ANEW)
     stream.seek(start)
 
 
@@ -155,11 +167,15 @@ def unpack(stream: BinaryIO, name: str, manifest: Manifest, directory: Path) -> 
                         rest -= len(chunk)
                     os.fchmod(file.fileno(), EXECUTABLE if entry.executable else ORDINARY)
                 if rest or digest.hexdigest() != entry.sha256:
-                    raise UpdateError(f"{name}: {entry.path} is not what was signed", fix=ANEW)
+                    raise UpdateError(
+                        say("{name}: {path} is not what was signed", name=name, path=entry.path), fix=ANEW
+                    )
             if content.read(1):
-                raise UpdateError(f"{name}: holds more than was signed", fix=ANEW)
+                raise UpdateError(say("{name}: holds more than was signed", name=name), fix=ANEW)
     except (EOFError, lzma.LZMAError) as error:
-        raise UpdateError(f"{name}: {error}", fix=ANEW) from None
+        raise UpdateError(
+            say("{name}: cannot be unpacked ({error})", name=name, error=error), fix=ANEW
+        ) from None
 
 
 def first_wrong(directory: Path, manifest: Manifest) -> str | None:
@@ -238,7 +254,8 @@ def pack(tree: Path, facts: Facts, key: Ed25519PrivateKey, out: Path, level: int
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise UpdateError(
-                f"{tree}: {place}: {first['msg']}", fix="give a package of scripts/build-deb"
+                say("{tree}: {place}: {why}", tree=tree, place=place, why=first["msg"]),
+                fix=say("give a package of scripts/build-deb"),
             ) from None
         text = manifest.model_dump_json().encode()
         new = out.with_name(out.name + ".new")
@@ -255,6 +272,9 @@ def pack(tree: Path, facts: Facts, key: Ed25519PrivateKey, out: Path, level: int
 def _files(tree: Path) -> Iterator[Path]:
     for path in tree.rglob("*"):
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
-            raise UpdateError(f"{path}: neither a file nor a directory", fix="a release has only these two")
+            raise UpdateError(
+                say("{path}: neither a file nor a directory", path=path),
+                fix=say("a release has only these two"),
+            )
         if path.is_file():
             yield path

@@ -34,6 +34,7 @@ from agent.device import release
 from agent.device.release import Manifest
 from agent.durable import sync_directory, write_whole
 from agent.errors import UpdateError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ class Releases:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UpdateError("another update is at work", fix="wait for its end") from None
+                raise UpdateError(say("another update is at work"), fix=say("wait for its end")) from None
             yield
 
     def current(self) -> str | None:
@@ -158,8 +159,13 @@ class Releases:
         free = shutil.disk_usage(self._home).free
         if free < needed:
             raise UpdateError(
-                f"{self._home}: {free // 10**6} MB free, and the release needs {needed // 10**6} MB",
-                fix="lower clips.max_mb or clips.retention_h, or use a larger card",
+                say(
+                    "{home}: {free} MB free, and the release needs {needed} MB",
+                    home=self._home,
+                    free=free // 10**6,
+                    needed=needed // 10**6,
+                ),
+                fix=say("lower clips.max_mb or clips.retention_h, or use a larger card"),
             )
 
     def incoming(self) -> Path:
@@ -188,8 +194,8 @@ class Releases:
         wrong = release.first_wrong(incoming, manifest)
         if wrong is not None:
             raise UpdateError(
-                f"{incoming / wrong}: the disk did not keep what was written",
-                fix="replace the card: `stairwell doctor` tells more of it",
+                say("{path}: the disk did not keep what was written", path=incoming / wrong),
+                fix=say("replace the card: `stairwell doctor` tells more of it"),
             )
         return incoming
 

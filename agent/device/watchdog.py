@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from agent.device import program, reset
 from agent.durable import write_whole
 from agent.errors import StorageError
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     from agent.device.clock import Clock
@@ -78,7 +80,9 @@ class Hang:
             self._write(Trial(self._boot))
         except OSError as error:
             raise StorageError(
-                f"{self._path}: cannot be written ({error.strerror})", fix="run it as root", errno=error.errno
+                say("{path}: cannot be written ({reason})", path=self._path, reason=reason(error)),
+                fix=say("run it as root"),
+                errno=error.errno,
             ) from None
 
     def judge(self, root: Path = ROOT, program: str = "vcgencmd") -> None:

@@ -18,6 +18,7 @@ from agent.vision.decode import DECODERS, Quantisation, suppress
 from agent.vision.models import load_card, verify
 from agent.vision.reader import CropReader
 from agent.vision.runtime import open_model
+from agent.words import Text, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,9 @@ class PersonDetector:
         [taken] = self._model.get_input_details()
         self._check("input", taken["shape"], (1, card.side, card.side, 3))
         if taken["dtype"] is not np.dtype(card.dtype).type:
-            raise self._unfit(f"takes {taken['dtype'].__name__}, the card says {card.dtype}")
+            raise self._unfit(
+                say("takes {its}, the card says {said}", its=taken["dtype"].__name__, said=card.dtype)
+            )
         boxes, scores = self._model.get_output_details()
         for detail, shape in zip((boxes, scores), self._decoder.shapes, strict=True):
             self._check("output", detail["shape"], shape)
@@ -144,12 +147,22 @@ class PersonDetector:
 
     def _check(self, what: str, shape: Any, expected: tuple[int, ...]) -> None:  # noqa: ANN401 - numpy or list
         if tuple(int(n) for n in shape) != expected:
-            raise self._unfit(f"{what} has shape {[int(n) for n in shape]}, expected {list(expected)}")
+            raise self._unfit(
+                say(
+                    "{what} has shape {shape}, expected {expected}",
+                    what=what,
+                    shape=[int(n) for n in shape],
+                    expected=list(expected),
+                )
+            )
 
-    def _unfit(self, why: str) -> ModelError:
+    def _unfit(self, why: Text) -> ModelError:
         return ModelError(
-            f"model {self._card.label}: {why}",
-            fix=f"correct side, dtype and decode in the card {self._card.name}.toml, or take another model",
+            say("model {label}: {why}", label=self._card.label, why=why),
+            fix=say(
+                "correct side, dtype and decode in the card {card}.toml, or take another model",
+                card=self._card.name,
+            ),
         )
 
 

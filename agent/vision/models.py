@@ -86,7 +86,7 @@ def load_card(name: str) -> ModelCard:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ModelError(
-            f"model card {path}: {key}: {first['msg']}",
+            say("model card {path}: {key}: {why}", path=path, key=key, why=first["msg"]),
             fix=say("correct it after the example of {example}", example=SHIPPED / "ssdlite.toml"),
         ) from None
 
