@@ -24,6 +24,7 @@ from agent.app.statelock import ERASURE, LOCK
 from agent.clips import store
 from agent.clips.premises import MARK
 from agent.config import State
+from agent.device import sealing
 from agent.device.identity import KEYS, Identity
 from agent.device.wallet import DIRECTORY
 from agent.durable import SUFFIX_NEW
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from agent.config import Settings
 
-CREDENTIALS, CREDSTORE = Path("/run/credentials"), Path("/etc/credstore")
-"""What systemd hands to the service, and where root keeps it."""
+CREDENTIALS, CREDSTORE, SEALED_CREDSTORE = Path("/run/credentials"), Path("/etc/credstore"), sealing.FOLDER
+"""What systemd hands to the service, and where root keeps it, open and sealed."""
 CLIP_FILE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\.")
 """All that the agent puts into a directory of clips begins with a clip's ULID."""
 SEALED = (".age", ".ballast")  # nobody here can open the ones, and nothing is in the other
@@ -151,7 +152,9 @@ def _outside(settings: Settings) -> list[Path]:
     """Secrets that the settings name, and what lies in memory."""
     backbone = settings.backbone
     named = [path for path in (backbone.cert_file, backbone.key_file, backbone.password_file) if path]
-    found = [CREDSTORE / path.name if path.is_relative_to(CREDENTIALS) else path for path in named]
+    inside = {path for path in named if path.is_relative_to(CREDENTIALS)}
+    found = [path for path in named if path not in inside]
+    found += [store / path.name for path in inside for store in (CREDSTORE, SEALED_CREDSTORE)]
     outside = [path for path in found if not path.is_relative_to(settings.state.dir)]
     if settings.state.dir == State().dir:  # the service's own, whose runtime directory that is
         outside += [hatch.SERVICE / "pictures.key", *_files(hatch.SERVICE / BOAT)]

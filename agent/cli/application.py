@@ -51,6 +51,8 @@ TABLE = {
     "receipt.",
     "update": "Install a release beside the one that runs, and let it run on trial. Without a file: how "
     "things stand.",
+    "seal": "Seal a private key or a password to this board's TPM, for a kit whose papers were issued by "
+    "hand.",
     "root": "The read-only root of this kit: how it stands, open it for a repair, close it.",
     "ca": "The city's certificate authority: who is let in, and who no more. Run it at the depot.",
     "card": "Prepare the cards of new kits.",

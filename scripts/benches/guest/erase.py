@@ -52,6 +52,33 @@ def refuses_beside_the_agent() -> dict[str, object]:
     return {}
 
 
+def unseals() -> dict[str, object]:
+    """What is sealed for the service (here to the host's key, for want of a TPM) it gets, and nobody else."""
+    store, name = Path("/etc/credstore.encrypted"), "sealed.password"
+    plain, settings = Path("/run/password"), CONFIGURATION.read_text()
+    plain.write_text("of-the-broker")
+    store.mkdir(mode=0o700, exist_ok=True)  # Debian 13 brings it
+    run("systemd-creds", "encrypt", "--with-key=host", f"--name={name}", str(plain), str(store / name))
+    plain.unlink()
+    seen = f"/run/credentials/{UNIT}/{name}"
+    named = settings.replace("heartbeat_s = 5.0", f'heartbeat_s = 5.0\npassword_file = "{seen}"')
+    expect(named != settings, "the password's file was not named")
+    CONFIGURATION.write_text(named)
+    listener = Listener()
+    run("systemctl", "restart", UNIT)
+    wait_for("the birth", lambda: listener.lines("/st", '"online"'), START_S)
+    expect(Path(seen).read_text() == "of-the-broker", "another password")
+    denied = run("runuser", "-u", "nobody", "--", "cat", seen, code=1)
+    (store / name).unlink()
+    run("systemctl", "restart", UNIT, code=None)
+    wait_for("the refusal", lambda: shown("ActiveState") == ["failed"], START_S)
+    CONFIGURATION.write_text(settings)
+    run("systemctl", "restart", UNIT)
+    wait_for("the birth", lambda: len(listener.lines("/st", '"online"')) > 1, START_S)
+    listener.close()
+    return {"nobody": denied.strip().split(": ")[-1]}
+
+
 def erases() -> dict[str, object]:
     """It stops the units, destroys keys, clips, messages and settings, and tells the city by its receipt."""
     listener = Listener()
@@ -82,4 +109,4 @@ def stays_erased() -> dict[str, object]:
     return {}
 
 
-report((records, refuses_beside_the_agent, erases, stays_erased))
+report((records, refuses_beside_the_agent, unseals, erases, stays_erased))
