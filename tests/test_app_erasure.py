@@ -21,6 +21,7 @@ from commandline import Ended, stairwell
 from killed import killed_at
 from kits import Kit, name
 
+from agent.app import erasure_survey
 from agent.app.erasure import Erasure
 from agent.app.erasure_receipt import genuine
 from agent.app.erasure_survey import Survey
@@ -427,3 +428,18 @@ def test_sealed_clips_go_last_of_the_secrets(home: Home) -> None:
     assert ["keys", "clips", "database", "settings"] == [step.name for step in survey.steps]
     assert len(set(survey.files)) == len(survey.files)
     assert all(step.files for step in survey.steps)
+
+
+def test_what_root_keeps_for_the_service_goes(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret that systemd hands to the agent is destroyed where root keeps it, open or sealed."""
+    stores = [tmp_path / "open", tmp_path / "sealed"]
+    for folder, place in zip(stores, ("CREDSTORE", "SEALED_CREDSTORE"), strict=True):
+        folder.mkdir()
+        (folder / "sealed.password").touch()
+        monkeypatch.setattr(erasure_survey, place, folder)
+    seen = "/run/credentials/stairwell-agent.service/sealed.password"
+    settings = load(home.config, {"backbone": {"password_file": seen}})
+    keys = Survey.of(settings, None).steps[0].files
+    assert {folder / "sealed.password" for folder in stores} <= set(keys)
