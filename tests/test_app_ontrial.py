@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from app_parts import Hands, settings
 
 from agent.app.ontrial import FAILED, MARK, TRIAL, OnTrial
+from agent.app.updatebook import UpdateBook
 from agent.backbone.delivery import Delivery
 from agent.device.releases import Releases, Trial
 
@@ -38,7 +40,8 @@ def home(tmp_path: Path) -> Path:
 
 def judge(home: Path, said: Said, delivered: int, own: str = OWN) -> bool:
     """Let it judge; whether there is a mark."""
-    watch = OnTrial(said, home.parent, Releases(home, home), own)  # type: ignore[arg-type]
+    book = UpdateBook(settings(home.parent), Hands())
+    watch = OnTrial(said, book, home.parent, Releases(home, home), own)  # type: ignore[arg-type]
     watch.judge(Delivery(connected=True, taken=9, delivered=delivered))
     return (home.parent / MARK).exists()
 

@@ -63,7 +63,7 @@ def content(directory: Path, manifest: Manifest) -> None:
 
 
 def install(home: Path, bundle: Path, prove: Callable[[Path, Manifest], None] = content) -> update.Done:
-    return update.install(bundle, KEYS, kit(home), prove, lambda _: None)
+    return update.install(bundle, KEYS, kit(home), prove, lambda _: None, lambda _: None)
 
 
 def guard(home: Path, word: str) -> list[str]:
@@ -185,7 +185,7 @@ def test_a_mark_that_is_none(home: Path) -> None:
 def test_what_is_refused(home: Path) -> None:
     """No key, a foreign machine, an older release, a trial under way: a sentence each, nothing is left."""
     with pytest.raises(ConfigError, match=r"update\.release_keys: names no key"):
-        update.install(made(home.parent, 4), (), kit(home), content, lambda _: None)
+        update.install(made(home.parent, 4), (), kit(home), content, lambda _: None, lambda _: None)
     with pytest.raises(StorageError, match="none: there is no such file"):
         install(home, home.parent / "none")
     with pytest.raises(UpdateError, match=r"is for .* with Python 3\.9, and this kit has"):

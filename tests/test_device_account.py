@@ -88,6 +88,15 @@ def test_who_the_agent_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_who_gave_the_command() -> None:
+    """With sudo the one who asked it; nobody else is believed to be another."""
+    own = account.name_of(os.getuid())
+    assert own == account.asker({})
+    assert own == account.asker({"SUDO_UID": "x"})
+    asked = "user 64123" if os.geteuid() == 0 else own
+    assert asked == account.asker({"SUDO_UID": "64123"})
+
+
 def test_who_keeps_a_file(tmp_path: Path) -> None:
     """Root, while all on the way is root's; else whoever may exchange it, on the way of a link too."""
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import agent
+from agent.app.updatebook import Standing, UpdateBook
 from agent.device.releases import Releases
 from agent.device.volatile import runtime_dir
+from agent.errors import StorageError
 
 if TYPE_CHECKING:
     from agent.app.announcer import Announcer
     from agent.backbone.delivery import Delivery
+    from agent.config import Settings
+    from agent.device.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -29,27 +33,40 @@ OWN = Path(agent.__file__).parents[2].name
 
 
 class OnTrial:
-    """Raises and clears the alarms of updates, and leaves the mark in `runtime`. One thread drives it."""
+    """Raises and clears the alarms of updates, notes them, and leaves the mark in `runtime`.
+
+    One thread drives it.
+    """
 
     def __init__(
-        self, announcer: Announcer, runtime: Path, releases: Releases | None = None, own: str = OWN
+        self,
+        announcer: Announcer,
+        book: UpdateBook,
+        runtime: Path,
+        releases: Releases | None = None,
+        own: str = OWN,
     ) -> None:
         self._announcer = announcer
+        self._book = book
         self._releases = releases or Releases()
         self._mark = runtime / MARK
         self._own = own
         self._marked = False
 
     @classmethod
-    def here(cls, announcer: Announcer, state: Path) -> OnTrial:
+    def here(cls, announcer: Announcer, settings: Settings, clock: Clock) -> OnTrial:
         """Of this process."""
-        return cls(announcer, runtime_dir(state))
+        return cls(announcer, UpdateBook(settings, clock), runtime_dir(settings.state.dir))
 
     def judge(self, delivery: Delivery) -> None:
         """Take in how messages get through."""
         trial, failed = self._releases.trial(), self._releases.failed()
         self._announcer.alarm(TRIAL, active=trial is not None, detail=trial.release if trial else "over")
         self._announcer.alarm(FAILED, active=failed is not None, detail=failed or "none")
+        try:
+            self._book.follow(Standing(self._releases.current(), trial, failed))
+        except StorageError as error:  # it has alarms of its own, and is asked again
+            log.debug("what became of an update is not noted: %s", error)
         if self._marked or trial is None or trial.release != self._own or not delivery.delivered:
             return
         try:

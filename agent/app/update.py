@@ -63,12 +63,14 @@ def install(
     keys: Sequence[str],
     releases: Releases,
     prove: Callable[[Path, Manifest], None],
+    begin: Callable[[Manifest], None],
     tell: Callable[[str], None],
 ) -> Done:
     """Take the release of `bundle` in, and let it be what is started next, on trial.
 
     It may be cut off at any time, and be called again. `prove` tries a release that is unpacked and raises if
-    it is no good; `tell` is told of each step that takes long.
+    it is no good; `begin` hears of the release once it is known to be the city's and for this kit, before
+    anything changes; `tell` is told of each step that takes long.
 
     Raises:
         ConfigError: no key is configured that may sign releases.
@@ -87,6 +89,8 @@ def install(
                 return Done(manifest, None)
             tell(f"{manifest.name}: {len(manifest.files)} files, {manifest.size // 10**6} MB")
             release.check_payload(stream, bundle.name, manifest)
+            begin(manifest)
+            releases.try_anew(manifest)
             if not releases.keep(manifest):
                 releases.room(manifest)
                 tell("unpacking, and reading back what the card has kept")

@@ -77,7 +77,7 @@ class Vitals:
         self._clock = clock
         self._delivery = delivery
         self._link = LinkWatch(announcer)
-        self._trial = OnTrial.here(announcer, settings.state.dir)
+        self._trial = OnTrial.here(announcer, settings, clock)
         self._checks = [known[code] for code in RAISE_S]
         self._state = settings.state.dir
         self._root = root

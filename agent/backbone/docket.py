@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from agent.backbone.examination import Envelope, Given
     from agent.device.clock import Stamp
@@ -231,6 +232,15 @@ def audit(tx: sqlite3.Connection, line: AuditLine, now: Stamp) -> None:
         ),
     )
     tx.execute("DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - ?", (AUDIT_MAX,))
+
+
+def last_audited(tx: sqlite3.Connection, cmd: str, codes: Sequence[str]) -> AuditLine | None:
+    """The newest line on this command that has one of these codes."""
+    rows = tx.execute(
+        "SELECT cmd, req, by, key, status, code, text, passed_over FROM audit WHERE cmd = ? ORDER BY n DESC",
+        (cmd,),
+    )
+    return next((line for line in (AuditLine(*row) for row in rows) if line.code in codes), None)
 
 
 def asked(envelope: Envelope, status: str, code: str | None = None, text: str | None = None) -> AuditLine:

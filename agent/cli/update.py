@@ -9,9 +9,12 @@ import typer
 
 import agent
 from agent.app.update import Battery, install
+from agent.app.updatebook import Attempt, UpdateBook
 from agent.cli.options import ConfigFile, config_path
 from agent.config import load
 from agent.device import program
+from agent.device.account import asker
+from agent.device.clock import SystemClock
 from agent.device.releases import HOME, Releases
 from agent.device.unit import NAME as UNIT
 from agent.errors import UpdateError
@@ -38,20 +41,25 @@ def update(
 
     It must be signed with a key of `update.release_keys`, newer than what was acknowledged before, and answer
     by itself with this kit's settings. If it ends twice without an acknowledgement of the platform's, or has
-    none after 15 minutes, what ran before runs again. After a power cut, say the same again.
+    none after 15 minutes, what ran before runs again. The audit tells who began it and how it ended. After a
+    power cut, say the same again.
     """
     releases = Releases(home)
     if bundle is None:
         _show(releases)
         return
     path = config_path(config)
-    done = install(
-        bundle,
-        load(path).update.release_keys,
-        releases,
-        Battery(path).prove,
-        lambda step: typer.echo(step, err=True),
-    )
+    settings = load(path)
+    attempt = Attempt(UpdateBook(settings, SystemClock()), asker(), _tell_unnoted)
+    with attempt.told():
+        done = install(
+            bundle,
+            settings.update.release_keys,
+            releases,
+            Battery(path).prove,
+            attempt.begin,
+            lambda step: typer.echo(step, err=True),
+        )
     if done.trial is None:
         typer.echo(f"{done.manifest.name} runs already")
         return
@@ -83,6 +91,10 @@ def start_anew() -> None:
             unit=UNIT,
         ),
     )
+
+
+def _tell_unnoted(why: str) -> None:
+    typer.echo(f"Not noted in the audit: {why}", err=True)
 
 
 def _show(releases: Releases) -> None:

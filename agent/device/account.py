@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SERVICE_USER = SERVICE_GROUP = "stairwell"
 """Whom systemd/sysusers.d makes."""
@@ -144,3 +144,9 @@ def name_of(user: int) -> str:
         return pwd.getpwuid(user).pw_name
     except KeyError:  # of a container, or removed since
         return f"user {user}"
+
+
+def asker(environment: Mapping[str, str] = os.environ) -> str:
+    """The name of whoever gave this command: with sudo the one who asked it."""
+    asked = environment.get("SUDO_UID", "")
+    return name_of(int(asked) if os.geteuid() == 0 and asked.isascii() and asked.isdecimal() else os.getuid())

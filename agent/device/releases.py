@@ -119,8 +119,21 @@ class Releases:
         return max(own, _number(packaged))
 
     def failed(self) -> str | None:
-        """What was tried last in vain, and why, in one line; None if nothing was since the last success."""
+        """What was tried last in vain, and why, in one line; None if nothing was since the last success.
+
+        It goes when the same release is tried anew.
+        """
         return self._line(FAILED) or None
+
+    def try_anew(self, manifest: Manifest) -> None:
+        """Forget that this very release failed before.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if (self.failed() or "").split()[:1] == [manifest.name]:
+            (self._home / FAILED).unlink(missing_ok=True)
+            sync_directory(self._home)
 
     def directory(self, manifest: Manifest) -> Path:
         """Where the release is, or would be."""
