@@ -239,12 +239,17 @@ def _draft(letter: bytes) -> Draft:
     try:
         return Draft.model_validate_json(letter)
     except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-        )
-        raise ConfigError(
-            say("the drawing cannot be used: {found}", found=found), fix=say("correct what is named")
-        ) from None
+        raise unusable(error) from None
+
+
+def unusable(error: ValidationError) -> ConfigError:
+    """What is told of a drawing that is none."""
+    found = "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+    )
+    return ConfigError(
+        say("the drawing cannot be used: {found}", found=found), fix=say("correct what is named")
+    )
 
 
 def _difference(before: Draft, after: Draft) -> str:

@@ -1,0 +1,314 @@
+"""The page's server and its door: who gets in, who does not, and what every answer says to a browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from app_parts import Hands, settings
+
+from agent.app import board as boards
+from agent.app import board_page, board_server, hatch
+from agent.app.board import Board, Saved
+from agent.app.doorkeeper import CODE_S, IDLE_S, LIFE_S, TRIES, Doorkeeper
+from agent.app.drawing import Draft, Drawn, Verdict
+from agent.app.hatch import Hatch
+from agent.app.viewfinder import Aim, Look, packed
+from agent.config_layers import Origin
+from agent.errors import ConfigError, StorageError
+from agent.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+AIM = Aim(t=1, width=64, height=48, light=90, burnt=0, contrast=9, sharpness=2, states=(), persons=0)
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+class Kit:
+    """A hatch that answers as an agent does, and keeps what it was told."""
+
+    def __init__(self, state: Path) -> None:
+        self.drawn = Draft()
+        self.told: list[str] = []
+        self.refuses = False
+        self.hatch = Hatch(
+            state / hatch.NAME,
+            {"aim": lambda _: packed(Look(AIM, b"\xff\xd8JPEG")), "drawn": self._drawn},
+            {"redraw": self._redraw, "board": self._board},
+        )
+        self.hatch.start()
+
+    def _drawn(self, _user: int) -> bytes:
+        found = Drawn(
+            draft=self.drawn, digest=self.drawn.digest, masks_from=Origin.REMOTE, zones_from=Origin.DRAWN
+        )
+        return found.model_dump_json().encode()
+
+    def _redraw(self, _user: int, letter: bytes) -> bytes:
+        self.drawn = Draft.model_validate_json(letter)
+        return Verdict(digest=self.drawn.digest, changed=True).model_dump_json().encode()
+
+    def _board(self, _user: int, letter: bytes) -> bytes:
+        if self.refuses:
+            raise StorageError("full", fix="none")
+        self.told.append(letter.decode())
+        return b"{}"
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    served = Kit(tmp_path)
+    yield served
+    served.hatch.close(5)
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def board(kit: Kit, tmp_path: Path, clock: Hands) -> Iterator[Board]:
+    del kit
+    served = Board(settings(tmp_path), clock, "en", 0)
+    served.start()
+    yield served
+    served.close("test")
+
+
+def ask(
+    board: Board, method: str, path: str, body: bytes | None = None, **headers: str
+) -> http.client.HTTPResponse:
+    """One request as a browser makes it; `headers` over its own, `_` for `-`, an empty one leaves it out."""
+    sent = {"Host": f"localhost:{board.port}", "Origin": f"http://localhost:{board.port}"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(http.client.HTTPConnection("127.0.0.1", board.port, timeout=20)) as connection:
+        connection.putrequest(method, path, skip_host=True)
+        for name, value in sent.items():
+            if value:
+                connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        answer.text = answer.read().decode("utf-8", errors="replace")  # type: ignore[attr-defined]
+        return answer
+
+
+def enter(board: Board, code: str) -> http.client.HTTPResponse:
+    return ask(board, "POST", "/enter", f"code={code}".encode(), Content_Type=FORM)
+
+
+def let_in(board: Board) -> str:
+    """The cookie of who is in."""
+    answer = enter(board, board.door.code)
+    assert (303, "/") == (answer.status, answer.headers["Location"])
+    cookie, *flags = answer.headers["Set-Cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} == set(flags)
+    return str(cookie)
+
+
+def save(board: Board, cookie: str, value: Any, **headers: str) -> http.client.HTTPResponse:  # noqa: ANN401
+    body = json.dumps(value).encode()
+    return ask(board, "POST", "/save", body, **({"Content_Type": JSON, "Cookie": cookie} | headers))
+
+
+def test_nothing_without_the_code(board: Board, kit: Kit) -> None:
+    """Neither picture nor drawing, nor the page; only the door, with its style and script."""
+    assert "One-time code" in ask(board, "GET", "/").text  # type: ignore[attr-defined]
+    for path in ("/look", "/drawn", "/etc/passwd", "/../board.py", "/board.html"):
+        assert 403 == ask(board, "GET", path).status
+        assert 403 == ask(board, "GET", path, Cookie=f"{board_server.COOKIE}=guess").status
+        assert 403 == ask(board, "GET", path, Cookie='"; =\x01').status
+    assert 403 == save(board, "", {}).status
+    assert 403 == ask(board, "POST", "/finish", b"{}", Content_Type=JSON).status
+    assert 200 == ask(board, "GET", "/board.js").status
+    assert ["opened"] == kit.told
+
+
+def test_every_answer_is_strict(board: Board) -> None:
+    """No foreign script, no frame, nothing stored, no guessing of types: the refused ones, too."""
+    cookie = let_in(board)
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/look"),
+        ("GET", "/none"),
+        ("PUT", "/"),
+        ("GET", "/board.css"),
+    ):
+        answer = ask(board, method, path, Cookie=cookie)
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert ("no-store", "nosniff") == (
+            answer.headers["Cache-Control"],
+            answer.headers["X-Content-Type-Options"],
+        )
+        assert "Python" not in str(answer.headers)
+
+
+def test_the_code_lets_in_once(board: Board, kit: Kit) -> None:
+    """The first browser, and noted; the second one is refused with the same code."""
+    cookie = let_in(board)
+    look = ask(board, "GET", "/look", Cookie=cookie)
+    assert (200, "image/jpeg") == (look.status, look.headers["Content-Type"])
+    figures = json.loads(look.headers["X-Figures"])
+    assert (90, True, "good") == (figures["light"], figures["light_ok"], figures["light_text"])
+    assert 403 == enter(board, board.door.code).status
+    assert 200 == ask(board, "GET", "/look", Cookie=cookie).status
+    assert ["opened", "entered"] == kit.told
+
+
+def test_a_page_that_nobody_touches_ends(board: Board, clock: Hands) -> None:
+    """It looks by itself, once a second; only what a person does there keeps it."""
+    cookie = let_in(board)
+    clock.t += IDLE_S - 1
+    assert 200 == ask(board, "GET", "/look", Cookie=cookie).status
+    clock.t += 2
+    assert 403 == ask(board, "GET", "/look?active", Cookie=cookie).status
+    assert "idle" == board.wait()
+
+
+def test_nobody_gets_in_unnoted(board: Board, kit: Kit) -> None:
+    """While the agent cannot note it the code lets nobody in, and stays good."""
+    kit.refuses = True
+    assert 503 == enter(board, board.door.code).status
+    kit.refuses = False
+    let_in(board)
+
+
+def test_wrong_codes_close_the_door(board: Board) -> None:
+    """After five the right one is of no use either, and the page is over."""
+    for left in range(TRIES - 1, -1, -1):
+        answer = enter(board, "00000-0000G")
+        assert 403 == answer.status
+        assert f"tries left: {left}" in answer.text  # type: ignore[attr-defined]
+    assert 403 == enter(board, board.door.code).status
+    assert "locked" == board.wait()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "localhost.evil.example:80"}, 421),
+        ({"Host": ""}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Transfer_Encoding": "chunked"}, 411),
+    ],
+)
+def test_a_foreign_page_cannot_act(headers: dict[str, str], status: int, board: Board, kit: Kit) -> None:
+    """Not with the technician's own cookie: by another name, from another origin, as a plain form."""
+    cookie = let_in(board)
+    mask = {"name": "a", "polygon": [[0, 0], [1, 0], [1, 1]]}
+    value = {"base": Draft().digest, "draft": {"masks": [mask], "zones": []}}
+    assert status == save(board, cookie, value, **headers).status
+    assert Draft() == kit.drawn
+
+
+def test_another_port_at_the_near_end(board: Board) -> None:
+    """A tunnel may begin at any port; both names of the loopback are good."""
+    for host in ("localhost:9000", "127.0.0.1:8470", "localhost"):
+        assert 200 == ask(board, "GET", "/", Host=host, Origin="").status
+
+
+def test_saving(board: Board, kit: Kit) -> None:
+    """A drawing goes to the agent whole; what is none, or was begun with an older one, is told."""
+    cookie = let_in(board)
+    found = json.loads(ask(board, "GET", "/drawn", Cookie=cookie).text)  # type: ignore[attr-defined]
+    assert (["masks"], Draft().digest) == (found["fixed"], found["digest"])
+    mask = {"name": "a", "polygon": [[0, 0], [1, 0], [1, 1]]}
+    value = {"base": found["digest"], "draft": {"masks": [mask], "zones": []}}
+    assert 422 == save(board, cookie, {"base": found["digest"], "draft": {"masks": [{}]}}).status
+    assert 409 == save(board, cookie, value | {"base": "older"}).status
+    assert board.saved is None
+    assert 200 == save(board, cookie, value).status
+    assert Saved(kit.drawn.digest, 1, 0) == board.saved
+    assert 413 == save(board, cookie, {"base": "x" * board_server.BODY_MAX}).status
+
+    assert 200 == ask(board, "POST", "/finish", b"{}", Content_Type=JSON, Cookie=cookie).status
+    assert "finished" == board.wait()
+
+
+def test_an_agent_that_begins_anew(board: Board, kit: Kit) -> None:
+    """The page is told that it does not answer, and stays."""
+    cookie = let_in(board)
+    kit.hatch.close(5)
+    answer = ask(board, "GET", "/look", Cookie=cookie)
+    assert 503 == answer.status
+    assert "starting anew" in json.loads(answer.text)["why"]  # type: ignore[attr-defined]
+
+
+def test_without_an_agent(tmp_path: Path, clock: Hands) -> None:
+    """Nothing is served, and the port is free again; one that is taken is named."""
+    served = Board(settings(tmp_path), clock, "en", 0)
+    with pytest.raises(FileNotFoundError):
+        served.start()
+    again = Board(settings(tmp_path), clock, "en", served.port)
+    with pytest.raises(ConfigError, match=f"--port {served.port}"):
+        Board(settings(tmp_path), clock, "en", again.port)
+    again._server.server_close()
+
+
+def test_serve_tells_where_and_ends(kit: Kit, tmp_path: Path, clock: Hands) -> None:
+    """What was saved is returned; how it ended is noted."""
+
+    def finish(opened: Board) -> None:
+        threading.Timer(0.01, opened.finished.set).start()
+
+    assert boards.serve(settings(tmp_path), clock, "uk", 0, finish) is None
+    assert ["opened", "closed: finished"] == kit.told
+
+
+def test_the_door_opens_for_a_while() -> None:
+    """Ten minutes for the code; then as long as something is done, two hours at most."""
+    door = Doorkeeper(0.0)
+    assert (None, "expired") == (door.end(CODE_S - 1), door.end(CODE_S))
+    assert door.enter(door.code, CODE_S, pytest.fail) is None
+
+    door = Doorkeeper(0.0)
+    token = door.enter(door.code, 1.0, lambda: None)
+    assert token is not None
+    assert not door.admits(token + "x", 2.0)
+    assert not door.admits("", 2.0)
+    assert door.admits(token, IDLE_S)
+    assert (None, "idle") == (door.end(2 * IDLE_S - 1), door.end(2 * IDLE_S))
+    now = IDLE_S
+    assert door.admits(token, IDLE_S + 9, active=False)  # a page that looks by itself
+    assert "idle" == door.end(2 * IDLE_S)
+    while now < LIFE_S:
+        assert door.admits(token, now)
+        now += IDLE_S / 2
+    assert not door.admits(token, LIFE_S + 1)
+    assert "over" == door.end(LIFE_S + 1)
+
+
+def test_a_code_is_typed_by_people() -> None:
+    """Small letters, no dash, O for 0 and l for 1; each is another one, of 50 bits."""
+    door = Doorkeeper(0.0)
+    typed = door.code.lower().replace("-", " ").replace("0", "o").replace("1", "l")
+    assert door.enter(typed, 0.0, lambda: None) is not None
+    codes = {Doorkeeper(0.0).code for _ in range(200)}
+    assert 200 == len(codes)
+    assert {11} == {len(code) for code in codes}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_in_both_languages(language: Any) -> None:  # noqa: ANN401
+    """Nothing is left to fill, and nothing from elsewhere is taken for HTML."""
+    for page in (board_page.board("<b>&", language), board_page.door("<b>&", language, None)):
+        assert "<b>" not in page
+        assert f'lang="{language}"' in page
+        assert "onclick" not in page
+        assert "style=" not in page
+    assert ("Маска" in board_page.board("k", language)) == (language == "uk")
