@@ -225,7 +225,8 @@ def test_without_rights_it_says_what_to_install(copy: Path) -> None:
     wanted = (
         "mosquitto-clients ffmpeg age faketime openssl strongswan-pki libstrongswan-standard-plugins "
         "shellcheck nftables dnsmasq-base mtools dosfstools fdisk e2fsprogs swtpm libtss2-tcti-swtpm0 "
-        "systemd systemd-journal-remote openssh-server openssh-client poppler-utils nodejs npm"
+        "systemd systemd-journal-remote openssh-server openssh-client poppler-utils "
+        "chromium-headless-shell nodejs npm"
     )
     packages = " ".join(name for name in wanted.split() if name not in there)
     line = f"apt-get install --yes --no-install-recommends {packages}"

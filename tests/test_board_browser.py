@@ -1,0 +1,207 @@
+"""The page for aiming and drawing, in a real browser, on an agent that begins anew with what was drawn."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from app_parts import PEOPLE, query, settings, toml
+from broker import wait_for
+from chromium import chromium
+
+from agent.app import drawing, hatch, viewfinder
+from agent.app.board import Board
+from agent.app.service import serve
+from agent.config import load
+from agent.device.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chromium import Page
+
+PICTURES = os.environ.get("BOARD_PICTURES")
+"""A directory for screenshots, to look at by hand."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Callable[..., Page]]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Path]:
+    """The settings of an agent that runs on the sample, again and again."""
+    capture = {"source": str(PEOPLE), "loop": True}
+    file, stop = tmp_path / "agent.toml", threading.Event()
+    chosen = settings(tmp_path / "state", capture=capture, clips={"enabled": False})
+    chosen.state.dir.mkdir()
+    file.write_text(toml(chosen), encoding="utf-8")
+
+    def live() -> None:
+        while serve(file, SystemClock(), stop):
+            pass
+
+    thread = threading.Thread(target=live, daemon=True)
+    thread.start()
+    wait_for(lambda: answers(chosen.state.dir), 60)
+    yield file
+    stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def board(kit: Path) -> Iterator[Board]:
+    served = Board(load(kit), SystemClock(), "uk", 0)
+    served.start()
+    yield served
+    served.close("test")
+
+
+def answers(state: Path, digest: str | None = None) -> bool:
+    """Whether the agent gives pictures, with the drawing of this digest if one is named."""
+    try:
+        return digest in {None, drawing.drawn(state).digest} and bool(hatch.ask(state / hatch.NAME, "aim"))
+    except OSError:
+        return False
+
+
+def entered(page: Page, board: Board, language: str = "uk") -> None:
+    page.open(f"http://localhost:{board.port}/?lang={language}")
+    page.ask("document.getElementById('code').focus()")
+    page.type(board.door.code.lower())
+    page.click("button.primary")
+    page.wait("document.querySelector('#still')?.naturalWidth && document.querySelector('.figures .good')")
+    page.wait("document.getElementById('state').className === 'good'")
+
+
+def seen(page: Page, name: str) -> None:
+    if PICTURES:
+        page.picture(Path(PICTURES) / f"{name}.png")
+
+
+def test_a_mask_and_a_zone_with_the_mouse(browser: Callable[..., Page], board: Board, kit: Path) -> None:
+    """Drawn, corrected, taken back, named, saved, in force; the picture is black there; nothing complains."""
+    state = load(kit).state.dir
+    page = browser(1280, 800)
+    page.open(f"http://localhost:{board.port}/?lang=en")
+    page.ask("document.getElementById('code').focus()")
+    page.type("00000-00000")
+    page.click("button.primary")
+    page.wait("document.querySelector('#problem').textContent.includes('tries left: 4')")
+    seen(page, "door-desktop-en")
+    entered(page, board, "en")
+
+    page.click("#add-mask")
+    page.drag(page.place("#ink", 0.1, 0.2), page.place("#ink", 0.4, 0.9))
+    page.click("#add-zone")
+    page.drag(page.place("#ink", 0.5, 0.5), page.place("#ink", 0.9, 0.8))
+    page.drag(page.place("#ink", 0.7, 0.65), page.place("#ink", 0.75, 0.7))
+    page.drag(page.place('[data-corner="0"]'), page.place("#ink", 0.5, 0.6))
+    page.click("#remove")
+    assert 1 == page.ask("areas.length")
+    page.click("#undo")
+    assert 2 == page.ask("areas.length")
+    page.ask(
+        "document.querySelector('li.zone input').select(); document.querySelector('li.zone input').focus()"
+    )
+    page.type("Upper Landing")
+    page.ask(
+        "(() => { const s = document.querySelector('li.zone select'); s.value = 'include';"
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+    page.ask("document.activeElement.blur()")
+    seen(page, "drawing-desktop-en")
+    page.click("#save")
+    page.wait("document.getElementById('state').textContent.startsWith('Saved, not in force')")
+    page.wait("document.getElementById('state').className === 'good'")
+
+    found = load(kit)
+    (mask,), (zone,) = found.privacy.masks, found.view.zones
+    assert ("mask-1", "upper-landing", "include") == (mask.name, zone.name, zone.persons)
+    assert mask.polygon == pytest.approx(np.array([(0.1, 0.2), (0.4, 0.2), (0.4, 0.9), (0.1, 0.9)]), abs=0.01)
+    corners = np.array([(0.5, 0.6), (0.95, 0.55), (0.95, 0.85), (0.55, 0.85)])
+    assert zone.polygon == pytest.approx(corners, abs=0.01)
+    assert drawing.drawn(state).draft.masks == found.privacy.masks
+    image = cv2.imdecode(np.frombuffer(viewfinder.look(state).jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    assert np.max(np.asarray(image)[110:420, 80:240]) < 12
+    page.wait("document.getElementById('still').naturalWidth")
+    seen(page, "saved-desktop-en")
+
+    page.click("#finish")
+    wait_for(board.finished.is_set, 30)
+    assert [] == page.complaints
+    noted = [row[0] for row in query(state, "SELECT text FROM audit WHERE cmd = 'board' ORDER BY n")]
+    assert ["opened", "entered"] == noted
+    assert [("ok",)] == query(state, "SELECT status FROM audit WHERE cmd = 'redraw'")
+
+
+def test_a_telephone(browser: Callable[..., Page], board: Board, kit: Path) -> None:
+    """Held upright, by touch, in Ukrainian: all fits its width, and fingers draw, tap and pull corners."""
+    page = browser(390, 844, touch=True)
+    entered(page, board)
+    assert "uk" == page.ask("document.documentElement.lang")
+    assert page.ask("document.documentElement.scrollWidth") <= 390
+    small = page.ask(
+        "[...document.querySelectorAll('button')].filter(b => b.getBoundingClientRect().height < 40).length"
+    )
+    assert 0 == small
+    page.ask("document.getElementById('add-mask').click()")
+    page.swipe(page.place("#ink", 0.5, 0.2), page.place("#ink", 0.8, 0.9))
+    page.ask("document.getElementById('add-zone').click()")
+    page.swipe(page.place("#ink", 0.3, 0.5), page.place("#ink", 0.3, 0.5))  # a tap
+    assert 2 == page.ask("areas.length")
+    page.swipe(page.place('[data-corner="2"]'), page.place("#ink", 0.45, 0.9))
+    polygon = page.ask("areas[1].polygon")
+    corners = np.array([(0.2, 0.4), (0.4, 0.4), (0.45, 0.9), (0.2, 0.6)])
+    assert np.array(polygon) == pytest.approx(corners, abs=0.02)
+    seen(page, "drawing-phone-uk")
+    page.ask("scrollTo(0, 9999)")
+    seen(page, "list-phone-uk")
+    assert [] == page.complaints
+    assert () == load(kit).privacy.masks  # nothing was saved
+
+
+def test_the_keyboard(browser: Callable[..., Page], board: Board, kit: Path) -> None:
+    """Whoever cannot point moves areas and corners by arrows, and removes them by a key."""
+    area = {"name": "door", "polygon": [[0.2, 0.2], [0.4, 0.2], [0.4, 0.4], [0.2, 0.4]]}
+    digest = drawing.redraw(load(kit).state.dir, drawing.Draft.model_validate({"masks": [area]})).digest
+    wait_for(lambda: answers(load(kit).state.dir, digest), 60)
+    page = browser(1024, 768)
+    entered(page, board)
+    page.wait("areas.length === 1")
+    page.ask("document.querySelector('polygon').focus()")
+    for name in ("ArrowRight", "ArrowDown"):
+        page.call("Input.dispatchKeyEvent", type="keyDown", key=name)
+        page.call("Input.dispatchKeyEvent", type="keyUp", key=name)
+    assert [0.21, 0.21] == page.ask("areas[0].polygon[0]")
+    page.ask("document.querySelector('[data-corner=\"2\"].grip').focus()")
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft")
+    assert [[0.41, 0.21], [0.4, 0.41]] == page.ask("areas[0].polygon.slice(1, 3)")
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="Delete")
+    assert 3 == page.ask("areas[0].polygon.length")
+    assert [] == page.complaints
+
+
+def test_scripts_from_elsewhere_are_not_run(browser: Callable[..., Page], board: Board) -> None:
+    """What somebody manages to write into the page does nothing, and shows nothing to others."""
+    page = browser(800, 600)
+    entered(page, board)
+    page.ask(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.stolen=1\">');"
+        "const s = document.createElement('script'); s.textContent = 'window.stolen=2';"
+        "document.body.append(s); fetch('http://127.0.0.1:9/x').catch(() => {})"
+    )
+    page.wait("true")
+    assert page.ask("window.stolen") is None
+    assert page.ask("document.cookie") == ""
+    assert any("Content Security Policy" in told for told in page.complaints), json.dumps(page.complaints)
