@@ -195,7 +195,7 @@ def test_weak_keys(
 
 
 def test_a_replayed_request(town: Town) -> None:
-    """A recorded request, even with a new claim, or the old one a day later, is worth nothing."""
+    """A recorded request, with a new claim or, a day later, the old one: refused, and in the trail."""
     card = town.card()
     key = ec.generate_private_key(ec.SECP256R1())
     recorded = request(card.kit, key)
@@ -203,6 +203,7 @@ def test_a_replayed_request(town: Town) -> None:
         client(card).enroll(recorded, card.kit, card.claim)
         fresh = town.card(card.kit)
         assert "key-used" == refusal(lambda: client(card).enroll(recorded, fresh.kit, fresh.claim))
+    assert "refused key-used" == town.acts(card.kit)[-1]
     other = town.card()
     csr = request(other.kit)
     with town.serving():
@@ -210,6 +211,7 @@ def test_a_replayed_request(town: Town) -> None:
     town.clock.ahead = RECOVERY + timedelta(minutes=1)
     with town.serving():
         assert "claim-used" == refusal(lambda: client(other).enroll(csr, other.kit, other.claim))
+    assert "refused claim-used" == town.acts(other.kit)[-1]
 
 
 def test_what_a_request_asks_for_is_passed_over(open_town: Town) -> None:
@@ -377,6 +379,7 @@ def test_another_kits_certificate(open_town: Town) -> None:
     assert "foreign-name" == refusal(lambda: shown.reenroll(request(other.kit)))
     assert "refused foreign-name" == open_town.acts(card.kit)[-1]
     assert "key-used" == refusal(lambda: shown.reenroll(request(card.kit, wallet_key(wallet))))
+    assert "refused key-used" == open_town.acts(card.kit)[-1]
     assert "not-yours" == refusal(lambda: client(card).reenroll(request(card.kit)))
     program = open_town.office.issue("platform", [], open_town.directory, "test", open_town.clock.now)
     assert "not-yours" == refusal(lambda: EstClient(card.url, card.ca, program).reenroll(request("platform")))
