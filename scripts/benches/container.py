@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +40,7 @@ CPU revision\t: 4
 """
 REBOOT = 133  # systemd-nspawn(1), --keep-unit
 BOOT_S = 60.0  # of a container, beside what its program takes
+END_S, LOOK_S = 30.0, 0.02  # what the kernel may need to end all of it on a busy machine; between two looks
 
 UNIT = f"""[Unit]
 After=multi-user.target
@@ -119,13 +122,13 @@ def emulate(root: Path, program: Path, files: dict[str, Path], timeout_s: float)
         (share / "cpuinfo").write_text(CORTEX_A53)
         command = [*_nspawn(root, share), "--as-pid2", "--setenv=QEMU_CPU=cortex-a53"]
         command += ["--", "/usr/bin/python3", f"{SHARE}/program.py"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        code: int | None = None
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=timeout_s, check=False
-            )
-            code: int | None = done.returncode
-        except subprocess.TimeoutExpired:
-            code = None
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(timeout_s)
+        finally:
+            end(process)
         return Finished(code, _text(share / "log"), "")
 
 
@@ -144,12 +147,43 @@ def boot(root: Path, program: Path, files: dict[str, Path], timeout_s: float) ->
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
             try:
-                process.wait(timeout_s + BOOT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout_s + BOOT_S)
+            finally:
+                end(process)
         output, console_text = _text(share / "log"), _text(share / "console")
         return Finished(_code(share / "code"), output, console_text, process.returncode == REBOOT)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Cut a container's power, when systemd-nspawn(1) in `process` still runs: nothing of it is left.
+
+    What that started is killed, its PID 1 among it, with which the kernel ends all else. Killed itself
+    instead, it would leave the container running.
+
+    Raises:
+        StairwellError: it does not end.
+    """
+    limit = time.monotonic() + END_S
+    while process.poll() is None:
+        for child in children(process):  # whatever its PID 1 is at the moment
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        if time.monotonic() > limit:
+            raise StairwellError(f"the container of {process.pid} does not end", fix="see what it waits for")
+        time.sleep(LOOK_S)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    """The processes that a running `process` started itself."""
+    if process.poll() is not None:
+        return []
+    with suppress(OSError):
+        return [
+            int(child)
+            for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        ]
+    return []
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 from contextlib import contextmanager, suppress
@@ -30,7 +29,6 @@ PACKAGES = (
 CITY_ADDRESS, KIT_ADDRESS, NETWORK = "10.77.9.1", "10.77.9.2", "10.77.9.0/30"
 LOOK_S = 0.02
 INSIDE_S = 300.0  # for a command in the machine
-LEADER_S = 30.0
 
 
 class Networks:
@@ -132,16 +130,8 @@ class Machine:
 
     def cut(self) -> None:
         """The power goes, whatever it is doing; nothing of it is left."""
-        if self._process is None:
-            return
-        end = time.monotonic() + LEADER_S
-        while self._process.poll() is None:
-            for child in self._children():  # whatever its PID 1 is at the moment: with it all of them end
-                with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-            if time.monotonic() > end:
-                raise StairwellError("the kit's machine does not end", fix=self.console())
-            time.sleep(LOOK_S)
+        if self._process is not None:
+            container.end(self._process)
         self._process = None
 
     def rebooted(self, timeout_s: float) -> None:
@@ -211,19 +201,11 @@ class Machine:
 
     def _leader(self) -> int | None:
         """Its PID 1, once it is systemd."""
-        for child in self._children():
+        for child in container.children(self._process) if self._process else ():
             with suppress(OSError):
                 if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
                     return child
         return None
-
-    def _children(self) -> list[int]:
-        if self._process is None or self._process.poll() is not None:
-            return []
-        pid = self._process.pid
-        with suppress(OSError):
-            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return []
 
 
 def call(*words: object, data: bytes | None = None) -> bytes:
