@@ -185,41 +185,75 @@ def test_our_source_on_a_real_picamera2() -> None:
     assert (9, 0) == (len(told["findings"]), told["broken"])
 
 
-def sampled(device: ModuleType, *resident_mb: float) -> list[object]:
+def sampled(device: ModuleType, resident_mb: list[float], anonymous_mb: list[float]) -> list[object]:
     """Memory minute by minute, at a tenth of a core."""
     return [
-        device.device_memory.Sample(60.0 * minute, resident, resident / 2, 6.0 * minute)
-        for minute, resident in enumerate(resident_mb, 1)
+        device.device_memory.Sample(60.0 * minute, resident, anonymous, 6.0 * minute)
+        for minute, (resident, anonymous) in enumerate(zip(resident_mb, anonymous_mb, strict=True), 1)
     ]
 
 
+LEVEL = [88.0, 88.0, 89.0, 89.0, 89.5, 89.5]
+
+
 @pytest.mark.parametrize(
-    ("resident", "code", "kills", "failed"),
+    ("resident", "anonymous", "code", "kills", "failed"),
     [
-        ([150, 165, 170, 170, 171, 172], 0, 0, []),
-        ([150, 165, 170, 170, 171, 181], 0, 0, ["resident", "growth"]),
-        ([181, 160, 160, 160, 160, 160], 0, 0, ["resident"]),
-        ([150, 151, 152, 153, 157, 158], 0, 0, ["growth"]),
-        ([150, 150, 150], 137, 1, ["whole"]),
-        ([150, 150, 150], 0, 1, ["whole"]),
-        ([], 3, 0, ["whole", "resident", "growth"]),
+        ([150, 165, 170, 170, 171, 172], LEVEL, 0, 0, []),
+        ([150, 160, 160, 160, 179, 180], LEVEL, 0, 0, []),  # the page cache's
+        ([150, 165, 170, 170, 171, 181], LEVEL, 0, 0, ["resident"]),
+        ([181, 160, 160, 160, 160, 160], LEVEL, 0, 0, ["resident"]),
+        ([150, 150, 150, 150, 150, 150], [80, 88, 88, 89, 90, 91], 0, 0, ["growth"]),
+        ([150, 150, 150], LEVEL[:3], 137, 1, ["whole"]),
+        ([150, 150, 150], LEVEL[:3], 0, 1, ["whole"]),
+        ([], [], 3, 0, ["whole", "resident", "growth"]),
     ],
 )
 def test_memory_is_judged(
-    device: ModuleType, resident: list[float], code: int, kills: int, failed: list[str]
+    device: ModuleType,
+    resident: list[float],
+    anonymous: list[float],
+    code: int,
+    kills: int,
+    failed: list[str],
 ) -> None:
-    """By the worst minute, and by the last third of the time beside the one before it."""
+    """By the worst minute, and by what is its own in the last third of the time beside the one before it."""
     told = {"events": 1, "missing": 0}
-    findings = list(device.device_memory.judge(sampled(device, *resident), code, kills, 360, told))
+    findings = list(device.device_memory.judge(sampled(device, resident, anonymous), code, kills, 360, told))
     assert failed == [finding.check for finding in findings if not finding.ok]
     if resident:
         assert 10 == findings[1].found["cpu_percent"]
+    if len(resident) == 6:
+        thirds = [sum(anonymous[at : at + 2]) / 2 for at in (0, 2, 4)]
+        assert thirds == findings[2].found["thirds_mb"]
+
+
+def test_the_own_memory_is_read_exactly(device: ModuleType) -> None:
+    """A process that takes 32 MiB and touches them has them in the next sample."""
+    before = device.device_memory._sample(os.getpid(), 1.0)
+    taken = bytearray(os.urandom(1 << 20) * 32)
+    after = device.device_memory._sample(os.getpid(), 2.0)
+    assert len(taken) / 1e6 == pytest.approx(after.anonymous_mb - before.anonymous_mb, abs=4)
+    assert after.anonymous_mb < after.resident_mb
+
+
+def test_a_container_ends_whole(device: ModuleType) -> None:
+    """What systemd-nspawn started is ended, with which that ends by itself: killed, it left the container."""
+    script = "sleep 600 & echo $!; wait"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        inside = Path("/proc", process.stdout.readline().strip())
+        assert inside.exists()
+        device.device_package.container.end(process)
+        assert 0 == process.returncode
+    assert not inside.exists()
+    device.device_package.container.end(process)
 
 
 @pytest.mark.parametrize("told", [{"events": 0, "missing": 0}, {"events": 1, "missing": 1}, {"said": "…"}])
 def test_little_memory_of_an_agent_that_does_nothing(device: ModuleType, told: dict[str, object]) -> None:
     """One that sees nobody, or loses what it says, has not shown what it needs."""
-    whole, *_ = device.device_memory.judge(sampled(device, 150), 0, 0, 360, told)
+    whole, *_ = device.device_memory.judge(sampled(device, [150], [88]), 0, 0, 360, told)
     assert not whole.ok
 
 
