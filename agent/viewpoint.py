@@ -46,7 +46,8 @@ def read(state: Path) -> dict[str, dict[str, Any]]:
             body = checkedfile.read(path)
             there = body is not None or path.exists()
         except StorageError as error:
-            if error.errno == errno.EACCES and not os.access(state, os.X_OK):
+            hidden = error.errno == errno.EACCES and not os.access(state, os.X_OK)
+            if hidden or error.errno == errno.ENOTDIR:  # in what is no directory nothing was kept
                 return {}
             body, there = None, True
         values = None if body is None else _understood(body)

@@ -141,7 +141,7 @@ def test_hold_and_release(desk: Desk) -> None:
 def test_erase(desk: Desk) -> None:
     """With --yes only, where nobody can be asked; the receipt is printed, and written."""
     clip = desk.kit.clip(1)
-    desk("erase", name(1), code=2)
+    desk("erase", name(1), code=64)
     receipt = desk.out / "receipt.json"
     printed = desk("erase", name(1), "--yes", "--why", "court order", "--receipt", receipt).stdout
     assert printed == receipt.read_text()
@@ -170,7 +170,7 @@ def test_check(desk: Desk) -> None:
     (desk.kit.directory / clip.path).unlink()
     assert "missing" in desk("check", code=NOT_SOUND).stdout
     assert ["missing"] == [f["code"] for f in desk.data("check", code=NOT_SOUND)["findings"]]
-    desk("check", "--repair", code=2)
+    desk("check", "--repair", code=64)
     assert "missing, repaired" in desk("check", "--repair", "--yes").stdout
 
 

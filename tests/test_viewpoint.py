@@ -122,3 +122,10 @@ def test_who_may_not_enter_gets_nothing(tmp_path: Path) -> None:
         os.setresuid(65534, 65534, 65534)
         os._exit(0 if viewpoint.read(tmp_path) == {} else 1)
     assert 0 == os.waitpid(child, 0)[1]
+
+
+def test_in_what_is_no_directory_nothing_was_kept(tmp_path: Path) -> None:
+    """The agent ends for the directory's sake, which its error names: nothing is to be masked."""
+    state = tmp_path / "state"
+    state.write_text("a file in its place")
+    assert {} == viewpoint.read(state)
