@@ -5,10 +5,12 @@ All of them together are seconds of imports on a kit, and no command needs anoth
 
 from __future__ import annotations
 
+import os
 from collections import UserDict
 from contextlib import contextmanager
 from copy import copy
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -16,9 +18,11 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 import agent
+from agent.cli.help import DEPOT, speaking, translate
+from agent.words import LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 USAGE = 64
 """Exit code of a wrong command line: EX_USAGE of sysexits.h. click's own, 2, is the doctor's for failures."""
@@ -90,8 +94,13 @@ class Tree(TyperGroup):
         self.commands = Modules(TABLE)
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - the same
-        """Typer's own; what is wrong in the line's first words ends with our exit code."""
+        """Typer's own; what is wrong in the line's first words ends with our exit code.
+
+        The language that the line asks for is the help's, too, wherever it stands there.
+        """
+        line = more.get("args", arguments[-1])
         with _line():
+            _prefer(line)
             return super().make_context(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the same
@@ -108,6 +117,7 @@ class Tree(TyperGroup):
         """The list is made of the table."""
         listing = copy(self)
         listing.commands = {name: TyperCommand(name, help=told) for name, told in TABLE.items()}
+        translate(listing, ctx)
         TyperGroup.format_help(listing, ctx, formatter)
 
 
@@ -120,6 +130,14 @@ def _line() -> Iterator[None]:
         raise
 
 
+def _prefer(line: Sequence[str]) -> None:
+    """Let the help be told in the language that the line names; a wrong one is refused by its command."""
+    words = " ".join(line).replace("--lang=", "--lang ").split()
+    for before, word in pairwise(words):
+        if before == "--lang" and word in LANGUAGES:
+            os.environ["LANGUAGE"] = word
+
+
 def _made(name: str) -> Any:  # noqa: ANN401 - as above
     module = import_module(f"agent.cli.{HOUSEMATES.get(name, name)}")
     around = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=MARKUP)
@@ -127,7 +145,8 @@ def _made(name: str) -> Any:  # noqa: ANN401 - as above
         around.add_typer(module.app, name=name)
     else:
         around.command(name)(getattr(module, name))
-    return typer.main.get_group(around).commands[name]
+    made = typer.main.get_group(around).commands[name]
+    return made if name in DEPOT else speaking(made)
 
 
 app = typer.Typer(

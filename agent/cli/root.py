@@ -37,7 +37,7 @@ def open_(
 ) -> None:
     """Let the root be writable from the next start on, until it is closed again; the doctor warns meanwhile.
 
-    sudo stairwell root open --why "new kernel" && sudo systemctl reboot
+    For example: `sudo stairwell root open --why "new kernel" && sudo systemctl reboot`
     """
     speech, system = language(lang), SystemRoot()
     system.open_for(Opened(os.environ.get("SUDO_USER") or getpass.getuser(), why, SystemClock().stamp().ts))
