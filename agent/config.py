@@ -40,7 +40,7 @@ class Kit(_Section):
 class Site(_Section):
     """Where the kit hangs. The first three are topic levels, the rest travels in payloads."""
 
-    oblast: Annotated[str, Field(pattern=r"^\d{2}$")] = Field(
+    oblast: Annotated[str, Field(pattern=r"^[0-9]{2}$")] = Field(
         default="00", description="ISO 3166-2:UA number, e.g. 51 (Odesa)"
     )
     city: Slug = Field(default="city", description="topic level: lower case Latin letters, digits, dashes")

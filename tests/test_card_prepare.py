@@ -278,6 +278,39 @@ def test_a_card_that_is_pulled_boots_nowhere(
     assert root_of(images["trixie"]) == root_of(disk)[: common.layout.size - ROOT_START * SECTOR]
 
 
+@pytest.mark.parametrize(("step", "said"), [("write", "after 25 MB"), ("read back", "ends after 5 MB")])
+def test_a_card_that_is_pulled_while_it_is_made(
+    tmp_path: Path, disk: Path, images: dict[str, Path], common: Base, papers: Papers, step: str, said: str
+) -> None:
+    """The line names the disk, how far it came, and what to do; put in again, the card is made anew."""
+    backing, left, size = tmp_path / "disk", 20_000_000 if step == "write" else 1, common.layout.size
+
+    def heard(now: str, count: int) -> None:
+        nonlocal left
+        left -= count if now == step else 0
+        if left <= 0 and backing.stat().st_size >= size:
+            os.truncate(backing, HEAD + 100_000)  # a reader whose card is gone has room for nothing
+            call("losetup", "--set-capacity", disk)
+
+    with pytest.raises(StorageError, match=f"{disk}: .*{said}.*put the card .back. in and start again"):
+        to_disk(common, papers.enrol(KIT), disk, heard, force=True)
+    assert [] == list((tmp_path / "cache").iterdir())
+    os.truncate(backing, size)
+    call("losetup", "--set-capacity", disk)
+    assert bytes(SECTOR) == table_of(disk)
+    assert Outcome.WRITTEN is to_disk(common, papers.enrol(KIT), disk, silent, force=True)
+    assert table_of(images["trixie"]) == table_of(disk)
+
+
+def test_an_image_that_was_cut_later_is_made_anew(tmp_path: Path, common: Base, papers: Papers) -> None:
+    """A file that was done, and whose end is gone."""
+    target = tmp_path / "card.img"
+    to_file(common, papers.enrol(KIT), target, silent)
+    os.truncate(target, common.layout.size - 1)
+    assert Outcome.WRITTEN is to_file(common, papers.enrol(KIT), target, silent)
+    assert common.layout.size == target.stat().st_size
+
+
 def test_a_fixed_disk_is_not_touched(tmp_path: Path, disk: Path, common: Base, papers: Papers) -> None:
     """Without --force a disk that cannot be taken out keeps every byte."""
     before = (tmp_path / "disk").read_bytes()
@@ -402,14 +435,14 @@ def test_hashes(tmp_path: Path, images: dict[str, Path], packages: dict[str, Pat
 
 
 def test_a_damaged_packed_image(tmp_path: Path, images: dict[str, Path], packages: dict[str, Path]) -> None:
-    """A cut or foreign .xz is refused, and leaves nothing that looks like an image."""
+    """A cut or foreign .xz is refused, and leaves nothing."""
     packed = tmp_path / "image.img.xz"
     whole = lzma.compress(images["trixie"].read_bytes(), preset=0)
     for data in (whole[: len(whole) // 2], b"no xz"):
         packed.write_bytes(data)
         with pytest.raises(ConfigError, match="no whole xz file"):
             commons(tmp_path, packed, [packages["trixie"]])
-        assert [] == list((tmp_path / "cache").glob("*.img"))
+        assert [] == list((tmp_path / "cache").iterdir())
 
 
 def test_packages_that_do_not_fit(tmp_path: Path, images: dict[str, Path], packages: dict[str, Path]) -> None:
@@ -418,12 +451,15 @@ def test_packages_that_do_not_fit(tmp_path: Path, images: dict[str, Path], packa
     older = make_package(tmp_path, fields="Depends: python3 (<< 3.12)\n")
     broken = tmp_path / "broken.deb"
     broken.write_bytes(b"no package")
+    cut = tmp_path / "cut.deb"
+    cut.write_bytes(packages["trixie"].read_bytes()[:200_000])
     cases: dict[str, list[Path]] = {
         "version 0.1.0.deb12 is not for trixie": [packages["bookworm"]],
         "for amd64, and a kit is arm64": [packages["trixie"], other],
         "no stairwell-agent package for trixie was given": [packages["camera"]],
         "a second time": [packages["trixie"], packages["trixie"]],
         "no Debian package": [broken],
+        r"cut\.deb: no whole Debian package": [cut],
         r"needs python3 \(<< 3\.12\), and there is 3\.13": [older],
     }
     for problem, files in cases.items():

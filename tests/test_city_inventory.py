@@ -87,8 +87,28 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         (9, "kit", "0000000000"),
     ] == sorted((flaw.row, flaw.column, flaw.value) for flaw in found.flaws)
     assert all(flaw.fix and flaw.problem for flaw in found.flaws)
+    assert not any(word in flaw.problem for flaw in found.flaws for word in ("pattern", "parse"))
     check = next(flaw for flaw in found.flaws if flaw.column == "kit")
     assert "the check character is wrong: k7f3k2qx4 ends in m" in check.problem
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1b", "\n", "\u202e", "\ufeff", "\u2028"])
+@pytest.mark.parametrize("column", ["building", "entrance", "purpose"])
+def test_a_character_that_nobody_sees(tmp_path: Path, sign: str, column: str) -> None:
+    """It would go on to labels, terminals and topics' payloads: it is named by its number."""
+    row = {"oblast": "51", "city": "odesa", "district": "kyivskyi", "building": "b", "entrance": "1"}
+    row |= {"floor": "1", "purpose": "p", "retention_h": "72"}
+    row |= {column: f"a{sign}b"}
+    cells = ",".join(f'"{row.get(name, "")}"' for name in HEAD.strip().split(","))
+    [flaw] = inventory.read(listed(tmp_path, HEAD + cells + "\n")).flaws
+    assert (column, f"a{sign}b") == (flaw.column, flaw.value)
+    assert f"U+{ord(sign):04X}" in flaw.problem
+
+
+def test_digits_of_another_script(tmp_path: Path) -> None:
+    """A topic is ASCII: what looks like a number to Unicode is none."""
+    [flaw] = inventory.read(listed(tmp_path, HEAD + ",\u0665\u0661,odesa,kyivskyi,b,1,1,p,72\n")).flaws
+    assert "oblast" == flaw.column
 
 
 @pytest.mark.parametrize(
@@ -98,7 +118,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ("kits.csv", "city,city\n", "column 'city' twice"),
         ("kits.csv", b"", "no column 'building'"),
         ("kits.csv", "місто".encode("cp1251"), "not in UTF-8"),
-        ("kits.csv", HEAD + '"51', "no CSV"),
+        ("kits.csv", HEAD + '"51', "line 2: no CSV"),
         ("kits.toml", "[[kit]", "no TOML"),
         ("kits.toml", "[kit]\noblast = '51'\n", "other things than"),
         ("kits.toml", "kit = [1]\n", "other things than"),

@@ -40,7 +40,8 @@ def packages(paths: Sequence[Path], suite: Suite) -> tuple[Package, ...]:
     """The packages at `paths`, ours among them, fit for a kit of `suite`.
 
     Raises:
-        ConfigError: a file is no package, one is for another machine, ours is missing or for another suite.
+        ConfigError: a file is no package or is cut off, one is for another machine, ours is missing or for
+            another suite.
     """
     found: dict[str, Package] = {}
     for path in paths:
@@ -53,6 +54,7 @@ def packages(paths: Sequence[Path], suite: Suite) -> tuple[Package, ...]:
             raise ConfigError(
                 f"{path}: {name} a second time, beside {found[name].path}", fix="give each package once"
             )
+        _check_whole(path)
         depends = ", ".join(filter(None, needs))
         found[name] = Package(path, name, _sha256(path), version, depends, provides)
     if AGENT not in found:
@@ -72,6 +74,16 @@ def _fields(path: Path) -> list[str]:
     if len(values) != len(FIELDS):
         raise ConfigError(f"{path}: no Debian package", fix=f"{BUILD} SUITE makes ours")
     return values
+
+
+def _check_whole(path: Path) -> None:
+    """What a download that broke off has lost is at its end, which `dpkg-deb --show` does not reach."""
+    try:
+        run("dpkg-deb", "--fsys-tarfile", path, keep=False)
+    except ProgramError:
+        raise ConfigError(
+            f"{path}: no whole Debian package: cut off or damaged", fix="fetch it, or make it, again"
+        ) from None
 
 
 def _sha256(path: Path) -> str:

@@ -32,8 +32,8 @@ class ProgramError(StorageError):
         self.said = said
 
 
-def run(program: str, *arguments: str | Path, data: bytes | None = None) -> bytes:
-    """What `program` says to `arguments`, with `data` at its input.
+def run(program: str, *arguments: str | Path, data: bytes | None = None, keep: bool = True) -> bytes:
+    """What `program` says to `arguments`, with `data` at its input; without `keep` that is passed over.
 
     Raises:
         ProgramError: it ended with an error.
@@ -46,7 +46,8 @@ def run(program: str, *arguments: str | Path, data: bytes | None = None) -> byte
             [program, *arguments],
             input=data,
             stdin=subprocess.DEVNULL if data is None else None,
-            capture_output=True,
+            stdout=subprocess.PIPE if keep else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             check=False,
             env={**os.environ, **ENVIRONMENT, "PATH": path},
         )
@@ -57,4 +58,4 @@ def run(program: str, *arguments: str | Path, data: bytes | None = None) -> byte
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it ended with an error"]
         raise ProgramError(program, lines[-1])
-    return done.stdout
+    return done.stdout or b""

@@ -82,12 +82,17 @@ def _beside(path: Path) -> str | None:
 
 
 def _unpack(given: Path, unpacked: Path) -> None:
-    """Unpack once, whoever else wants the same meanwhile; what a kill left half is begun anew."""
+    """Unpack once, whoever else wants the same meanwhile; what a kill left half is begun anew.
+
+    What is no whole xz file, or finds no room, leaves nothing.
+    """
     new = unpacked.with_name(unpacked.name + SUFFIX_NEW)
-    new.touch()
-    with new.open("r+b") as file:
+    with os.fdopen(os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if unpacked.exists():
+            return
+        if not os.fstat(file.fileno()).st_nlink:  # whoever had it gave up meanwhile
+            _unpack(given, unpacked)
             return
         file.truncate(0)
         size = 0
@@ -97,9 +102,11 @@ def _unpack(given: Path, unpacked: Path) -> None:
                     if chunk.count(0) < len(chunk):  # the rest are holes: most of an image is empty
                         os.pwrite(file.fileno(), chunk, size)
                     size += len(chunk)
+            file.truncate(size)
+            os.fsync(file.fileno())
+            new.rename(unpacked)
         except (lzma.LZMAError, EOFError) as error:
             raise ConfigError(f"{given}: no whole xz file ({error})", fix=AGAIN) from None
-        file.truncate(size)
-        os.fsync(file.fileno())
-        new.rename(unpacked)
+        finally:
+            new.unlink(missing_ok=True)
         sync_directory(unpacked.parent)

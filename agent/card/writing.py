@@ -8,6 +8,7 @@ whether it is done. The official layout leaves that sector empty, and no system 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -161,6 +162,8 @@ def proved(target: Path, size: int, mark: Mark, heard: Callable[[Step, int], Non
     try:
         fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
         with _closing(fd):
+            if os.lseek(fd, 0, os.SEEK_END) < size:
+                return False
             return _head(fd) == mark.head and _hash(fd, HEAD, size, heard) == mark.body
     except OSError as error:
         raise _refused(target, error, 0) from None
@@ -193,7 +196,10 @@ def _hash(fd: int, start: int, end: int, heard: Callable[[Step, int], None]) -> 
     _forget(fd)
     digest = hashlib.sha256()
     at = start
-    while at < end and (chunk := os.pread(fd, min(CHUNK, end - at), at)):
+    while at < end:
+        chunk = os.pread(fd, min(CHUNK, end - at), at)
+        if not chunk:  # a reader whose card is gone has no bytes at all
+            raise OSError(errno.ENXIO, f"ends after {at / 1e6:.0f} MB")
         digest.update(chunk)
         at += len(chunk)
         heard("read back", len(chunk))

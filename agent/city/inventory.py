@@ -10,6 +10,7 @@ import csv
 import difflib
 import io
 import tomllib
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,8 +31,19 @@ if TYPE_CHECKING:
 RETENTION_MAX_H = next(m.le for m in Clips.model_fields["retention_h"].metadata if hasattr(m, "le"))
 MORE = "(more)"
 """In place of a column's name: what stands behind the last column."""
-Named = Annotated[str, Field(min_length=1, max_length=200)]
-Text200 = Annotated[str, Field(max_length=200)]
+
+
+def _check_seen(text: str) -> str:
+    hidden = next(
+        (sign for sign in text if unicodedata.category(sign)[0] == "C" or sign in "\u2028\u2029"), None
+    )
+    if hidden is not None:
+        raise ValueError(f"has a character that nobody sees (U+{ord(hidden):04X})")
+    return text
+
+
+Text200 = Annotated[str, Field(max_length=200), AfterValidator(_check_seen)]
+Named = Annotated[Text200, Field(min_length=1)]
 
 
 def _check_id(kit: str) -> str:
@@ -46,10 +58,10 @@ class Row(Section):
     model_config = ConfigDict(str_strip_whitespace=True, coerce_numbers_to_str=True)
 
     kit: Annotated[str, AfterValidator(_check_id)] = ""
-    oblast: Annotated[str, Field(pattern=r"^\d{2}$")]
+    oblast: Annotated[str, Field(pattern=r"^[0-9]{2}$")]
     city: Slug
     district: Slug
-    katotth: Annotated[str, Field(pattern=r"^(UA\d{17})?$")] = ""
+    katotth: Annotated[str, Field(pattern=r"^(UA[0-9]{17})?$")] = ""
     precinct: Text200 = ""
     building: Named
     entrance: Named
@@ -79,6 +91,15 @@ FIXES = {
     "retention_h": f"hours that clips are kept, {RETENTION_MAX_H:.0f} at most",
 }
 """How each column is put right."""
+PROBLEMS = {
+    "string_pattern_mismatch": "has not the form that is wanted",
+    "string_too_long": "is too long",
+    "int_parsing": "is no whole number",
+    "int_from_float": "is no whole number",
+    "float_parsing": "is no number",
+    "finite_number": "is no number",
+}
+"""What is wrong, for people who keep lists, by Pydantic's word for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +203,8 @@ def _lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if given:
                 yield reader.line_num, given
     except csv.Error as error:
-        raise ConfigError(f"{path}: line {reader.line_num}: no CSV ({error})", fix="save it anew") from None
+        begun = reader.line_num + 1  # of the row that could not be read to its end
+        raise ConfigError(f"{path}: line {begun}: no CSV ({error})", fix="save it anew") from None
 
 
 def _tables(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -214,7 +236,7 @@ def _check_columns(names: Sequence[str], path: Path) -> None:
 def _flaws(number: int, error: ValidationError) -> Iterator[Flaw]:
     for item in error.errors():
         column = str(item["loc"][0]) if item["loc"] else ""
-        problem = item["msg"].removeprefix("Value error, ")
+        problem = PROBLEMS.get(item["type"], item["msg"].removeprefix("Value error, "))
         if item["type"] == "missing":
             yield Flaw(number, column, "", "is empty", FIXES[column])
         elif item["type"] == "extra_forbidden":

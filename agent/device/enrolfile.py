@@ -57,7 +57,9 @@ class EnrolFile(Section):
     v: Literal[1] = 1
     kit: Annotated[str, AfterValidator(check_kit_id)]
     claim: Annotated[str, AfterValidator(check_claim)] = Field(repr=False)
-    claim_expires: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    claim_expires: Annotated[
+        str, Field(pattern=r"^[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z$")
+    ]
     url: HttpsUrl
     ca: Annotated[str, AfterValidator(_check_root)]
     settings: dict[str, dict[str, Scalar]] = Field(default={})

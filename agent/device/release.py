@@ -67,12 +67,12 @@ class Entry(_Strict):
 class Manifest(_Strict):
     """What a release is, and everything in it."""
 
-    version: str = Field(pattern=r"^\d{1,4}(\.\d{1,6}){1,3}[a-z0-9.]{0,20}$")
+    version: str = Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6}){1,3}[a-z0-9.]{0,20}$")
     counter: int = Field(ge=1, lt=2**53)
     """Grows with every release: a kit never goes back below the highest that the platform acknowledged."""
     suite: Literal["bookworm", "trixie"]
     architecture: Literal["amd64", "arm64"]
-    python: str = Field(pattern=r"^3\.\d{1,2}$")
+    python: str = Field(pattern=r"^3\.[0-9]{1,2}$")
     """Of that suite: compiled modules fit no other."""
     payload_size: int = Field(ge=0)
     payload_sha256: Digest
