@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import threading
@@ -237,6 +238,16 @@ def test_saving(board: Board, kit: Kit) -> None:
     assert 413 == save(board, cookie, {"base": "x" * board_server.BODY_MAX}).status
 
     assert 200 == ask(board, "POST", "/finish", b"{}", Content_Type=JSON, Cookie=cookie).status
+    assert "finished" == board.wait()
+
+
+def test_finishing_without_a_change(board: Board, kit: Kit) -> None:
+    """Finds right what is in force, and needs the agent for it."""
+    cookie = let_in(board)
+    finish = functools.partial(ask, board, "POST", "/finish", b"{}", Content_Type=JSON, Cookie=cookie)
+    kit.drawn = Draft.model_validate({"masks": [{"name": "a", "polygon": [[0, 0], [1, 0], [1, 1]]}]})
+    assert 200 == finish().status
+    assert Saved(kit.drawn.digest, 1, 0) == board.saved
     assert "finished" == board.wait()
 
 

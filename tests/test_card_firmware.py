@@ -16,6 +16,7 @@ import pytest
 from kitcards import KIT, LTE_PASSWORD, PIN, SSID, TOML, USER_CA, rendered, write_city
 from parsers import parse, unpacked, yaml
 
+from agent.app.board import PORT
 from agent.card.firmware import SOURCE, CmdlinePlan, Rendered, with_fragment
 from agent.card.kits import Kits, Secrets
 from agent.card.template import PLACE, fill
@@ -107,7 +108,7 @@ def test_nft_takes_the_firewall(tmp_path: Path, text: str) -> None:
 
 
 def test_sshd_takes_its_settings(tmp_path: Path, whole: Rendered) -> None:
-    """Sshd has no objection, and for a technician it comes to the doctor and nothing else."""
+    """Sshd has no objection; a technician comes to the doctor alone, a steward to the page, too."""
     root = laid_out(whole, tmp_path / "root")
     key = tmp_path / "host"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -128,6 +129,9 @@ def test_sshd_takes_its_settings(tmp_path: Path, whole: Rendered) -> None:
             "maxauthtries 3",
         ):
             assert f"{line}\n" in said
+        tunnel, to = ("local", f"127.0.0.1:{PORT}") if user == "steward" else ("no", "any")
+        assert f"allowtcpforwarding {tunnel}\n" in said
+        assert f"permitopen {to}\n" in said
 
 
 def test_the_citys_key_is_one_of_sshs(tmp_path: Path, whole: Rendered) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agent.words import Language
 
 PORT = 8470
-"""Unless another one is asked for. None of IANA's well-known ones."""
+"""Unless another one is asked for. None of IANA's well-known ones; a kit's sshd lets this one through."""
 LOOK_S = 0.1  # between two looks whether the page is over
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was drawn last: the digest that `drawing.drawn` tells once it is in force."""
+    """What was drawn last, or found right as it was; `drawing.drawn` tells the digest once it is in force."""
 
     digest: str
     masks: int

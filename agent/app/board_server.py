@@ -139,8 +139,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if body is not None:
                 self._tell(functools.partial(self._save, body))
         elif self.path == "/finish":
-            self._send(200, "application/json", b"{}")
-            self._board.finished.set()
+            self._tell(self._finish)
         else:
             self._fail(404, say("there is no such page"))
 
@@ -244,6 +243,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         board.keep(verdict.digest, sheet.draft)
         self._json({"digest": verdict.digest, "changed": verdict.changed})
+
+    def _finish(self) -> None:
+        """Nothing comes any more; who saved nothing finds right what is there."""
+        if self._board.saved is None:
+            found = drawing.drawn(self._board.state)
+            self._board.keep(found.digest, found.draft)
+        self._json({})
+        self._board.finished.set()
 
     def _body(self, kind: str, longest: int) -> bytes | None:
         """What was sent, or None when it was answered with a refusal."""

@@ -100,6 +100,7 @@ function blank(text) {
   at("still").hidden = true;
   at("blank").hidden = false;
   at("blank").textContent = text;
+  for (const id of ["light", "level", "sharpness"]) figure(id, null, "–"); // those of the last picture are old
 }
 
 // --- what is in force ------------------------------------------------------------------------------------
