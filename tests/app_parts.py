@@ -234,6 +234,7 @@ def _name(message: dict[str, Any]) -> str:
         "ranges": "Gap",
         "q": "Heartbeat",
         "grid": "Stat",
+        "steps": "Accept",
     }
     if "state" in message:
         return by_state[message["state"]]

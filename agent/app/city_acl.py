@@ -50,6 +50,7 @@ def _lines(kit: Kit) -> Iterator[str]:
             of.snap("+"),
             of.clip,
             of.stat,
+            of.accept,
             of.alm("+"),
             of.gap,
             of.cfg_rep,

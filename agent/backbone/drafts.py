@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.backbone.envelope import encode
 from agent.backbone.messages import (
     NUMBERED,
+    AcceptBody,
     AlarmBody,
     AlarmClearedBody,
     Body,
@@ -62,7 +63,7 @@ class DropOrder(IntEnum):
     CLIP = 7
     """Clips that still exist: last of what may go."""
     NEVER = 8
-    """Tamper, gaps, and alarms but for what each said before its last words (`eviction`)."""
+    """Tamper, gaps, acceptances, and alarms but for what each said before its last words (`eviction`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +145,19 @@ def _file(topics: Topics, body: Body, picture: bytes | None) -> Draft:
             return Draft(topic, body, picture, Priority.PICTURE, DropOrder.SNAPSHOT, subject=body.event)
         case ClipBody() | ClipUploadedBody() | ClipErasedBody():
             return _clip(topics.clip, body)
-        case StatBody():
-            return Draft(topics.stat, body, None, Priority.DETAIL, DropOrder.STAT)
+        case StatBody() | AcceptBody():
+            return _account(topics, body)
         case AlarmBody() | AlarmClearedBody():
             topic = topics.alm(body.code)
             return Draft(topic, body, None, Priority.URGENT, DropOrder.NEVER, retain=True, subject=body.code)
         case GapBody():
             return Draft(topics.gap, body, None, Priority.URGENT, DropOrder.NEVER, subject=body.why)
+
+
+def _account(topics: Topics, body: StatBody | AcceptBody) -> Draft:
+    if isinstance(body, AcceptBody):
+        return Draft(topics.accept, body, None, Priority.EVENT, DropOrder.NEVER)
+    return Draft(topics.stat, body, None, Priority.DETAIL, DropOrder.STAT)
 
 
 def _event(topic: str, body: EventBody) -> Draft:

@@ -19,6 +19,7 @@ from pydantic_core import from_json
 from agent.backbone.drafts import HEADER
 from agent.backbone.fields import Hex8, KitId, Measure, Seq
 from agent.backbone.messages import (
+    Accept,
     Alarm,
     AlarmCleared,
     Clip,
@@ -48,6 +49,7 @@ _WHOLE: dict[str, tuple[type[BaseModel], ...]] = {
     "clip": (Clip, ClipErased, ClipUploaded),
     ALARM: (Alarm, AlarmCleared),
     "stat": (Stat,),
+    "accept": (Accept,),
     "gap": (Gap,),
 }
 """By leaf, what a message there may be."""

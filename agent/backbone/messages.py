@@ -33,6 +33,7 @@ from agent.backbone.fields import (  # noqa: TC001 - pydantic reads them
     Measure,
     Name,
     Percentiles,
+    PublicKey,
     Seq,
     Sha256,
     Share,
@@ -284,6 +285,35 @@ class Stat(StatBody, Numbered):
     """Hourly on `stat`: what the view was worth. Figures are of the time observed, not of the hour."""
 
 
+class AcceptedStep(Message):
+    """One step of a kit's commissioning."""
+
+    step: Name
+    state: Literal["passed", "waived"]
+    ts: Ts | None = Field(description="when; null when the clock was not set then")
+    by: Name = Field(description="the login that took it")
+    why: Text | None = Field(default=None, description="the reason of a waiver")
+
+
+class AcceptBody(Stamped):
+    """On `accept`: somebody hung the kit, saw that all of it works, and signs for it by name."""
+
+    by: Name = Field(description="who signs")
+    site: SiteAddress
+    sw: Name = Field(description="version of the agent")
+    key: PublicKey = Field(
+        description="of the signatures of its manifests: what the label's fingerprint is of"
+    )
+    checks: Text = Field(description="what the doctor's checks came to")
+    passed: bool = Field(description="whether none of them failed")
+    why: Text | None = Field(default=None, description="why it was signed for although some failed")
+    steps: list[AcceptedStep] = Field(min_length=1)
+
+
+class Accept(AcceptBody, Numbered):
+    """On `accept`: somebody hung the kit, saw that all of it works, and signs for it by name."""
+
+
 class GapBody(Stamped):
     """On `gap`: these numbers will never come.
 
@@ -328,6 +358,7 @@ Body = (
     | ClipUploadedBody
     | ClipErasedBody
     | StatBody
+    | AcceptBody
     | AlarmBody
     | AlarmClearedBody
     | GapBody
@@ -341,6 +372,7 @@ NUMBERED: dict[type[Message], type[Message]] = {
     ClipUploadedBody: ClipUploaded,
     ClipErasedBody: ClipErased,
     StatBody: Stat,
+    AcceptBody: Accept,
     AlarmBody: Alarm,
     AlarmClearedBody: AlarmCleared,
     GapBody: Gap,

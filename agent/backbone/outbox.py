@@ -7,7 +7,7 @@ Invariants:
 - With a Cover no picture lies readable on disk.
 - The outbox is bounded by rows, bytes and age. When it is full, delivered rows go first, then what matters
   least (`DropOrder`); what has waited for too long goes anyway (`aging`). A gap is written in the same
-  transaction. Tamper, gaps and the last words of each alarm never go.
+  transaction. Tamper, gaps, acceptances and the last words of each alarm never go.
 
 Every method runs inside a unit of work of `agent.database.Database`; nothing is kept in memory.
 """

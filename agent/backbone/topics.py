@@ -59,6 +59,11 @@ class Topics:
         return f"{self.base}/stat"
 
     @property
+    def accept(self) -> str:
+        """Acceptances: who signed for the kit on its wall."""
+        return f"{self.base}/accept"
+
+    @property
     def gap(self) -> str:
         """What the kit had to drop."""
         return f"{self.base}/gap"

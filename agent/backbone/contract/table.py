@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agent.backbone.configuration import Desired, Reported
 from agent.backbone.messages import (
+    Accept,
     Ack,
     Alarm,
     AlarmCleared,
@@ -89,6 +90,7 @@ MESSAGES: dict[str, Row] = {
     "alm": Row(Alarm, "alm/{code}", retained=True),
     "alm.cleared": Row(AlarmCleared, "alm/{code}", carrier=Carrier.EMPTY, retained=True),
     "stat": Row(Stat, "stat"),
+    "accept": Row(Accept, "accept"),
     "gap": Row(Gap, "gap"),
     "cmd": Row(Order, "cmd/{name}", sender="platform", expiry=_ORDER_EXPIRY, reply="res"),
     "cmd.group": Row(Order, "cmd/{name}", sender="platform", of="_all", expiry=_ORDER_EXPIRY, reply="res"),
