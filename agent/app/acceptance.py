@@ -34,12 +34,16 @@ class Acceptance:
     found: str
 
 
-def accept(settings: Settings, clock: Clock, by: str) -> Acceptance:
-    """Ask all checks of the doctor, and note what came of it under this name.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the doctor's checks came to, as `Acceptance` has it."""
 
-    Raises:
-        StorageError: it cannot be noted.
-    """
+    passed: bool
+    found: str
+
+
+def examined(settings: Settings, clock: Clock) -> Examined:
+    """Ask all checks of the doctor."""
     results = sorted(runner.run(examination(settings, clock)), key=lambda result: result.check.code)
     counts = Counter(result.verdict.status for result in results)
     bad = [r.check.code for kind in (Status.FAIL, Status.WARN) for r in results if r.verdict.status is kind]
@@ -47,11 +51,23 @@ def accept(settings: Settings, clock: Clock, by: str) -> Acceptance:
     found = ", ".join(f"{counts[status]} {status}" for status in Status)
     if bad:
         found += f": {' '.join(bad[:NAMED])}{more}"
-    passed = not counts[Status.FAIL]
-    line = docket.AuditLine(COMMAND, None, by, None, "ok" if passed else "failed", None, found)
-    now = clock.stamp()
-    Archive(settings, clock).ask(lambda tx: docket.audit(tx, line, now))
-    return Acceptance(now, by, passed, found)
+    return Examined(not counts[Status.FAIL], found)
+
+
+def line(by: str, came: Examined) -> docket.AuditLine:
+    """The line of the audit that is this acceptance."""
+    return docket.AuditLine(COMMAND, None, by, None, "ok" if came.passed else "failed", None, came.found)
+
+
+def accept(settings: Settings, clock: Clock, by: str) -> Acceptance:
+    """Ask all checks of the doctor, and note what came of it under this name.
+
+    Raises:
+        StorageError: it cannot be noted.
+    """
+    came, now = examined(settings, clock), clock.stamp()
+    Archive(settings, clock).ask(lambda tx: docket.audit(tx, line(by, came), now))
+    return Acceptance(now, by, came.passed, came.found)
 
 
 def last(settings: Settings, clock: Clock) -> Acceptance | None:

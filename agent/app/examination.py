@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.app import holdings, proof, symptoms, uplink
+from agent.app import commissioning, holdings, proof, symptoms, uplink
 from agent.app.usable import unfit
 from agent.capture.kind import source_kind
 from agent.device.account import READ, WRITE, Account
@@ -64,6 +64,7 @@ def examination(settings: Settings, clock: Clock, root: Path = ROOT) -> list[Che
         *symptoms.checks(settings),
         *holdings.checks(settings, clock),
         *proof.checks(settings),
+        *commissioning.checks(settings, clock),
         *doors.checks(settings, clock, root),
     ]
 

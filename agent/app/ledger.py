@@ -18,8 +18,10 @@ class Progress:
     skipped: int
     packets: int
     packets_dropped: int
+    first_frame: float | None
     last_frame: float | None
     last_analysed: float | None
+    last_motion: float | None
     last_packet: float | None
     inference_ms: tuple[float, float] | None
     """Median and 95th percentile of recent detector runs."""
@@ -34,8 +36,10 @@ class Ledger:
     skipped: int = 0
     packets: int = 0
     packets_dropped: int = 0
+    first_frame: float | None = None
     last_frame: float | None = None
     last_analysed: float | None = None
+    last_motion: float | None = None
     last_packet: float | None = None
     _inference: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -45,6 +49,8 @@ class Ledger:
         with self._lock:
             self.frames += 1
             self.last_frame = mono
+            if self.first_frame is None:
+                self.first_frame = mono
 
     def packet(self, mono: float) -> None:
         """An encoded picture came from the source or the encoder."""
@@ -62,11 +68,13 @@ class Ledger:
         with self._lock:
             self.packets_dropped += 1
 
-    def analyse(self, mono: float, inference_s: float | None) -> None:
-        """A picture was analysed; `inference_s` when the detector ran."""
+    def analyse(self, mono: float, inference_s: float | None, *, motion: bool = False) -> None:
+        """A picture was analysed; `inference_s` when the detector ran, `motion`: something moved in it."""
         with self._lock:
             self.analysed += 1
             self.last_analysed = mono
+            if motion:
+                self.last_motion = mono
             if inference_s is not None:
                 self._inference.append(1000 * inference_s)
 
@@ -81,8 +89,10 @@ class Ledger:
                 self.skipped,
                 self.packets,
                 self.packets_dropped,
+                self.first_frame,
                 self.last_frame,
                 self.last_analysed,
+                self.last_motion,
                 self.last_packet,
                 quantiles,
             )

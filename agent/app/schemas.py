@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.app import journal, wear
+from agent.app import journal, steps, wear
 from agent.backbone import docket, outbox
 from agent.clips import premises, readback, store
 
@@ -15,4 +15,5 @@ SCHEMAS = (
     readback.SCHEMA,
     journal.SCHEMA,
     wear.SCHEMA,
+    steps.SCHEMA,
 )

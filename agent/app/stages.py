@@ -260,7 +260,9 @@ class AnalysisStage(Stage):
 
     def _take(self, analysis: Analysis) -> None:
         self.latest = analysis
-        self._ledger.analyse(self._clock.mono(), analysis.seconds.get("detector"))
+        self._ledger.analyse(
+            self._clock.mono(), analysis.seconds.get("detector"), motion=bool(analysis.motion.regions)
+        )
         for event, change in self._announcer.analysis(analysis):
             self._record(event, change)
 

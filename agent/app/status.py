@@ -51,6 +51,10 @@ class CameraStatus(Message):
     down: str | None = None
     age: float | None = None
     """Seconds since the last picture."""
+    first: float | None = None
+    """When this process saw its first picture, seconds of `clock.mono`."""
+    motion: float | None = None
+    """Seconds since something last moved in the picture."""
     frames: int
     skipped: int
     fps: float
@@ -192,6 +196,8 @@ class StatusDesk:
             source=source_kind(self.settings.capture.source),
             down=self.camera.down,
             age=None if progress.last_frame is None else round(max(0.0, now - progress.last_frame), 2),
+            first=progress.first_frame,
+            motion=None if progress.last_motion is None else round(max(0.0, now - progress.last_motion), 2),
             frames=progress.frames,
             skipped=progress.skipped,
             fps=self.settings.capture.fps,

@@ -51,6 +51,8 @@ TABLE = {
     "enrolment, services.",
     "burnin": "Prove this kit: camera, card, power, heat, watchdog, detector. It takes two minutes, and the "
     "camera.",
+    "commission": "Commission a kit on its wall: aim, masks, reference, walk test, power cut, signature, "
+    "label.",
     "erase": "Destroy all that a kit keeps, for good: keys, clips, messages, audit, settings; with a signed "
     "receipt.",
     "update": "Install a release beside the one that runs, and let it run on trial. Without a file: how "

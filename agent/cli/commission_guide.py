@@ -1,0 +1,101 @@
+"""The guided commissioning: one step after the other, each explained, until somebody has signed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from agent.app import signoff
+from agent.app.steps import Step, missing
+from agent.cli.commission_desk import who
+from agent.cli.commission_power import begun, judged
+from agent.cli.commission_sign import awaited
+from agent.cli.commission_walk import walked
+from agent.errors import StairwellError
+from agent.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.cli.commission_desk import Desk
+    from agent.words import Text
+
+LABEL = say("Print the label: sudo stairwell commission label -o label.pdf")
+
+
+def guide(desk: Desk) -> bool:
+    """Lead through what is missing; whether all of it is done. What was done before is not asked again."""
+    while left := missing(desk.steps.entries()):
+        step = left[0]
+        desk.tell(
+            say(
+                "Step {n} of {all}: {title}",
+                n=list(Step).index(step) + 1,
+                all=len(Step),
+                title=step.heading,
+            ),
+            "bold",
+        )
+        try:
+            going = STEPS[step](desk)
+        except StairwellError as error:
+            problem, fix = error.words
+            desk.tell(problem, "red")
+            desk.tell(say("→ {fix}", fix=fix))
+            going = True
+        if not going:
+            return False
+        if step in missing(desk.steps.entries()) and not _next(desk, step):
+            return False
+    signed = signoff.signed(desk.steps.entries())
+    done = signed is not None and awaited(desk, signed)
+    desk.tell(LABEL)
+    return done
+
+
+def _next(desk: Desk, step: Step) -> bool:
+    """What to do about a step that did not pass; whether to go on."""
+    asked = say("Enter: again. w: do without it, for a reason. q: stop here")
+    answer = typer.prompt(asked.told(desk.language), default="", show_default=False).strip().lower()
+    if answer == "w" and step is not Step.SIGN:
+        why = typer.prompt(say("Why is it done without?").told(desk.language)).strip()
+        if why:
+            desk.note(step, "waived", {}, why)
+    return bool(answer != "q")
+
+
+def _walk(desk: Desk) -> bool:
+    _enter(desk, say("Step out of the picture, press Enter, then walk through."))
+    walked(desk)
+    return True
+
+
+def _power(desk: Desk) -> bool:
+    """The session ends with the plug: what is begun is left until the next time."""
+    entry = desk.steps.entries().get(Step.POWER)
+    if entry is not None and entry.state == "begun":
+        judged(desk, entry)
+        return True
+    _enter(
+        desk, say("The kit has to record when its plug is pulled. Press Enter, then step into the picture.")
+    )
+    return begun(desk) is None
+
+
+def _sign(desk: Desk) -> bool:
+    name = typer.prompt(say("Your first name and surname, to sign for this kit").told(desk.language)).strip()
+    if name:
+        signoff.sign(desk.settings, desk.clock, name, who())
+    return True
+
+
+def _enter(desk: Desk, text: Text) -> None:
+    typer.prompt(text.told(desk.language), default="", show_default=False)
+
+
+STEPS: dict[Step, Callable[[Desk], bool]] = {
+    Step.WALK: _walk,
+    Step.POWER: _power,
+    Step.SIGN: _sign,
+}
