@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.events.usefulness import Figures
     from agent.types import BestMoment, Detection, EventChange, Frame, Motion, Scene, Track
     from agent.vision.detector import PersonDetector
+    from agent.vision.landmark import Landmark
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +80,10 @@ class Analyser:
         self._clock = clock if settings.after_hours.closed else None
         self._timezone = ZoneInfo(settings.after_hours.timezone)
         self._tracks: tuple[Track, ...] = ()
+
+    def know(self, landmark: Landmark | None) -> None:
+        """Judge the view by this landmark from now on; any thread may say so."""
+        self._scene.landmark = landmark
 
     def step(self, frame: Frame) -> Analysis:
         """Take one frame; frames come in the order of their `t`."""

@@ -8,6 +8,7 @@ from agent.app import hatch
 from agent.app.drawing import DrawingDesk
 from agent.app.hatch import Hatch
 from agent.app.lookout import Lookout
+from agent.app.referee import Referee
 from agent.device.volatile import runtime_dir
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ def open_hatch(
 ) -> Hatch:
     """The hatch with all its answers, not started yet. `analysis` has the newest picture."""
     lookout = Lookout(settings, clock, journal, lambda: analysis.latest)
+    referee = Referee(settings, clock, journal, analysis)
     drawing = DrawingDesk(terms, clock, journal, begin_anew)
     return Hatch(
         runtime_dir(settings.state.dir) / hatch.NAME,
-        {**desk.answers, "drawn": drawing.drawn, **lookout.answers},
+        {**desk.answers, "drawn": drawing.drawn, **lookout.answers, **referee.answers},
         {"redraw": drawing.redraw, "board": drawing.board},
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agent.clips.recorder import Recorder
     from agent.device.clock import Clock
     from agent.types import EventChange, SourceItem
+    from agent.vision.landmark import Landmark
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +206,10 @@ class AnalysisStage(Stage):
     def backlog(self) -> int:
         """Frames waiting."""
         return self._queue.qsize()
+
+    def know(self, landmark: Landmark | None) -> None:
+        """See Analyser."""
+        self._analyser.know(landmark)
 
     def put(self, frame: Frame) -> None:
         """Hand over; the oldest waiting frame gives way (counted), and some are left out as `share` says."""

@@ -11,6 +11,7 @@
 Invariants:
 - A step is in the agent's database, together with its line of the audit: it outlives the power cut that is
   part of all this, and whoever goes on later finds it as it was left.
+- A reference is of the aim and the masks of its time: a new one of either drops it.
 - A step that is taken again replaces what it was before; what was signed for stays in the audit.
 
 Functions on a connection are part of a unit of work, and commit nothing.
@@ -120,6 +121,8 @@ def keep(tx: sqlite3.Connection, entry: Entry) -> None:
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (entry.step, at.boot, at.mono, at.ts, at.clk, entry.by, entry.state, found, entry.why),
     )
+    if entry.step in {Step.AIM, Step.VIEW} and entry.state == "passed":
+        tx.execute("DELETE FROM commissioning WHERE step = ?", (Step.REFERENCE,))
     status = "failed" if entry.state == "failed" else "ok"
     text = f"{entry.step} {entry.state}" + (f": {entry.why}" if entry.why else "")
     docket.audit(tx, docket.AuditLine(AUDITED, None, entry.by, None, status, None, text), at)

@@ -13,6 +13,7 @@ from rich.table import Table
 from agent.app.steps import Step, missing
 from agent.cli import commission_guide
 from agent.cli.clip_tables import wide
+from agent.cli.commission_aim import aim, reference
 from agent.cli.commission_desk import NOT_PASSED, Desk, Json
 from agent.cli.commission_power import power
 from agent.cli.commission_sign import label, sign
@@ -98,6 +99,8 @@ def waive(
     Desk.open(config, None).note(step, "waived", {}, why.strip())
 
 
+app.command()(aim)
+app.command()(reference)
 app.command()(walk)
 app.command()(power)
 app.command()(sign)

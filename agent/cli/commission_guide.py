@@ -8,12 +8,14 @@ import typer
 
 from agent.app import signoff
 from agent.app.steps import Step, missing
+from agent.cli import look
+from agent.cli.commission_aim import aimed, fit, looked, referred
 from agent.cli.commission_desk import who
 from agent.cli.commission_power import begun, judged
 from agent.cli.commission_sign import awaited
 from agent.cli.commission_walk import walked
 from agent.errors import StairwellError
-from agent.words import say
+from agent.words import joined, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from agent.cli.commission_desk import Desk
     from agent.words import Text
 
+YES = say("y")
 LABEL = say("Print the label: sudo stairwell commission label -o label.pdf")
 
 
@@ -42,7 +45,7 @@ def guide(desk: Desk) -> bool:
         except StairwellError as error:
             problem, fix = error.words
             desk.tell(problem, "red")
-            desk.tell(say("→ {fix}", fix=fix))
+            desk.tell(joined(" ", (verbatim("→"), fix)))
             going = True
         if not going:
             return False
@@ -63,6 +66,23 @@ def _next(desk: Desk, step: Step) -> bool:
         if why:
             desk.note(step, "waived", {}, why)
     return bool(answer != "q")
+
+
+def _aim(desk: Desk) -> bool:
+    """Look, turn the camera, look again, until it is right."""
+    while True:
+        look.look(desk.path, lang=desk.language)
+        seen = looked(desk)
+        answer = _enter(desk, say("Turn the camera. Enter: look again. y: it is right"))
+        if answer.strip().lower() in {YES.en, YES.told(desk.language)}:
+            aimed(desk, seen, taken=fit(seen))
+            return True
+
+
+def _reference(desk: Desk) -> bool:
+    _enter(desk, say("Nobody may be in the picture now. Step out of it, then press Enter."))
+    referred(desk)
+    return True
 
 
 def _walk(desk: Desk) -> bool:
@@ -90,11 +110,13 @@ def _sign(desk: Desk) -> bool:
     return True
 
 
-def _enter(desk: Desk, text: Text) -> None:
-    typer.prompt(text.told(desk.language), default="", show_default=False)
+def _enter(desk: Desk, text: Text) -> str:
+    return str(typer.prompt(text.told(desk.language), default="", show_default=False))
 
 
 STEPS: dict[Step, Callable[[Desk], bool]] = {
+    Step.AIM: _aim,
+    Step.REFERENCE: _reference,
     Step.WALK: _walk,
     Step.POWER: _power,
     Step.SIGN: _sign,

@@ -10,6 +10,11 @@ dims all figures and changes none of these two, until so little is left that onl
     texture there, structure elsewhere       moved
     less contrast, structure intact          nothing: infrared, glare, haze
 
+That reference is learned anew at each start, and goes with the view: who turns or covers a camera without
+power, or a little every hour, teaches it his own. So there is a second one, the landmark that an installer
+commissioned (`agent.vision.landmark`): a view that has lost most of it for a minute is moved, or covered when
+its texture went too.
+
 Every state must last `hold_s` before it is believed, and be gone for a second before it clears.
 """
 
@@ -21,6 +26,7 @@ import cv2
 import numpy as np
 
 from agent.types import Scene
+from agent.vision.landmark import fine_energy, upper
 from agent.vision.structure import BLOCK, View, correlation, view
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 
     from agent.config import SceneSettings
     from agent.types import Luma, Motion
+    from agent.vision.landmark import Landmark
     from agent.vision.structure import Plane
 
 EVERY_S = 1.0  # states last for seconds: looking more often only costs
@@ -48,6 +55,7 @@ SOFT = 0.35  # texture over coarse contrast: defocus 0.1; haze and infrared dim 
 INTACT = 0.75  # share of windows kept that speaks against any cover; infrared keeps 0.95, spray 0.6
 BURNT_LEVEL = 235  # video white
 BURNT_SHARE = 0.5
+ASTRAY_S = 60.0  # as long must a view be unlike its landmark: light that changes for good is judged by people
 _STATES = ("dark", "covered", "blinded", "moved", "blurred", "frozen")
 
 
@@ -55,6 +63,8 @@ class SceneMonitor:
     """Watches the view, frame by frame. Pure: times are the caller's `t`."""
 
     def __init__(self, settings: SceneSettings) -> None:
+        self.landmark: Landmark | None = None
+        """What the commissioned view is known by; any thread may set it, the next look takes it up."""
         self._hold = dict.fromkeys(_STATES, settings.hold_s) | {"frozen": max(FROZEN_S, settings.hold_s)}
         self._shape: tuple[int, ...] = ()
         self._begin(0.0)
@@ -69,6 +79,7 @@ class SceneMonitor:
         self._last_t = t
         self._last = b""
         self._same_since = t
+        self._astray_since: float | None = None
         self._true_since: dict[str, float] = {}
         self._false_since: dict[str, float] = {}
         self._held: frozenset[str] = frozenset()
@@ -91,14 +102,17 @@ class SceneMonitor:
     def _look(self, luma: Luma, t: float, motion: Motion) -> None:
         rows, cols = luma.shape[0] // BLOCK, luma.shape[1] // BLOCK
         now = view(luma[: rows * BLOCK, : cols * BLOCK], t)
-        fine = _fine_energy(now)
+        fine = fine_energy(now)
         brightness, contrast = (float(v[0, 0]) for v in cv2.meanStdDev(luma))
         true = set()
         if brightness < DARK_LEVEL:
             true.add("dark")
         elif t - self._same_since >= EVERY_S:
             true.add("frozen")
-        if "dark" not in true:
+        if "dark" in true:
+            self._astray_since = None
+        else:
+            true |= self._strayed(now, fine, t)
             if self._reference is None:
                 self._learn(now, t, motion)
             else:
@@ -125,7 +139,7 @@ class SceneMonitor:
             self._refer(View(t, (self._sum / self._summed).astype(np.float32)))
 
     def _refer(self, reference: View) -> None:
-        self._reference, self._texture = reference, _upper(_fine_energy(reference))
+        self._reference, self._texture = reference, upper(fine_energy(reference))
 
     def _compare(self, now: View, reference: View, luma: Luma, fine: Plane) -> set[str]:
         structured = reference.variance > STRUCTURED
@@ -136,7 +150,7 @@ class SceneMonitor:
         alike = correlation(now, reference)
         kept, coarse = _share(alike[:split][inner]), _share(alike[split:][wide])
         gain = (float(now.blocks.mean()) + 8) / (float(reference.blocks.mean()) + 8)
-        texture = _upper(fine) / (self._texture * gain * gain + 0.05)
+        texture = upper(fine) / (self._texture * gain * gain + 0.05)
         form = float(np.median(now.variance[split:][wide] / reference.variance[split:][wide])) / (gain * gain)
         if max(kept, coarse) >= LOST and texture >= FLAT:
             return set()
@@ -147,6 +161,20 @@ class SceneMonitor:
         if texture < FLAT and kept < INTACT:
             return {"covered"}
         return {"moved"} if texture >= FLAT and max(kept, coarse) < ELSEWHERE else set()
+
+    def _strayed(self, now: View, fine: Plane, t: float) -> set[str]:
+        """What is wrong with the view by its landmark."""
+        landmark = self.landmark
+        kept = None if landmark is None else landmark.kept(now)
+        if landmark is None or kept is None or kept >= ELSEWHERE:
+            self._astray_since = None
+            return set()
+        self._astray_since = t if self._astray_since is None else self._astray_since
+        if t - self._astray_since < ASTRAY_S:
+            return set()
+        gain = (float(now.blocks.mean()) + 8) / (float(landmark.blocks.mean()) + 8)
+        textured = upper(fine) >= FLAT * (landmark.texture * gain * gain + 0.05)
+        return {"moved"} if textured else {"covered"}
 
     def _adapt(self, now: View, reference: View) -> None:
         share = np.float32(ADAPT_EVERY_S / ADAPT_S)
@@ -170,18 +198,5 @@ class SceneMonitor:
         self._held = frozenset(held)
 
 
-def _fine_energy(of: View) -> Plane:
-    """Mean square of what a 5 x 5 blur removes, per block, levels²."""
-    rest = of.fine - cv2.blur(of.fine, (5, 5))
-    size = (of.blocks.shape[1], of.blocks.shape[0])
-    return np.asarray(cv2.resize(rest * rest, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
 def _share(correlation: Plane) -> float:
     return float(np.count_nonzero(correlation > CORRELATED)) / correlation.size
-
-
-def _upper(energy: Plane) -> float:
-    """The upper quartile: where the texture is, when there is any."""
-    at = energy.size * 3 // 4
-    return float(np.partition(energy, at, axis=None)[at])

@@ -1,0 +1,107 @@
+"""The commissioned view: taken when a technician says so, kept with the steps, used by every later start.
+
+It holds for the masks with which it was taken: others change what is seen, and so do a new aim and a new
+drawing, which drop it (`agent.app.steps`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agent.app import steps
+from agent.app.steps import Step
+from agent.device.account import name_of
+from agent.vision.landmark import Landmark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.app.analysis import Analysis
+    from agent.app.journal import Journal
+    from agent.app.stages import AnalysisStage
+    from agent.config import Settings
+    from agent.device.clock import Clock
+
+FRESH_S = 5.0  # an older picture shows what was
+
+log = logging.getLogger(__name__)
+
+
+class Referee:
+    """Takes and keeps the landmark of one kit, and has the analysis judge by it. One thread asks it.
+
+    Raises:
+        StorageError: the disk refuses to tell what is kept.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, journal: Journal, analysis: AnalysisStage) -> None:
+        self._masks = masks(settings)
+        self._clock = clock
+        self._journal = journal
+        self._analysis = analysis
+        entry = journal.ask(steps.entries).get(Step.REFERENCE)
+        landmark = None if entry is None or entry.state != "passed" else understood(entry.found, self._masks)
+        if entry is not None and entry.state == "passed" and landmark is None:
+            log.warning("the commissioned reference is of other masks: take it anew (commission reference)")
+        analysis.know(landmark)
+
+    @property
+    def answers(self) -> dict[str, Callable[[int], bytes]]:
+        """What the hatch may be asked of it."""
+        return {"refer": self.refer}
+
+    def refer(self, user: int) -> bytes:
+        """Take the view of this moment as the commissioned one; as JSON why not (`refused`), or its figures.
+
+        Raises:
+            StorageError: the disk refuses to keep it; the one before stays in force.
+        """
+        analysis = self._analysis.latest
+        refused = self._refused(analysis)
+        if analysis is None or refused is not None:
+            return json.dumps({"refused": refused}).encode()
+        landmark = Landmark.of(analysis.frame.luma)
+        if not landmark.tells:
+            return json.dumps({"refused": "bare"}).encode()
+        found = {**_told(landmark), "masks": self._masks, "brightness": analysis.scene.brightness}
+        entry = steps.Entry(Step.REFERENCE, "passed", self._clock.stamp(), name_of(user), found)
+        self._journal.ask(lambda tx: steps.keep(tx, entry))
+        self._analysis.know(landmark)
+        return json.dumps({"refused": None, "brightness": analysis.scene.brightness}).encode()
+
+    def _refused(self, analysis: Analysis | None) -> str | None:
+        """Why this is no moment for it."""
+        if analysis is None or self._clock.mono() - analysis.frame.t > FRESH_S:
+            return "no-picture"
+        scene, motion = analysis.scene, analysis.motion
+        if analysis.tracks or analysis.detections or motion.regions or motion.global_change:
+            return "not-empty"
+        return "dark" if scene.dark else "unfit" if scene.covered or scene.blinded or scene.frozen else None
+
+
+def masks(settings: Settings) -> str:
+    """What tells masks from other masks."""
+    told = json.dumps([mask.polygon for mask in settings.privacy.masks])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def understood(found: dict[str, Any], expected: str) -> Landmark | None:
+    """The landmark that was kept; None when it was taken with other masks than `expected`."""
+    if found.get("masks") != expected:
+        return None
+    blocks = np.frombuffer(base64.b64decode(found["blocks"]), np.uint8).reshape(found["shape"])
+    return Landmark(blocks, float(found["texture"]))
+
+
+def _told(landmark: Landmark) -> dict[str, Any]:
+    return {
+        "shape": list(landmark.blocks.shape),
+        "blocks": base64.b64encode(landmark.blocks.tobytes()).decode("ascii"),
+        "texture": round(landmark.texture, 4),
+    }
