@@ -46,7 +46,7 @@ def test_steps_are_kept_in_their_order(steps: Commissioning) -> None:
         held[Step.WALK].found,
         held[Step.WALK].at.ts,
     )
-    assert [Step.VIEW, Step.REFERENCE, Step.POWER] == missing(held)
+    assert [Step.VIEW, Step.REFERENCE, Step.POWER, Step.SIGN] == missing(held)
 
 
 def test_each_step_has_its_line_of_the_audit(steps: Commissioning, tmp_path: Path) -> None:
@@ -78,5 +78,5 @@ def test_status_tells_people_and_programs(steps: Commissioning, tmp_path: Path) 
     assert 2 == shown.returncode
     assert re.match("Наведення камери +виконано +2026-11-27 12:00:00 +oksana", shown.stdout)
     assert "треба виконати" in shown.stdout.splitlines()[1]
-    assert ["view", "reference", "walk", "power"] == told["missing"]
+    assert ["view", "reference", "walk", "power", "sign"] == told["missing"]
     assert {"tilt": 0.5} == told["steps"]["aim"]["found"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.app import hatch
 from agent.errors import StairwellError
@@ -11,8 +11,10 @@ from agent.words import say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Answer = TypeVar("Answer")
 
-def asked(question: Callable[[], bytes]) -> bytes:
+
+def asked(question: Callable[[], Answer]) -> Answer:
     """What the agent answers.
 
     Raises:

@@ -17,6 +17,7 @@ from agent.cli.commission_aim import aim, reference
 from agent.cli.commission_desk import NOT_PASSED, Desk, Json
 from agent.cli.commission_power import power
 from agent.cli.commission_sign import label, sign
+from agent.cli.commission_view import view
 from agent.cli.commission_walk import walk
 from agent.cli.language import Lang  # noqa: TC001 - typer reads it
 from agent.cli.options import ConfigFile  # noqa: TC001 - the same
@@ -100,6 +101,7 @@ def waive(
 
 
 app.command()(aim)
+app.command()(view)
 app.command()(reference)
 app.command()(walk)
 app.command()(power)

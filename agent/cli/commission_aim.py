@@ -62,7 +62,7 @@ def looked(desk: Desk) -> Aim:
     Raises:
         StairwellError: no agent answers, or its camera gives no picture.
     """
-    answer = asked_for_aim(desk)
+    answer = asked(lambda: viewfinder.look(desk.settings.state.dir)).aim
     lit, light = viewfinder.light(answer)
     level, tilt = viewfinder.level(answer)
     for good, told in (
@@ -72,18 +72,6 @@ def looked(desk: Desk) -> Aim:
     ):
         desk.tell(told, "green" if good else "yellow" if good is None else "red")
     return answer
-
-
-def asked_for_aim(desk: Desk) -> Aim:
-    """The figures of the newest picture."""
-    found: list[Aim] = []
-
-    def look() -> bytes:
-        found.append(viewfinder.look(desk.settings.state.dir).aim)
-        return b""
-
-    asked(look)
-    return found[0]
 
 
 def fit(seen: Aim) -> bool:

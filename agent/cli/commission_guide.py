@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from agent.app import signoff
 from agent.app.steps import Step, missing
-from agent.cli import look
+from agent.cli import commission_view, look
 from agent.cli.commission_aim import aimed, fit, looked, referred
 from agent.cli.commission_desk import who
 from agent.cli.commission_power import begun, judged
@@ -79,6 +80,18 @@ def _aim(desk: Desk) -> bool:
             return True
 
 
+def _view(desk: Desk) -> bool:
+    """Those in force are right, or others are taken from a file."""
+    there = commission_view.in_force(desk)
+    desk.tell(say("In force: {drawn}", drawn=commission_view.told(there)))
+    answer = _enter(desk, say("Enter: they are right. Others: the name of a TOML file")).strip()
+    if answer:
+        commission_view.put(desk, commission_view.read(Path(answer)))
+    else:
+        commission_view.kept(desk, there)
+    return True
+
+
 def _reference(desk: Desk) -> bool:
     _enter(desk, say("Nobody may be in the picture now. Step out of it, then press Enter."))
     referred(desk)
@@ -116,6 +129,7 @@ def _enter(desk: Desk, text: Text) -> str:
 
 STEPS: dict[Step, Callable[[Desk], bool]] = {
     Step.AIM: _aim,
+    Step.VIEW: _view,
     Step.REFERENCE: _reference,
     Step.WALK: _walk,
     Step.POWER: _power,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agent.app.steps import Entry
 
 RECORD_S = 90.0  # to get somebody into the picture
-SETTLED_S = 5.0  # of recording before the plug: some of it is synced then, by any setting that is sensible
+SYNCED_S = 1.0  # at least so much of the recording has to outlive the plug
 LOOK_S = 0.5
 
 
@@ -64,10 +64,11 @@ def power(
 def begun(desk: Desk, seconds: float = RECORD_S) -> dict[str, Any] | None:
     """Wait for a recording, note what there is, say to pull the plug; None: nothing was recorded."""
     desk.tell(say("Step into the picture and stay there: the kit has to record …"))
+    settled_s = desk.settings.clips.sync_s + powercut.LAG_S + SYNCED_S
     until = desk.clock.mono() + seconds
     while desk.clock.mono() < until:
         found = powercut.begin(desk.settings, desk.clock, desk.status())
-        if found is not None and found["recorded_s"] >= SETTLED_S:
+        if found is not None and found["recorded_s"] >= settled_s:
             desk.note(Step.POWER, "begun", found)
             desk.tell(say("Pull the plug NOW, while somebody is in the picture."), "bold")
             desk.tell(
