@@ -127,7 +127,7 @@ def city(site: Site) -> Iterator[Platform]:
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.parametrize("footage", [(7.0, 2.0)])
+@pytest.mark.parametrize("footage", [(6.0, 2.0)])
 def test_a_kit_is_walked_cut_and_signed_for(site: Site) -> None:
     """A walk acknowledged within ten seconds; a power cut that loses nothing; a signature that the city has.
 

@@ -1,11 +1,12 @@
 """Looking at the agent's database beside a running agent, or without one.
 
 The connection cannot write, holds no lock for longer than one question, and keeps the agent waiting for
-nothing: with a log beside the file (WAL) readers and the writer do not meet.
+nothing: with a log beside the file (WAL) readers and the writer do not meet. The agent itself may look, too.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
@@ -42,7 +43,10 @@ def look(database: Path, question: Callable[[sqlite3.Connection], T]) -> T:
                     "a kit that never ran has none yet"
                 ),
             )
-        database.open("rb").close()  # SQLite does not say that it was a matter of rights
+        # SQLite does not say that it was a matter of rights. To open the file would take away the locks of a
+        # process that has the database open as well: to close any descriptor does (sqlite.org/howtocorrupt).
+        if not os.access(database, os.R_OK, effective_ids=True):
+            raise PermissionError
         still = not log.exists() or log.stat().st_size == 0
     except PermissionError:
         raise StorageError(
