@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from chromium import chromium
 from agent.app import drawing, hatch, viewfinder
 from agent.app.board import Board
 from agent.app.service import serve
+from agent.cli.commission_view import view
 from agent.config import load
 from agent.device.clock import SystemClock
 
@@ -190,6 +193,33 @@ def test_the_keyboard(browser: Callable[..., Page], board: Board, kit: Path) -> 
     page.call("Input.dispatchKeyEvent", type="keyDown", key="Delete")
     assert 3 == page.ask("areas[0].polygon.length")
     assert [] == page.complaints
+
+
+def test_the_command(browser: Callable[..., Page], kit: Path) -> None:
+    """It prints the line for ssh, the address and the code; Finish keeps the step, with what is in force."""
+    options = {"config": kit, "port": 0, "as_json": True, "lang": "en"}
+    command = threading.Thread(target=view, kwargs=options, daemon=True)
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        command.start()
+        wait_for(lambda: "Ctrl-C" in err.getvalue(), 60)
+        _, tunnel, _, address, _, code, *_ = (line.strip() for line in err.getvalue().splitlines())
+        port = int(address.rstrip("/").rpartition(":")[2])
+        assert tunnel.startswith(f"ssh -L {port}:127.0.0.1:{port} ")
+        page = browser(800, 600)
+        page.open(address)
+        page.ask("document.getElementById('code').focus()")
+        page.type(code)
+        page.click("button.primary")
+        page.wait("document.getElementById('state').className === 'good'")
+        page.click("#finish")
+        command.join(60)
+    assert not command.is_alive()
+    found = json.loads(out.getvalue())
+    assert (True, 0, 0) == (found["passed"], found["masks"], found["zones"])
+    state = load(kit).state.dir
+    assert [("view", "passed")] == query(state, "SELECT step, state FROM commissioning")
+    noted = [row[0] for row in query(state, "SELECT text FROM audit WHERE cmd = 'board' ORDER BY n")]
+    assert ["opened", "entered", "closed: finished"] == noted
 
 
 def test_scripts_from_elsewhere_are_not_run(browser: Callable[..., Page], board: Board) -> None:

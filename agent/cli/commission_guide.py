@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agent.words import Text
 
 YES = say("y")
+DRAW = say("d")
 LABEL = say("Print the label: sudo stairwell commission label -o label.pdf")
 
 
@@ -81,11 +82,15 @@ def _aim(desk: Desk) -> bool:
 
 
 def _view(desk: Desk) -> bool:
-    """Those in force are right, or others are taken from a file."""
+    """Those in force are right, or others are drawn, or taken from a file."""
     there = commission_view.in_force(desk)
     desk.tell(say("In force: {drawn}", drawn=commission_view.told(there)))
-    answer = _enter(desk, say("Enter: they are right. Others: the name of a TOML file")).strip()
-    if answer:
+    answer = _enter(
+        desk, say("Enter: they are right. d: draw on the picture. Or the name of a TOML file")
+    ).strip()
+    if answer.lower() in {DRAW.en, DRAW.told(desk.language)}:
+        commission_view.drawn(desk)
+    elif answer:
         commission_view.put(desk, commission_view.read(Path(answer)))
     else:
         commission_view.kept(desk, there)
