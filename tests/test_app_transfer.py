@@ -12,7 +12,7 @@ import pytest
 from broker import free_port
 from uploads import Step, Uploads
 
-from agent.app import transfer as transfer_module
+from agent.app import tries
 from agent.app.transfer import Transfer
 from pki import Authority
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from agent.app.transfer import Failure
+    from agent.app.tries import Failure
 
 CONTENT = bytes(range(256)) * 4096  # a megabyte: more than sockets hold between them
 SIZE = len(CONTENT)
@@ -35,7 +35,7 @@ def kept(count: int) -> Step:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer_module, "BACKOFF_MIN_S", 0.01)
+    monkeypatch.setattr(tries, "BACKOFF_MIN_S", 0.01)
 
 
 class Sent:
@@ -170,7 +170,7 @@ def test_a_server_in_trouble_is_tried_again(serve: Callable[..., Uploads], statu
     sent = Sent(server)
     assert sent.failure is not None
     assert ("gave-up", True) == (sent.code, f": {status} " in sent.failure.text)
-    assert len(server.requests) < 2 * transfer_module.TRIES
+    assert len(server.requests) < 2 * tries.TRIES
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 501])
@@ -198,7 +198,7 @@ def test_an_early_refusal_is_heard(serve: Callable[..., Uploads]) -> None:
 
 def test_nobody_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """After some tries, with the host and why; the rest of the address is a secret."""
-    monkeypatch.setattr(transfer_module, "TRIES", 3)
+    monkeypatch.setattr(tries, "TRIES", 3)
     sent = Sent(f"http://127.0.0.1:{free_port()}/c?X-Signature=secret")
     assert sent.failure is not None
     assert ("gave-up", True, False) == (
@@ -212,7 +212,7 @@ def test_a_stop_ends_it_soon(serve: Callable[..., Uploads], monkeypatch: pytest.
     """In the middle of the file, and while it waits for another try."""
     stopping = threading.Event()
     assert "interrupted" == Sent(serve(), stopping=stopping, progress=lambda _: stopping.set()).code
-    monkeypatch.setattr(transfer_module, "BACKOFF_MIN_S", 60.0)
+    monkeypatch.setattr(tries, "BACKOFF_MIN_S", 60.0)
     later = threading.Event()
     threading.Timer(0.3, later.set).start()
     sent = Sent(serve(BUSY), stopping=later)
@@ -221,7 +221,7 @@ def test_a_stop_ends_it_soon(serve: Callable[..., Uploads], monkeypatch: pytest.
 
 def test_its_time_is_bounded(serve: Callable[..., Uploads], monkeypatch: pytest.MonkeyPatch) -> None:
     """With a server that always has something to say, and one that is never well."""
-    monkeypatch.setattr(transfer_module, "TRIES", 99)
+    monkeypatch.setattr(tries, "TRIES", 99)
     for script in ([Step(drip=0.1)] * 9, [BUSY] * 999):
         sent = Sent(serve(*script), time_s=1.5)
         assert "gave-up" == sent.code

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agent.app.transfer import Transfer
+from agent.app.trust import https_context
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import ClipArgs, ListArgs, UploadArgs
 from agent.clips import store
-from agent.errors import ConfigError
-from agent.reasons import reason
-from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +43,7 @@ class ClipOrders:
         self._journal = journal
         self._reporter = reporter
         self._premises = premises
-        self._context = _context(settings)
+        self._context = https_context(settings.backbone)
 
     @property
     def executors(self) -> dict[str, Callable[[Job], Outcome]]:
@@ -131,22 +128,3 @@ def _listed(clip: StoredClip) -> dict[str, Any]:
         "held": clip.held,
     }
     return {name: value for name, value in listed.items() if value is not None}
-
-
-def _context(settings: Settings) -> ssl.SSLContext:
-    """TLS as anybody's: public authorities, and the city's own that signs its broker."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.backbone.ca_file is not None:
-        try:
-            context.load_verify_locations(settings.backbone.ca_file)
-        except OSError as error:
-            raise ConfigError(
-                say(
-                    "backbone.ca_file = {path}: {reason}",
-                    path=settings.backbone.ca_file,
-                    reason=reason(error),
-                ),
-                fix=say("check that the file exists, is PEM and readable"),
-            ) from None
-    return context
