@@ -35,6 +35,7 @@ ARGS: dict[str, dict[str, Any]] = {
     "clip/hold": {"clip": CLIP},
     "clip/release": {"clip": CLIP},
     "resend": {"from": 3, "to": 9},
+    "update": {"url": "https://store.example/next?sig=1", "sha256": "0" * 64, "version": "1.2.0"},
     "echo": {"text": "під'їзд"},
 }
 """Valid arguments; orders that are not named take none."""
@@ -126,12 +127,17 @@ class Obedient:
     """A kit that notes what it was told to do. `answers` are (topic, message, correlation, delay)."""
 
     def __init__(
-        self, path: Path, *, clock: Hands | None = None, keys: tuple[str, ...] = (PLATFORM_KEY,)
+        self,
+        path: Path,
+        *,
+        clock: Hands | None = None,
+        keys: tuple[str, ...] = (PLATFORM_KEY,),
+        outcome: Any = None,  # noqa: ANN401 - see `outcome`
     ) -> None:
         self.clock = clock or Hands()
         self.database = Database(path, [docket.SCHEMA])
         self.done: list[tuple[str, Job]] = []
-        self.outcome: Any = Outcome(ok=True, out={"said": "done"})
+        self.outcome: Any = outcome or Outcome(ok=True, out={"said": "done"})
         """What each order comes to; if it can be called, what it gives for the job."""
         self.published: list[tuple[Publication, float]] = []
         executors = {name: lambda job, name=name: self._do(name, job) for name in ORDERS}
@@ -142,6 +148,7 @@ class Obedient:
             self.clock,
             lambda publication, after_s: self.published.append((publication, after_s)),
             executors,
+            {"update": lambda job: self._do("resumed", job)},
         )
         self.commands.start()
 

@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from uploads import Step, Uploads
 
-from agent.app import transfer
+from agent.app import tries
 from agent.app.live import Agent
 from agent.app.reporter import topics
 from agent.app.schemas import DATABASE, SCHEMAS
@@ -187,7 +187,7 @@ def desk(listener: Listener, kit: Kit) -> Desk:
 
 @pytest.fixture
 def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[partial[Uploads]]:
-    monkeypatch.setattr(transfer, "BACKOFF_MIN_S", 0.01)
+    monkeypatch.setattr(tries, "BACKOFF_MIN_S", 0.01)
     servers: list[Uploads] = []
 
     def make(*script: Step) -> Uploads:
@@ -197,6 +197,15 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[partial[Uploads]]:
     yield partial(make)
     for server in servers:
         server.close()
+
+
+def test_an_update_of_a_kit_that_trusts_no_release(desk: Desk) -> None:
+    """Refused by the agent itself, before a byte is fetched."""
+    args = {"url": "https://127.0.0.1:1/release", "sha256": "0" * 64, "version": "1.0"}
+    answer = desk.ask("update", args)
+    assert ("failed", "no-release-key") == (answer["status"], answer["code"])
+    plain = desk.ask("update", {**args, "url": "http://127.0.0.1:1/release"})
+    assert ("rejected", "bad-arguments") == (plain["status"], plain["code"])
 
 
 def test_birth_names_the_commands(kit: Kit, listener: Listener) -> None:

@@ -452,6 +452,41 @@ def test_an_order_that_a_kill_cut_off_is_not_begun_again(
     assert [] == kit.done == later.answers
 
 
+def test_an_order_that_outlives_the_process(tmp_path: Path) -> None:
+    """The next process is given it again, without arguments, answers, and takes no other of it meanwhile."""
+    payload = order("update")
+    killed_while_doing(tmp_path / "agent.db", payload)
+    go_on, ends = threading.Event(), Outcome(ok=True, code="confirmed")
+
+    def resume(job: Job) -> Outcome | None:
+        return ends if go_on.is_set() or job.stopping.wait(0) or go_on.wait(30) else None
+
+    kit = Obedient(tmp_path / "agent.db", outcome=resume)
+    kit.tell(message(payload), message(order("update")))
+    assert [("duplicate", "accepted"), ("rejected", None)] == [
+        (a["status"], a.get("was")) for a in kit.answers
+    ]
+    go_on.set()
+    ended(kit, 3)
+    answer = kit.answers[-1]
+    lines = kit.book("SELECT req, status, by, key IS NOT NULL FROM audit")
+    kit.close()
+    assert ["resumed"] == [name for name, _ in kit.done]
+    assert (payload["req"], "ok", "confirmed") == (answer["req"], answer["status"], answer["code"])
+    mine = [line[1:] for line in lines if line[0] == payload["req"]]
+    assert [("accepted", "tester", 1), ("ok", "tester", 1)] == mine[:1] + mine[-1:]
+
+
+def test_an_order_that_ends_a_process_again(tmp_path: Path) -> None:
+    """What outlives one process may outlive more of them."""
+    killed_while_doing(tmp_path / "agent.db", order("update"))
+    for _ in range(2):
+        kit = Obedient(tmp_path / "agent.db", outcome=lambda _: None)
+        wait_for(lambda kit=kit: kit.done)  # type: ignore[misc]
+        kit.close()
+        assert [] == kit.answers
+
+
 def test_results_survive_a_restart(tmp_path: Path) -> None:
     """What was done is still known, and so are the nonces."""
     kit = Obedient(tmp_path / "agent.db")
@@ -572,6 +607,8 @@ def test_a_stop_ends_what_takes_long(tmp_path: Path) -> None:
 def test_every_kind_of_order_has_an_executor(kit: Obedient) -> None:
     """One that is missing is found out at the start, not when it is needed."""
     with pytest.raises(ValueError, match="reboot"):
-        Commands(TOPICS, [PLATFORM_KEY], kit.database, kit.clock, lambda *_: None, {"echo": lambda _: None})
+        Commands(
+            TOPICS, [PLATFORM_KEY], kit.database, kit.clock, lambda *_: None, {"echo": lambda _: None}, {}
+        )
     assert (f"{TOPICS.base}/cmd/#", "bm/v1/51/odesa/kyivskyi/_all/cmd/#") == kit.commands.filters
     assert 26 == len(req())

@@ -17,7 +17,9 @@ from agent.app.statelock import ERASURE
 from agent.backbone import commands, courier
 from agent.cli import USAGE, app
 from agent.config import DEFAULT_PATH, State
+from agent.device.installation import TRIGGER
 from agent.device.reboot import REQUEST_NAME
+from agent.device.releases import HOME
 from agent.device.wallet import DIRECTORY, LINK
 from agent.errors import ConfigError
 
@@ -32,7 +34,12 @@ COMMANDS = (
     "/usr/bin/chronyc",
 )
 """What a kit has and this machine need not have."""
-EXPOSURE = "15"  # 1.5 of 10; chronyd's own unit has 3.7
+EXPOSURE = {
+    "stairwell-agent.service": "15",  # 1.5 of 10; chronyd's own unit has 3.7
+    "stairwell-check.service": "15",
+    "stairwell-renew.service": "15",
+    "stairwell-update.service": "18",  # root's: it tries a release as another user
+}
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: systemd)"
@@ -62,12 +69,12 @@ def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize(
-    "name", ["stairwell-agent.service", "stairwell-check.service", "stairwell-renew.service"]
-)
+@pytest.mark.parametrize("name", sorted(EXPOSURE))
 def test_exposure(name: str) -> None:
     """What faces the network or the footage is locked in tighter than most of what Debian ships."""
-    verdict = ask("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", FOLDER / name)
+    verdict = ask(
+        "systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE[name]}", FOLDER / name
+    )
     assert "Overall exposure level" in verdict
 
 
@@ -90,6 +97,9 @@ def test_they_call_what_there_is() -> None:
             if program == "/usr/bin/stairwell":
                 command = typer.main.get_command(app)
                 for word in words:
+                    if word.startswith("--"):
+                        assert any(word in option.opts for option in command.params)
+                        continue
                     command = command.commands[word]  # type: ignore[attr-defined] # a group has them
 
 
@@ -106,6 +116,11 @@ def test_places_are_the_agents_own() -> None:
     renewal = (FOLDER / "stairwell-renew.service").read_text(encoding="utf-8")
     assert [str(state / DIRECTORY / LINK)] == values(renewal, "ConditionPathExists")
     runtime = Path("/run") / values(AGENT, "RuntimeDirectory")[0]
+    update = (FOLDER / "stairwell-update.path").read_text(encoding="utf-8")
+    assert [str(runtime / TRIGGER)] == values(update, "PathExists")
+    service = (FOLDER / "stairwell-update.service").read_text(encoding="utf-8")
+    assert [f"{HOME} {runtime}"] == values(service, "ReadWritePaths")
+    assert f"d {HOME} " in (FOLDER / "tmpfiles.d" / "stairwell.conf").read_text(encoding="utf-8")
     reboot = (FOLDER / "stairwell-reboot.path").read_text(encoding="utf-8")
     assert [str(runtime / REQUEST_NAME)] == values(reboot, "PathExists")
     assert str(DEFAULT_PATH) in (FOLDER / "tmpfiles.d" / "stairwell.conf").read_text(encoding="utf-8")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.app.clip_orders import ClipOrders
 from agent.app.redaction import redacted
+from agent.app.update_orders import UpdateOrders
+from agent.app.updatebook import UpdateBook
 from agent.backbone.commands import Commands
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import EchoArgs, IdentifyArgs, ResendArgs
@@ -39,7 +41,8 @@ class Control:
     """Obeys.
 
     `latest` gives the newest picture, masked; `diagnose` says how the kit is, as JSON types; `leave` begins
-    the end of the process, to be started anew by the service manager.
+    the end of the process, to be started anew by the service manager; `quiet` tells whether neither an event
+    nor a clip is under way.
 
     Raises:
         ConfigError: `backbone.ca_file` cannot be used.
@@ -59,6 +62,7 @@ class Control:
         latest: Callable[[], Frame | None],
         diagnose: Callable[[], dict[str, Any]],
         leave: Callable[[], None],
+        quiet: Callable[[], bool],
         leds: Path = led.LEDS,
         reboot_request: Callable[[], None] = reboot.request,
     ) -> None:
@@ -72,13 +76,15 @@ class Control:
         self._leds = leds
         self._reboot = reboot_request
         clips = ClipOrders(settings, journal, reporter, premises)
+        updates = UpdateOrders(settings, clock, UpdateBook(settings, clock), quiet, leave)
         self._commands = Commands(
             topics,
             settings.backbone.platform_keys,
             database,
             clock,
             courier.answer,
-            {**self._executors(), **clips.executors},
+            {**self._executors(), **clips.executors, **updates.executors},
+            updates.resumed,
         )
 
     @property

@@ -41,7 +41,13 @@ KERNEL_LINES = 400
 AUDIT_LINES = 300
 WEAR_DAYS = 30
 PROGRAM_S = 10.0
-UNITS = ("stairwell-agent.service", "stairwell-check.timer", "stairwell-renew.timer", "stairwell-reboot.path")
+UNITS = (
+    "stairwell-agent.service",
+    "stairwell-check.timer",
+    "stairwell-renew.timer",
+    "stairwell-reboot.path",
+    "stairwell-update.path",
+)
 PROPERTIES = (
     "ActiveState",
     "SubState",

@@ -200,6 +200,7 @@ class Agent:
             latest=lambda: camera.latest,
             diagnose=partial(diagnosis, settings, clock, desk),
             leave=self._leaving.set,
+            quiet=lambda: self._quiet,
         )
 
     def _desk(self, label: str | None) -> StatusDesk:

@@ -62,6 +62,15 @@ class UpdateBook:
         _say(line)
         self._archive().ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
 
+    def hand_over(self, req: str, release: str) -> None:
+        """Note that the installation of a release was ordered, by whoever gave the order.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        by, key = self._archive().read(lambda tx: docket.giver(tx, req))
+        self.note(AuditLine(COMMAND, req, by, key, "accepted", INSTALLING, release))
+
     def follow(self, standing: Standing) -> None:
         """Note what has become of the last update, if nobody has yet. The disk is asked after changes only.
 

@@ -4,7 +4,7 @@ Invariants:
 - What is not a whole, known, fitting, wanted order gets one answer, `rejected` with its reason, and changes
   nothing.
 - An order is on disk before it is `accepted`, and it is accepted before it is begun. It is begun at most
-  once: a repetition is answered `duplicate`, and what a crash cut off `failed`.
+  once: a repetition is answered `duplicate`, and what a crash cut off `failed`, unless others finish it.
 - What changes the kit or reveals something has a valid signature of the platform, for this very topic, whose
   time is not over and whose nonce is new.
 - An order for a whole district is answered, and done, after a random time.
@@ -61,7 +61,7 @@ _TOO_LATE = {
     Flaw.LIVES_TOO_LONG: f"exp may lie {LIFE_MAX_S:.0f} s ahead of the kit's clock at most",
 }
 _FORGOTTEN = "its time is not after that of orders which the kit has forgotten: it may have been done"
-_INTERRUPTED = Outcome(
+INTERRUPTED = Outcome(
     ok=False, code="interrupted", text="the agent ended meanwhile; whether it took effect is unknown"
 )
 
@@ -90,8 +90,9 @@ raise StairwellError, which is a failure with its text. One that is slow ends so
 class Commands:
     """The kit's obedience. `handle` is for the inbox; `answer` sends a publication after some seconds.
 
-    `executors` has one for each of ORDERS. If `error` is set, a fault of ours has ended a thread, and the
-    process is to end.
+    `executors` has one for each of ORDERS. `resumed` has one for each kind that outlives the process: it is
+    given what an earlier one left under way, without its arguments, and tells what came of it. If `error` is
+    set, a fault of ours has ended a thread, and the process is to end.
 
     Raises:
         ValueError: a key is none, or an executor is missing.
@@ -105,6 +106,7 @@ class Commands:
         clock: Clock,
         answer: Callable[[Publication, float], None],
         executors: Mapping[str, Callable[[Job], Outcome | None]],
+        resumed: Mapping[str, Callable[[Job], Outcome | None]],
     ) -> None:
         if executors.keys() != ORDERS.keys():
             raise ValueError(f"executors: {sorted(executors.keys() ^ ORDERS.keys())}")
@@ -114,6 +116,7 @@ class Commands:
         self._clock = clock
         self._publish = answer
         self._executors = executors
+        self._resumed = resumed
         self._unsigned = Allowance(UNSIGNED_BURST, UNSIGNED_PER_S)
         self._rejected = Allowance(REJECTED_BURST, REJECTED_PER_S)
         self._passed_over = 0
@@ -134,13 +137,15 @@ class Commands:
         return next((lane.error for lane in self._lanes if lane.error is not None), None)
 
     def start(self) -> None:
-        """Answer what an earlier process left unanswered, and begin.
+        """Answer what an earlier process left unanswered or go on with it, and begin.
 
         Raises:
             StorageError: the disk refuses.
         """
-        for entry, outcome in self._database.ask(self._end_left, DATABASE_S):
-            envelope = Envelope(entry.topic, entry.correlation, group=False, name=entry.cmd, req=entry.req)
+        for envelope, outcome in self._database.ask(self._end_left, DATABASE_S):
+            if outcome is None:
+                self._resume(envelope)
+                continue
             self._say(docket.asked(envelope, outcome.status, outcome.code, outcome.text))
             self._answer(envelope, **_result(outcome))
         for lane in self._lanes:
@@ -179,7 +184,7 @@ class Commands:
                 if envelope.name and ORDERS[envelope.name].alone:
                     self._alone.add(envelope.name)
                 lane = self._lane(judged)
-                lane.put(lambda: self._run(judged, lane.stopping), after_s)
+                lane.put(lambda: self._run(envelope, judged.args, self._executors, lane.stopping), after_s)
 
     def _admit(self, given: Given) -> Given | Refused | Entry:
         """Note the order, unless it was given before or may not be done."""
@@ -215,53 +220,70 @@ class Commands:
     def _lane(self, given: Given) -> Lane:
         return self._slow.get(given.envelope.name or "", self._quick)
 
-    def _run(self, given: Given, stopping: threading.Event) -> None:
+    def _run(
+        self,
+        envelope: Envelope,
+        args: Args,
+        executors: Mapping[str, Callable[[Job], Outcome | None]],
+        stopping: threading.Event,
+    ) -> None:
         """Do an order, in its lane, and tell what came of it."""
-        envelope = given.envelope
+        name, req = envelope.name or "", envelope.req or ""
         job = Job(
-            given.req,
-            given.args,
+            req,
+            args,
             lambda share: self._answer(envelope, status="progress", progress=round(share, 3)),
             stopping,
         )
-        outcome = self._do(envelope.name or "", job)
-        self._alone.discard(envelope.name or "")  # before anybody hears that it ended
+        outcome = self._do(executors[name], name, job)
         if outcome is None:
             return
+        self._alone.discard(name)  # before anybody hears that it ended
         line = docket.asked(envelope, outcome.status, outcome.code, outcome.text)
 
         def work(tx: sqlite3.Connection) -> None:
             now = self._clock.stamp()
-            docket.finish(tx, given.req, outcome, now)
+            docket.finish(tx, req, outcome, now)
             docket.audit(tx, line, now)
 
         try:
             self._database.ask(work, DATABASE_S)
         except StorageError as error:
-            _LOG.warning("what came of order %s is not noted: %s", given.req, error)
+            _LOG.warning("what came of order %s is not noted: %s", req, error)
         self._say(line)
         self._answer(envelope, **_result(outcome))
 
-    def _do(self, name: str, job: Job) -> Outcome | None:
+    def _do(self, executor: Callable[[Job], Outcome | None], name: str, job: Job) -> Outcome | None:
         try:
-            return self._executors[name](job)
+            return executor(job)
         except StairwellError as error:
             return Outcome(ok=False, code="refused", text=str(error))
         except Exception:  # noqa: BLE001 - top of an order: a fault in one is told, and ends no recording
             _LOG.exception("order %s (%s) failed by a fault of ours", name, job.req)
             return Outcome(ok=False, code="fault", text="a fault of the agent; its journal has the details")
 
-    def _end_left(self, tx: sqlite3.Connection) -> list[tuple[Entry, Outcome]]:
-        """End what an earlier process left under way."""
+    def _end_left(self, tx: sqlite3.Connection) -> list[tuple[Envelope, Outcome | None]]:
+        """End what an earlier process left under way; None where it goes on."""
         now = self._clock.stamp()
-        left = [(entry, _after_restart(entry, now)) for entry in docket.under_way(tx)]
-        for entry, outcome in left:
-            docket.finish(tx, entry.req, outcome, now)
-            line = docket.AuditLine(
-                entry.cmd, entry.req, None, None, outcome.status, outcome.code, outcome.text
+        left: list[tuple[Envelope, Outcome | None]] = []
+        for entry in docket.under_way(tx):
+            by, key = docket.giver(tx, entry.req)
+            envelope = Envelope(
+                entry.topic, entry.correlation, group=False, name=entry.cmd, req=entry.req, by=by, key=key
             )
-            docket.audit(tx, line, now)
+            outcome = None if entry.cmd in self._resumed else _after_restart(entry, now)
+            left.append((envelope, outcome))
+            if outcome is not None:
+                docket.finish(tx, entry.req, outcome, now)
+                docket.audit(tx, docket.asked(envelope, outcome.status, outcome.code, outcome.text), now)
         return left
+
+    def _resume(self, envelope: Envelope) -> None:
+        name = envelope.name or ""
+        if ORDERS[name].alone:
+            self._alone.add(name)
+        lane = self._slow.get(name, self._quick)
+        lane.put(lambda: self._run(envelope, Args(), self._resumed, lane.stopping))
 
     def _tell_rejected(self, line: docket.AuditLine) -> None:
         """Note a rejected order, unless too many were noted."""
@@ -318,4 +340,4 @@ def _after_restart(entry: Entry, now: Stamp) -> Outcome:
         case "reboot":
             return Outcome(ok=False, code="not-rebooted", text="the agent ended, and the machine did not")
         case _:
-            return _INTERRUPTED
+            return INTERRUPTED

@@ -243,6 +243,14 @@ def last_audited(tx: sqlite3.Connection, cmd: str, codes: Sequence[str]) -> Audi
     return next((line for line in (AuditLine(*row) for row in rows) if line.code in codes), None)
 
 
+def giver(tx: sqlite3.Connection, req: str) -> tuple[str | None, str | None]:
+    """Who gave an order, and with which key, as the audit has it; (None, None) when it has forgotten."""
+    row: tuple[str | None, str | None] | None = tx.execute(
+        "SELECT by, key FROM audit WHERE req = ? AND status = 'accepted' ORDER BY n LIMIT 1", (req,)
+    ).fetchone()
+    return row or (None, None)
+
+
 def asked(envelope: Envelope, status: str, code: str | None = None, text: str | None = None) -> AuditLine:
     """A line on the order of this envelope."""
     return AuditLine(envelope.name, envelope.req, envelope.by, envelope.key, status, code, text)

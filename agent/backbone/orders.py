@@ -64,6 +64,12 @@ def _may_be_sent_to(url: str) -> str:
     return url
 
 
+def _may_be_fetched_from(url: str) -> str:
+    if urlsplit(_may_be_sent_to(url)).scheme != "https":
+        raise ValueError("releases come over https:// only")
+    return url
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -78,6 +84,9 @@ def _no_hop_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 Url = Annotated[str, Field(pattern=r"^[!-~]+$", max_length=URL_MAX), AfterValidator(_may_be_sent_to)]
+ReleaseUrl = Annotated[
+    str, Field(pattern=r"^https://[!-~]+$", max_length=URL_MAX), AfterValidator(_may_be_fetched_from)
+]
 Headers = Annotated[
     dict[
         Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")],
@@ -111,6 +120,16 @@ class UploadArgs(ClipArgs):
 
     url: Url = Field(description="pre-signed; https, its certificate checked")
     headers: Headers = Field(default={}, description="to be sent along, as the signature of `url` demands")
+
+
+class UpdateArgs(Args):
+    """A release of the agent, as one signed file."""
+
+    url: ReleaseUrl = Field(description="where it lies; https, its certificate checked, no redirect followed")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="of the whole file")]
+    version: Annotated[
+        str, Field(pattern=r"^[0-9][0-9a-z.]{0,63}$", description="of the release, as its manifest says it")
+    ]
 
 
 class ResendArgs(Args):
@@ -158,6 +177,7 @@ ORDERS: dict[str, OrderKind] = {
     "restart": OrderKind(Args, signed=True),
     "reboot": OrderKind(Args, signed=True),
     "diagnose": OrderKind(Args, signed=True, slow=True),
+    "update": OrderKind(UpdateArgs, signed=True, slow=True, alone=True),
     "config/get": OrderKind(Args, signed=True),
 }
 """Every order by its name."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import agent
+from agent.app import ordered
 from agent.app.update import Battery, install
 from agent.app.updatebook import Attempt, UpdateBook
 from agent.cli.options import ConfigFile, config_path
@@ -34,6 +35,9 @@ def update(
     restart: Annotated[
         bool, typer.Option("--restart/--no-restart", help="Start the agent anew, with the new release.")
     ] = True,
+    asked: Annotated[
+        bool, typer.Option("--asked", help="The release that the agent was ordered to take (for its unit).")
+    ] = False,
 ) -> None:
     """Install a release beside the one that runs, and let it run on trial. Without a file: how things stand.
 
@@ -45,11 +49,14 @@ def update(
     power cut, say the same again.
     """
     releases = Releases(home)
-    if bundle is None:
+    if bundle is None and not asked:
         _show(releases)
         return
     path = config_path(config)
     settings = load(path)
+    if bundle is None:
+        ordered.install_asked(settings, releases, home, Battery(path).prove, _tell)
+        return
     attempt = Attempt(UpdateBook(settings, SystemClock()), asker(), _tell_unnoted)
     with attempt.told():
         done = install(
@@ -58,7 +65,7 @@ def update(
             releases,
             Battery(path).prove,
             attempt.begin,
-            lambda step: typer.echo(step, err=True),
+            _tell,
         )
     if done.trial is None:
         typer.echo(f"{done.manifest.name} runs already")
@@ -91,6 +98,10 @@ def start_anew() -> None:
             unit=UNIT,
         ),
     )
+
+
+def _tell(step: str) -> None:
+    typer.echo(step, err=True)
 
 
 def _tell_unnoted(why: str) -> None:

@@ -20,7 +20,7 @@ from agent.words import say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-UNITS = ("stairwell-agent", "stairwell-check", "stairwell-renew", "stairwell-reboot")
+UNITS = ("stairwell-agent", "stairwell-check", "stairwell-renew", "stairwell-reboot", "stairwell-update")
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 

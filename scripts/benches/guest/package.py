@@ -29,7 +29,13 @@ from machine import (
 DEB, NEWER = SHARE / "agent.deb", SHARE / "newer.deb"
 RECIPIENT = (SHARE / "recipient").read_text().strip()
 STATE, LIBRARY = Path("/var/lib/stairwell"), Path("/usr/lib/stairwell")
-UNITS = (UNIT, "stairwell-check.timer", "stairwell-renew.timer", "stairwell-reboot.path")
+UNITS = (
+    UNIT,
+    "stairwell-check.timer",
+    "stairwell-renew.timer",
+    "stairwell-reboot.path",
+    "stairwell-update.path",
+)
 VOLATILE = re.compile(
     r"/(proc|sys|dev|run|tmp|var/(log|tmp|cache|backups|lib/(dpkg|apt|mosquitto))"
     r"|var/lib/systemd/(random-seed|timesync|catalog|timers|linger)|etc/.*-$)"

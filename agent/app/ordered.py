@@ -1,0 +1,55 @@
+"""Root's part of an update that was ordered: its own copy, its own look at the signature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.app.update import install
+from agent.device import installation
+from agent.errors import StairwellError, StorageError, UpdateError
+from agent.reasons import reason
+from agent.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.config import Settings
+    from agent.device.release import Manifest
+    from agent.device.releases import Releases
+
+
+def install_asked(
+    settings: Settings,
+    releases: Releases,
+    home: Path,
+    prove: Callable[[Path, Manifest], None],
+    tell: Callable[[str], None],
+) -> None:
+    """Install what the agent asks for, and answer it; see `agent.app.update.install`.
+
+    Nothing is started anew: the agent ends by itself, in a quiet moment. The keys are those of `settings`,
+    which no order and no configuration from afar can change (`agent.config_remote`).
+
+    Raises:
+        ConfigError, UpdateError, StorageError: as `install`; or nothing was asked for. The agent is told.
+    """
+    request = installation.asked(settings.state.dir)
+    if request is None:
+        raise UpdateError(
+            say("the agent asks for no release"), fix=say("name a bundle: `stairwell update BUNDLE`")
+        )
+    try:
+        try:
+            with installation.taken(settings.state.dir, home) as bundle:
+                done = install(bundle, settings.update.release_keys, releases, prove, lambda _: None, tell)
+        except StairwellError as error:
+            installation.answer(home, request, "failed", error.problem)
+            raise
+        installation.answer(home, request, "ok", done.manifest.name)
+    except OSError as error:
+        raise StorageError(
+            say("{path}: {reason}", path=error.filename or home, reason=reason(error)),
+            fix=say("free space, or replace a card that is worn out"),
+            errno=error.errno,
+        ) from None

@@ -1,0 +1,220 @@
+"""The order `update`: a release is fetched, handed to root, and run on trial; its end ends the order.
+
+The order outlives this process. What it waits for is kept beside the bundle (`agent.device.installation`),
+and the process that comes after answers: the release itself once it is confirmed, or whatever ran before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from agent.app.fetch import Fetch
+from agent.app.ontrial import OWN
+from agent.app.trust import https_context
+from agent.app.updatebook import CONFIRMED, NOT_INSTALLED, ROLLED_BACK
+from agent.backbone.commands import INTERRUPTED
+from agent.backbone.docket import Outcome
+from agent.backbone.orders import UpdateArgs
+from agent.device import installation, release
+from agent.device.installation import Request
+from agent.device.releases import HOME, SPARE_BYTES, Releases
+from agent.errors import StairwellError, StorageError
+from agent.reasons import reason
+from agent.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.app.updatebook import UpdateBook
+    from agent.backbone.commands import Job
+    from agent.config import Settings
+    from agent.device.clock import Clock
+    from agent.device.release import Manifest
+
+FETCH_S = 3600.0  # 100 MB over 300 kbit/s take 45 minutes
+QUIET_S = 600.0  # how long an update waits for the end of an event; a longer one is a reason to ask again
+RESTART_S = 120.0  # once installed: the trial's minutes run, and a stop finishes the clip under way
+INSTALL_S = 1800.0  # unpacking, reading back and proving: ten minutes on a Zero 2 W with a slow card
+LOOK_S = 1.0  # between two looks at how things stand: two small files
+CHUNK = 1 << 20
+
+
+class UpdateOrders:
+    """Does it, in the thread of its lane.
+
+    `quiet` tells whether neither an event nor a clip is under way; `leave` begins the end of the process.
+    `own` is the release that this process is of.
+
+    Raises:
+        ConfigError: `backbone.ca_file` cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        book: UpdateBook,
+        quiet: Callable[[], bool],
+        leave: Callable[[], None],
+        *,
+        home: Path = HOME,
+        own: str = OWN,
+        ask: Callable[[Path, Request], None] = installation.ask,
+    ) -> None:
+        self._keys = settings.update.release_keys
+        self._state = settings.state.dir
+        self._place = installation.place(settings.state.dir)
+        self._context = https_context(settings.backbone)
+        self._clock = clock
+        self._book = book
+        self._quiet = quiet
+        self._leave = leave
+        self._home = home
+        self._releases = Releases(home)
+        self._own = own
+        self._ask = ask
+
+    @property
+    def executors(self) -> dict[str, Callable[[Job], Outcome | None]]:
+        """By the names of ORDERS."""
+        return {"update": self._update}
+
+    @property
+    def resumed(self) -> dict[str, Callable[[Job], Outcome | None]]:
+        """What goes on with it in the next process."""
+        return {"update": self._go_on}
+
+    def _update(self, job: Job) -> Outcome | None:
+        try:
+            found = self._prepare(job, job.said(UpdateArgs))
+        except StairwellError:
+            installation.forget(self._state)
+            raise
+        if isinstance(found, Outcome):
+            return self._end(found)
+        if not self._wait_for_quiet(job, QUIET_S):
+            if job.stopping.is_set():
+                return self._end(INTERRUPTED)
+            why = f"an event or a clip has gone on for {QUIET_S:.0f} s; give the order again later"
+            return self._end(_failed("busy", why))
+        request = Request(req=job.req, release=found.name)
+        self._book.hand_over(job.req, found.name)
+        self._ask(self._state, request)
+        return self._await(job, request)
+
+    def _prepare(self, job: Job, args: UpdateArgs) -> Manifest | Outcome:
+        """Have the release fetched, and known to be the one that is meant; or what the order comes to."""
+        if not self._keys:
+            return _failed("no-release-key", "update.release_keys names none, so no release can be trusted")
+        if (trial := self._releases.trial()) is not None:
+            return _failed("on-trial", f"{trial.release} is on trial: 15 minutes at most")
+        refused = self._fetch(job, args)
+        if refused is not None:
+            return refused
+        with (self._place / installation.BUNDLE).open("rb") as stream:
+            manifest = release.read(stream, "the release", self._keys)
+        if manifest.version != args.version:
+            return _failed("wrong-version", f"the file is a release of {manifest.version}")
+        if manifest.name == self._releases.current():
+            return Outcome(ok=True, code="runs-already", text=manifest.name)
+        return manifest
+
+    def _go_on(self, job: Job) -> Outcome | None:
+        """Find out what became of an order that an earlier process was given, or have it gone on with."""
+        request = installation.asked(self._state)
+        if request is None or request.req != job.req:
+            return INTERRUPTED
+        if self._found(request) is None and self._releases.current() != request.release:
+            self._ask(
+                self._state, request
+            )  # a power cut may have kept root from it; to ask twice does no harm
+        return self._await(job, request)
+
+    def _await(self, job: Job, request: Request) -> Outcome | None:
+        """Wait for the end of it; None when the process ends first, and the next one goes on."""
+        until = self._clock.mono() + INSTALL_S
+        while not job.stopping.wait(LOOK_S):
+            trial = self._releases.trial()
+            if trial is not None and trial.release == request.release:
+                if self._own == request.release:
+                    until = self._clock.mono() + INSTALL_S
+                    continue
+                self._wait_for_quiet(job, RESTART_S)
+                self._leave()
+                return None
+            outcome = self._found(request)
+            if outcome is not None:
+                return self._end(outcome)
+            if self._clock.mono() > until:
+                text = "stairwell-update.service has not answered; `systemctl status` tells more"
+                return self._end(_failed("no-answer", text))
+        return None
+
+    def _found(self, request: Request) -> Outcome | None:
+        """How it ended; None if it has not. The release is not on trial."""
+        if self._releases.current() == request.release:
+            return Outcome(ok=True, code=CONFIRMED, text=request.release)
+        status, why = installation.answered(self._home, request) or ("", "")
+        failed = self._releases.failed()
+        # Before `ok` a failure is one of an earlier time.
+        if status == "ok" and failed is not None and failed.split()[0] == request.release:
+            return _failed(ROLLED_BACK, failed)
+        return _failed(NOT_INSTALLED, why) if status == "failed" else None
+
+    def _fetch(self, job: Job, args: UpdateArgs) -> Outcome | None:
+        """Have the bundle at its place; what keeps it from being there.
+
+        A part that an earlier order left is gone on from, if it is of the same file.
+        """
+        part = self._place / f"{args.sha256}.part"
+        try:
+            self._place.mkdir(mode=0o700, exist_ok=True)
+            for found in self._place.glob("*.part"):
+                if found != part:
+                    found.unlink()
+            (self._place / installation.BUNDLE).unlink(missing_ok=True)
+            with part.open("a+b") as file:
+                # Root makes a copy of it, beside what it unpacks.
+                spare = SPARE_BYTES + installation.LONGEST
+                failure = Fetch(
+                    args.url,
+                    file,
+                    installation.LONGEST,
+                    spare,
+                    self._context,
+                    job.progress,
+                    job.stopping,
+                    FETCH_S,
+                ).run()
+                if failure is not None:
+                    return _failed(failure.code, failure.text)
+                file.seek(0)
+                if hashlib.file_digest(file, "sha256").hexdigest() != args.sha256:
+                    part.unlink()
+                    return _failed("wrong-sha256", "what came is not the file that was meant")
+            part.rename(self._place / installation.BUNDLE)
+        except OSError as error:
+            raise StorageError(
+                say("{path}: {reason}", path=error.filename or part, reason=reason(error)),
+                fix=say("free space, or replace a card that is worn out"),
+                errno=error.errno,
+            ) from None
+        return None
+
+    def _wait_for_quiet(self, job: Job, longest: float) -> bool:
+        """Wait for a moment without event and clip; whether there was one in time."""
+        until = self._clock.mono() + longest
+        while not self._quiet():
+            if self._clock.mono() > until or job.stopping.wait(LOOK_S):
+                return False
+        return True
+
+    def _end(self, outcome: Outcome) -> Outcome:
+        installation.forget(self._state)
+        return outcome
+
+
+def _failed(code: str, text: str) -> Outcome:
+    return Outcome(ok=False, code=code, text=text)

@@ -1,0 +1,268 @@
+"""The order `update`: real TLS, real bundles, root's part, the guard's own script."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from app_parts import settings
+from downloads import Downloads
+from kits import Kit
+from orders import req
+from test_app_update import KEYS, acknowledge, content, guard, home, kit, made
+
+from agent.app import ordered, tries, update_orders
+from agent.app.update_orders import UpdateOrders
+from agent.app.updatebook import UpdateBook
+from agent.backbone import docket
+from agent.backbone.commands import Job
+from agent.backbone.docket import AuditLine, Outcome
+from agent.backbone.orders import Args, UpdateArgs
+from agent.device import installation
+from agent.device.clock import SystemClock
+from agent.device.installation import Request
+from agent.errors import StairwellError, UpdateError
+from pki import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from agent.config import Settings
+
+__all__ = ["home"]
+CLOCK = SystemClock()
+
+
+class City:
+    """A server with a release, a kit that is ordered to take it, and root on that kit."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.state = home.parent / "state"
+        self.state.mkdir()
+        self.authority = Authority(home.parent / "ca")
+        self.settings = self._settings(KEYS)
+        self.journal = Kit(self.state).journal
+        self.left = threading.Event()
+        self.quiet = True
+        self.requests: list[Request] = []
+        self.root = True
+        self.prove: Callable[..., None] = content
+        self.servers: list[Downloads] = []
+        self.req = req()
+
+    def _settings(self, keys: tuple[str, ...]) -> Settings:
+        trusted = {"ca_file": self.authority.ca}
+        return settings(self.state, update={"release_keys": keys}, backbone=trusted)
+
+    def serve(self, bundle: Path, *script: int | None) -> dict[str, Any]:
+        """Have the bundle fetched; the arguments of the order."""
+        data = bundle.read_bytes()
+        store = self.authority.issue(f"store-{len(self.servers)}", "127.0.0.1")
+        self.servers.append(Downloads(data, *script, certificate=store))
+        digest = hashlib.sha256(data).hexdigest()
+        return {"url": self.servers[-1].url, "sha256": digest, "version": "1.0"}
+
+    def process(self, own: str = "package") -> UpdateOrders:
+        """An agent of that release."""
+        return UpdateOrders(
+            self.settings,
+            CLOCK,
+            UpdateBook(self.settings, CLOCK),
+            lambda: self.quiet,
+            self.left.set,
+            home=self.home,
+            own=own,
+            ask=self._ask,
+        )
+
+    def order(self, args: dict[str, Any], stopping: threading.Event | None = None) -> Outcome | None:
+        """Give the order to an agent of the package."""
+        line = AuditLine("update", self.req, "desk", "0123456789abcdef", "accepted", None, None)
+        self.journal.ask(lambda tx: docket.audit(tx, line, CLOCK.stamp()))
+        return self.process().executors["update"](self._job(UpdateArgs(**args), stopping))
+
+    def go_on(self, own: str, stopping: threading.Event | None = None) -> Outcome | None:
+        """Start the next process."""
+        return self.process(own).resumed["update"](self._job(Args(), stopping))
+
+    def codes(self) -> list[tuple[str, str | None, str]]:
+        """Of the audit."""
+        return self.journal.ask(
+            lambda tx: tx.execute("SELECT by, code, text FROM audit WHERE code <> '' ORDER BY n").fetchall()
+        )
+
+    def _job(self, args: Args, stopping: threading.Event | None) -> Job:
+        return Job(self.req, args, lambda _: None, stopping or threading.Event())
+
+    def _ask(self, state: Path, request: Request) -> None:
+        """As the units do: the request is left, and root answers it."""
+        (self.home.parent / "run" / "update").unlink(missing_ok=True)
+        installation.ask(state, request, {"RUNTIME_DIRECTORY": str(self.home.parent / "run")})
+        assert (self.home.parent / "run" / "update").exists()
+        self.requests.append(request)
+        if self.root:
+            try:
+                ordered.install_asked(self.settings, kit(self.home), self.home, self.prove, lambda _: None)
+            except StairwellError as error:
+                self.refused = error
+
+
+@pytest.fixture
+def city(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[City]:
+    monkeypatch.setattr(update_orders, "LOOK_S", 0.01)
+    monkeypatch.setattr(tries, "BACKOFF_MIN_S", 0.01)
+    monkeypatch.setattr(installation, "LONGEST", 1 << 20)
+    one = City(home)
+    yield one
+    for server in one.servers:
+        server.close()
+
+
+def left_over(city: City) -> list[str]:
+    return sorted(path.name for path in installation.place(city.state).iterdir())
+
+
+def test_a_release_that_is_confirmed(city: City) -> None:
+    """Fetched over a link that breaks, installed, started in a quiet moment; it answers itself at its end."""
+    assert city.order(city.serve(made(city.home.parent, 5), 300)) is None
+    assert city.left.is_set()
+    assert ("1.0-5", "1.0-5") == (city.requests[0].release, kit(city.home).current())
+    assert [None, "bytes=300-"] == city.servers[0].asked
+    stopping = threading.Event()
+    threading.Timer(0.1, stopping.set).start()
+    assert city.go_on("1.0-5", stopping) is None  # on trial still, and another process may go on
+    acknowledge(city.home, "1.0-5")
+    guard(city.home, "minute")
+    assert Outcome(ok=True, code="confirmed", text="1.0-5") == city.go_on("1.0-5")
+    assert [("desk", "installing", "1.0-5")] == city.codes()
+    assert [] == left_over(city)
+    assert not (city.home / installation.COPY).exists()
+
+
+def test_a_release_that_is_taken_back(city: City) -> None:
+    """What ran before says so."""
+    assert city.order(city.serve(made(city.home.parent, 5))) is None
+    for _ in range(3):
+        guard(city.home, "start")
+    why = "1.0-5 started 2 times without an acknowledgement"
+    assert Outcome(ok=False, code="rolled-back", text=why) == city.go_on("package")
+    assert [] == left_over(city)
+
+
+def test_a_release_that_root_refuses(city: City) -> None:
+    """Why, in root's words; nothing has changed."""
+
+    def bad(*_: object) -> None:
+        raise UpdateError("1.0-5: no good", fix="none")
+
+    city.prove = bad
+    found = city.order(city.serve(made(city.home.parent, 5)))
+    assert Outcome(ok=False, code="not-installed", text="1.0-5: no good") == found
+    assert not city.left.is_set()
+    assert kit(city.home).current() is None
+
+
+def test_root_was_kept_from_it_by_a_power_cut(city: City) -> None:
+    """The next process asks again; the order is done once all the same."""
+    city.root = False
+    stopping = threading.Event()
+    threading.Timer(0.3, stopping.set).start()
+    assert city.order(city.serve(made(city.home.parent, 5)), stopping) is None
+    city.root = True
+    assert city.go_on("package") is None
+    assert city.left.is_set()
+    assert "1.0-5" == kit(city.home).current()
+
+
+def test_what_never_reaches_root(city: City) -> None:
+    """Another file, another version, a stranger's release, an event that does not end: each by its code."""
+    bundle = made(city.home.parent, 5)
+    args = city.serve(bundle)
+    assert "wrong-sha256" == code(city.order({**args, "sha256": "0" * 64}))
+    assert "wrong-version" == code(city.order({**args, "version": "1.1"}))
+    stranger = city.home.parent / "stranger"
+    stranger.write_bytes(bundle.read_bytes().replace(b"stairwell release 1\n", b"stairwell release 1\n\0"))
+    with pytest.raises(UpdateError, match="the release: "):
+        city.order(city.serve(stranger))
+    assert [] == left_over(city)
+    large = city.home.parent / "large"
+    large.write_bytes(bytes((1 << 20) + 1))
+    assert "too-large" == code(city.order(city.serve(large)))
+    assert [] == city.requests
+
+
+def test_an_event_that_does_not_end(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, and not for ever; the file need not come twice."""
+    monkeypatch.setattr(update_orders, "QUIET_S", 0.05)
+    city.quiet = False
+    assert "busy" == code(city.order(city.serve(made(city.home.parent, 5))))
+    assert [] == city.requests
+
+
+def test_a_kit_that_knows_no_key_or_tries_another(city: City) -> None:
+    """Nothing is fetched."""
+    args = city.serve(made(city.home.parent, 5))
+    assert city.order(args) is None
+    assert "on-trial" == code(city.order(args))
+    city.settings = city._settings(())
+    assert "no-release-key" == code(city.order(args))
+    assert 1 == len(city.servers[0].asked)
+
+
+def test_an_order_that_was_cut_off_before_root_was_asked(city: City) -> None:
+    """It is told as any other, and its part is kept for the next."""
+    stopping = threading.Event()
+    stopping.set()
+    assert "interrupted" == code(city.order(city.serve(made(city.home.parent, 5)), stopping))
+    assert "interrupted" == code(city.go_on("package"))
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "nothing", "large"])
+def test_root_believes_nothing_of_the_agents(city: City, kind: str) -> None:
+    """Whatever the agent's user lays where the bundle should be: refused at once, and no copy is left."""
+    place = installation.place(city.state)
+    place.mkdir()
+    bundle = place / installation.BUNDLE
+    match kind:
+        case "link":
+            bundle.symlink_to(made(city.home.parent, 5))
+        case "pipe":
+            os.mkfifo(bundle)
+        case "large":
+            bundle.write_bytes(bytes((1 << 20) + 1))
+    (place / installation.REQUEST).write_text(Request(req=city.req, release="1.0-5").model_dump_json())
+    with pytest.raises(StairwellError):
+        ordered.install_asked(city.settings, kit(city.home), city.home, content, lambda _: None)
+    status, why = installation.answered(city.home, Request(req=city.req, release="1.0-5")) or ("", "")
+    assert "failed" == status
+    assert why
+    assert kit(city.home).current() is None
+    assert not (city.home / installation.COPY).exists()
+
+
+def test_a_request_that_is_none(city: City) -> None:
+    """Root does nothing then."""
+    place = installation.place(city.state)
+    place.mkdir()
+    for text in (None, "", "{}", '{"req": "../../x", "release": "1.0-5"}'):
+        if text is not None:
+            (place / installation.REQUEST).write_text(text)
+        with pytest.raises(UpdateError, match="asks for no release"):
+            ordered.install_asked(city.settings, kit(city.home), city.home, content, lambda _: None)
+
+
+def test_not_as_a_service(tmp_path: Path) -> None:
+    """Nobody would hear the request, and it is said."""
+    with pytest.raises(StairwellError, match="nobody is there"):
+        installation.ask(tmp_path, Request(req=req(), release="1.0-5"), {})
+
+
+def code(outcome: Outcome | None) -> str | None:
+    assert outcome is not None
+    assert not outcome.ok
+    return outcome.code
