@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agent.picture import Picture
+    from agent.words import Text
 
     Luma = NDArray[np.uint8]
     """A plane of brightness, shape (height, width)."""
@@ -102,7 +103,7 @@ class Packet:
 class SourceDown:
     """The source gives no pictures; `reason` is one line for people. Sent once per outage and cause."""
 
-    reason: str
+    reason: Text
     alarm: str = "camera.lost"
     """The code of the alarm that stands for it."""
 

@@ -4,6 +4,7 @@
     counted("{n} key", "{n} keys", 3)        one that changes with a number
     verbatim("/dev/mmcblk0")                 a name, a path, another program's words: the same in both
     joined(", ", texts)                      several in one
+    given(found.en, found.uk)                what came from elsewhere in both
 
 All are lazy: a `Text` is put into words when somebody reads it, so that one alarm goes out in both languages.
 `scripts/words` gathers what stands between those brackets into `locale/uk/LC_MESSAGES/stairwell.po`, and
@@ -44,13 +45,15 @@ class Text:
     """Of a joined text, whose `one` stands between them."""
     fixed: bool = False
     """It is not translated, and has no places to fill."""
+    ukrainian: str | None = None
+    """Of a text that came in both languages: the other one."""
 
     def told(self, language: Language) -> str:
         """The text in this language."""
         if self.parts is not None:
             return self.one.join(part.told(language) for part in self.parts)
         if self.fixed:
-            return self.one
+            return self.one if self.ukrainian is None or language == "en" else self.ukrainian
         catalogue = _catalogue(language)
         if self.many is None:
             template = catalogue.gettext(self.one)
@@ -85,6 +88,11 @@ def counted(one: str, many: str, n: int, /, **values: object) -> Text:
 def verbatim(text: str) -> Text:
     """What is not translated."""
     return Text(text, fixed=True)
+
+
+def given(en: str, uk: str | None) -> Text:
+    """What another process has put into words already; None: in English alone."""
+    return Text(en, fixed=True, ukrainian=uk)
 
 
 def joined(between: str, texts: Iterable[Text]) -> Text:

@@ -44,6 +44,7 @@ from agent.device.clock import SystemClock
 from agent.errors import ConfigError, SourceError, StallError, StorageError
 from agent.kitid import check_character
 from agent.types import SourceDown, SourceUp
+from agent.words import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -420,7 +421,8 @@ def test_a_kit_with_a_dead_camera_stays_up_and_says_so(
     assert status.kit == LOST
     assert status.link.connected
     assert status.camera.source == "rtsp"
-    assert status.camera.down is not None
+    assert "connection refused" in (status.camera.down or "")
+    assert "у з'єднанні відмовлено" in (status.camera.down_uk or "")
     assert status.camera.age is None
     assert "camera.lost" in status.alarms
     assert status.outbox is not None
@@ -679,7 +681,7 @@ def test_a_stage_that_stalls_is_found(idle: Agent) -> None:
         idle._watch.check_progress(101.0 + watch.STAGE_STALL_S)
 
     idle._analysis.busy_since = None
-    idle._recording.put(SourceDown("gone"))
+    idle._recording.put(SourceDown(verbatim("gone")))
     idle._watch.check_progress(110.0 + watch.RECORDING_STALL_S)
     with pytest.raises(StallError, match="recording: nothing done for 121 s"):
         idle._watch.check_progress(111.0 + watch.RECORDING_STALL_S)
@@ -746,7 +748,7 @@ def test_a_source_that_hangs_and_says_nothing_is_found(
     with pytest.raises(StallError, match="camera") if found else contextlib.nullcontext():
         idle._watch.check_progress(131.0)
 
-    idle._camera._take(SourceDown("unplugged"))
+    idle._camera._take(SourceDown(verbatim("unplugged")))
     idle._recording.busy_since = None
     idle._watch.check_progress(1e6)
     clock.t = 5000.0

@@ -38,6 +38,7 @@ from agent.errors import StorageError
 from agent.types import SourceDown, SourceUp
 from agent.ulid import ulid
 from agent.vision.detector import PersonDetector
+from agent.words import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +211,7 @@ def test_without_a_recorder_the_ring_still_turns(tmp_path: Path) -> None:
     house.record_footage()
     house.recording.put(EventOpened(EVENT, 1.0))
     house.recording.put(EventClosed(EVENT, 2.0))
-    house.recording.put(SourceDown("gone"))
+    house.recording.put(SourceDown(verbatim("gone")))
     house.recording.end()
     house.recording.join(10)
 
@@ -232,7 +233,7 @@ def test_a_clip_that_cannot_be_written_is_an_alarm_until_one_can(house: House) -
     blocked.unlink()
     house.recording.put(EventClosed(EVENT, 5.5))
     house.recording.put(EventOpened(EVENT, 5.8))
-    house.recording.put(SourceDown("gone"))
+    house.recording.put(SourceDown(verbatim("gone")))
     wait_for(lambda: house.announcer.alarms == ())
 
     house.recording.end()
@@ -254,7 +255,7 @@ def test_the_alarm_is_that_of_the_cause(house: House) -> None:
     """One at a time: a camera that is busy now is no longer missing; the first frame ends all of them."""
     house.start()
     for alarm in ("camera.missing", "camera.busy"):
-        house.source.go_on(SourceDown(f"it is {alarm}", alarm))
+        house.source.go_on(SourceDown(verbatim(f"it is {alarm}"), alarm))
         wait_for(lambda alarm=alarm: (alarm,) == house.announcer.alarms)
     house.source.go_on(SourceUp(), frame(1, 1.0))
     wait_for(lambda: () == house.announcer.alarms)
@@ -266,12 +267,12 @@ def test_a_source_that_goes_ends_what_is_open(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     house = House(tmp_path, PersonDetector(chosen.detector))
     capture = chosen.capture.model_copy(update={"source": str(video)})
-    house.source.go_on(open_source(capture, pace="max"), SourceDown("the stream ended"))
+    house.source.go_on(open_source(capture, pace="max"), SourceDown(verbatim("the stream ended")))
     house.start()
 
     wait_for(lambda: "end" in house.said(), 20)
     wait_for(lambda: query(tmp_path, "SELECT id FROM clips"))
-    assert "the stream ended" == house.camera.down
+    assert verbatim("the stream ended") == house.camera.down
     assert ("camera.lost",) == house.announcer.alarms
     phases = [m["phase"] for m in kept(tmp_path) if "phase" in m]
     assert ["new", "end"] == phases

@@ -116,9 +116,9 @@ def test_a_camera_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     assert CLOCK.mono() - begin < 2.0
     assert downs(items) == len(items) == 1
     assert isinstance(items[0], SourceDown)
-    assert "connection refused" in items[0].reason
-    assert "127.0.0.1" in items[0].reason
-    assert "secret" not in items[0].reason + caplog.text
+    assert "connection refused" in items[0].reason.en
+    assert "127.0.0.1" in items[0].reason.en
+    assert "secret" not in items[0].reason.en + caplog.text
 
 
 def test_close_ends_a_connection_that_never_answers() -> None:
@@ -139,7 +139,7 @@ def test_a_peer_that_never_answers_is_lost() -> None:
         items = until(mute, lambda items: downs(items) > 0)
     assert CLOCK.mono() - begin < 2.5
     assert isinstance(items[0], SourceDown)
-    assert "no answer for 0.5 s" in items[0].reason
+    assert "no answer for 0.5 s" in items[0].reason.en
 
 
 def test_a_transport_stream_over_tcp(tmp_path: Path, video: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_device_that_is_not_plugged_in() -> None:
     """It may be plugged in later: it is down, not an error."""
     items = until(live("/dev/video-none"), lambda items: len(items) > 0)
     assert isinstance(items[0], SourceDown)
-    assert "/dev/video-none: no such file or directory" == items[0].reason
+    assert "/dev/video-none: no such file or directory" == items[0].reason.en
 
 
 def test_a_closed_source_yields_nothing() -> None:
@@ -241,4 +241,4 @@ def test_data_without_pictures_is_an_outage(tmp_path: Path) -> None:
     with RtspCamera(whole, without=5) as camera:
         items = until(live(camera.url, stall_after_s=1.0), lambda items: downs(items) > 0)
     assert isinstance(items[-1], SourceDown)
-    assert "no picture" in items[-1].reason
+    assert "no picture" in items[-1].reason.en

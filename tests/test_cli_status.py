@@ -105,6 +105,16 @@ def test_alarms_and_the_last_event(told: list[Status], configuration: Path) -> N
     assert "the last 1 min ago" in output
 
 
+@pytest.mark.parametrize(("part", "name"), [("camera", "down"), ("clips", "refused")])
+def test_what_the_agent_says_is_ukrainian_too(
+    part: str, name: str, told: list[Status], configuration: Path
+) -> None:
+    """A cause comes in both languages; brackets in it are no markup."""
+    told[0] = changed(part, **{name: "no [such] device", f"{name}_uk": "[такого] пристрою немає"})
+    assert "[такого] пристрою немає" in run(configuration, "--once", "--lang", "uk").output
+    assert "no [such] device" in run(configuration, "--once", "--lang", "en").output
+
+
 def test_ukrainian(told: list[Status], configuration: Path) -> None:
     """The kit's own language."""
     told[0] = changed("link", connected=False)

@@ -20,7 +20,7 @@ import agent
 from agent import words
 from agent.doctor.registry import ALARMS
 from agent.errors import StairwellError
-from agent.words import DOMAIN, LOCALE, counted, environment_language, joined, say, verbatim
+from agent.words import DOMAIN, LOCALE, counted, environment_language, given, joined, say, verbatim
 
 ROOT = Path(__file__).parent.parent
 PO = LOCALE / "uk" / "LC_MESSAGES" / f"{DOMAIN}.po"
@@ -146,6 +146,13 @@ def test_what_is_verbatim_has_no_places() -> None:
     """A path may hold braces and stays itself, in every language; so do values."""
     assert {"/a/{b}"} == {verbatim("/a/{b}").uk, verbatim("/a/{b}").en}
     assert "none: {x}" == say("none: {why}", why="{x}").en
+
+
+def test_what_came_in_both_languages() -> None:
+    """It is told as it came, in English where that is all."""
+    text = given("no {such} device", "{такого} пристрою немає")
+    assert ("no {such} device", "{такого} пристрою немає") == (text.en, text.uk)
+    assert "no device" == given("no device", None).uk
 
 
 def test_a_lost_catalogue_costs_the_translation_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

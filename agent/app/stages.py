@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agent.device.clock import Clock
     from agent.types import EventChange, SourceItem
     from agent.vision.landmark import Landmark
+    from agent.words import Text
 
 log = logging.getLogger(__name__)
 
@@ -300,7 +301,7 @@ class CameraStage(Stage):
         self.latest: Frame | None = None
         """The newest picture, masked; it may be old."""
         self._dropped = 0
-        self.down: str | None = None
+        self.down: Text | None = None
         self.silent_since: float | None = None
         """When the last frame came; None while none is owed: the source is said to be down, or at its end."""
 
@@ -334,7 +335,7 @@ class CameraStage(Stage):
             case SourceDown():
                 self.down = item.reason
                 self.silent_since = None
-                log.warning("the source gives no pictures: %s", item.reason)
+                log.warning("the source gives no pictures: %s", item.reason.en)
                 self._no_pictures(item)
                 self._recording.put(item)
                 self._analysis.interrupt()
@@ -353,4 +354,4 @@ class CameraStage(Stage):
         """Raise the alarm of this outage alone; None: pictures come, and none of them holds."""
         for code in NO_PICTURES:
             active = down is not None and code == down.alarm
-            self._announcer.alarm(code, active=active, detail=down.reason if down else "")
+            self._announcer.alarm(code, active=active, detail=down.reason.en if down else "")

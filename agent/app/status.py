@@ -49,6 +49,9 @@ class CameraStatus(Message):
     source: str
     """Its kind; an address may hold a password."""
     down: str | None = None
+    """Why there are no pictures, in English."""
+    down_uk: str | None = None
+    """The same in Ukrainian."""
     age: float | None = None
     """Seconds since the last picture."""
     first: float | None = None
@@ -100,7 +103,9 @@ class ClipsStatus(Message):
     recording: str | None = None
     """The clip under way."""
     refused: str | None = None
-    """Why the last one could not be written."""
+    """Why the last one could not be written, in English."""
+    refused_uk: str | None = None
+    """The same in Ukrainian."""
     kept: int | None = None
     mb: float | None = None
 
@@ -191,10 +196,11 @@ class StatusDesk:
         )
 
     def _camera(self, now: float) -> CameraStatus:
-        progress = self.ledger.read()
+        progress, down = self.ledger.read(), self.camera.down
         return CameraStatus(
             source=source_kind(self.settings.capture.source),
-            down=self.camera.down,
+            down=None if down is None else down.en,
+            down_uk=None if down is None else down.uk,
             age=None if progress.last_frame is None else round(max(0.0, now - progress.last_frame), 2),
             first=progress.first_frame,
             motion=None if progress.last_motion is None else round(max(0.0, now - progress.last_motion), 2),
@@ -236,9 +242,11 @@ class StatusDesk:
 
     def _clips(self) -> ClipsStatus:
         stock, recorder = self.stock(), self.recorder
+        failed = None if recorder is None else recorder.failed
         return ClipsStatus(
             recording=None if recorder is None else recorder.current,
-            refused=None if recorder is None or recorder.failed is None else str(recorder.failed),
+            refused=None if failed is None else failed.told("en"),
+            refused_uk=None if failed is None else failed.told("uk"),
             kept=None if stock is None else stock.clips,
             mb=None if stock is None else round(stock.bytes / MIB, 1),
         )

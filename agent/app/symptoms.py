@@ -17,7 +17,7 @@ from agent.doctor.check import Check, Verdict, alarmed, denied, fail, ok, skip, 
 from agent.doctor.registry import ALARMS, NO_PICTURES
 from agent.doctor.remedy import spelled
 from agent.errors import StairwellError
-from agent.words import Text, counted, joined, say, verbatim
+from agent.words import Text, counted, given, joined, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +131,7 @@ def _pictures(status: Status) -> Verdict:
     camera = status.camera
     fix = ALARMS[next((code for code in NO_PICTURES if code in status.alarms), "camera.lost")].fix
     if camera.down is not None:
-        return fail(say("none: {why}", why=camera.down), fix)
+        return fail(say("none: {why}", why=given(camera.down, camera.down_uk)), fix)
     if camera.age is None:
         return fail(say("not one yet"), fix)
     told = say("{age:.1f} s ago", age=camera.age)
@@ -203,7 +203,7 @@ def _outbox(status: Status) -> Verdict:
 def _recording(status: Status) -> Verdict:
     clips = status.clips
     if clips.refused is not None:
-        return fail(verbatim(clips.refused), ALARMS["clips.failed"].fix)
+        return fail(given(clips.refused, clips.refused_uk), ALARMS["clips.failed"].fix)
     return ok(counted("{n} clip, {mb:.0f} MB", "{n} clips, {mb:.0f} MB", clips.kept or 0, mb=clips.mb or 0.0))
 
 

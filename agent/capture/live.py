@@ -89,7 +89,7 @@ class LiveSource:
                 log.log(logging.DEBUG if self._down else logging.WARNING, "%s", error)
                 if not self._down:
                     self._down = True
-                    yield SourceDown(error.problem, error.alarm)
+                    yield SourceDown(error.words[0], error.alarm)
             self._closed.wait(self._backoff.next_s())
 
     def close(self) -> None:

@@ -200,7 +200,7 @@ class PicameraSource:
         log.log(logging.DEBUG if self._down == alarm else logging.WARNING, "%s", error)
         if self._down != alarm:
             self._down = alarm
-            yield SourceDown(error.problem, alarm)
+            yield SourceDown(error.words[0], alarm)
 
     def _wait(self, error: SourceError | StallError) -> None:
         """Until the camera may be opened again.

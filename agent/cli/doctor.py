@@ -75,7 +75,10 @@ def doctor(
     clock = SystemClock()
     path = config_path(config)
     if path is not None and not path.exists():
-        typer.echo(say("stairwell: {path}: there is no such file", path=path).told(language), err=True)
+        missing = ConfigError(
+            say("{path}: no such file", path=path), fix=say("name the file with --config, or create it")
+        )
+        typer.echo(f"stairwell: {missing.told(language)}", err=True)
         raise typer.Exit(runner.EXIT_COULD_NOT_RUN)
     try:
         settings = in_force(path)

@@ -13,7 +13,7 @@ from agent.cli.findings import MARKS
 from agent.doctor.check import Status as Outcome
 from agent.doctor.check import fail, ok, warn
 from agent.doctor.registry import ALARMS
-from agent.words import Text, counted, joined, say, verbatim
+from agent.words import Text, counted, given, joined, say, verbatim
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -112,7 +112,8 @@ def _clock(found: Status) -> Text:
 def _camera(found: Status, before: Status | None) -> Text:
     camera = found.camera
     if camera.down is not None:
-        return _red(say("{source}: no pictures: {why}", source=camera.source, why=escape(camera.down)))
+        why = _escaped(camera.down, camera.down_uk)
+        return _red(say("{source}: no pictures: {why}", source=camera.source, why=why))
     pace = _pace(found, before)
     figures = say(
         "{source}, a picture {age} s ago, {skipped}/{frames} skipped",
@@ -178,7 +179,7 @@ def _link(found: Status) -> Text:
 def _clips(found: Status) -> Text:
     clips = found.clips
     if clips.refused is not None:
-        return _red(verbatim(escape(clips.refused)))
+        return _red(_escaped(clips.refused, clips.refused_uk))
     kept = verbatim("-") if clips.kept is None else say("{n}, {mb:.0f} MB", n=clips.kept, mb=clips.mb or 0.0)
     if clips.recording is None:
         return kept
@@ -215,6 +216,11 @@ def _ago(seconds: float) -> Text:
 
 def _figure(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _escaped(en: str, uk: str | None) -> Text:
+    """The agent's words, with brackets that are no markup."""
+    return given(escape(en), None if uk is None else escape(uk))
 
 
 def _red(text: Text) -> Text:
