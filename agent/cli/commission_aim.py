@@ -32,6 +32,17 @@ REFUSED = {
     "bare": say("there is nothing in the picture to know it by: a bare wall, or nothing but masks"),
 }
 """Why the agent takes no reference now, by its word for it."""
+FIXES = {
+    "no-picture": say("`stairwell doctor --only 'cam.*'` tells why"),
+    "not-empty": say(
+        "Come again when the stairwell is empty for a minute; what moves by itself (a tree, a flag, "
+        "a screen) wants a mask. Where people pass all day: stairwell commission waive reference --why REASON"
+    ),
+    "dark": say("Switch the light on, and begin again"),
+    "unfit": say("Wipe the lens, turn away what blinds it, and aim again: sudo stairwell commission aim"),
+    "bare": say("Turn the camera so that steps, doors or rails are in its picture, and aim again"),
+}
+"""What to do about it."""
 
 
 def aim(
@@ -119,6 +130,8 @@ def referred(desk: Desk, seconds: float = EMPTY_S) -> str | None:
         desk.tell(say("The reference is taken."), "green")
     else:
         desk.tell(say("Not passed: {what}", what=REFUSED.get(refused, verbatim(refused))), "red")
+        if refused in FIXES:
+            desk.tell(joined(" ", (verbatim("→"), FIXES[refused])))
     return refused
 
 
