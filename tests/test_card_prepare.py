@@ -631,6 +631,7 @@ def test_a_batch_with_one_mistake(
         ([KIT, KIT], "a kit is named twice"),
         ([OTHER], "cannot be read"),
         ([KIT, "--to", "{}/kits.toml"], "neither a disk nor a directory"),
+        ([KIT, "--to", "/dev/no-card-in-it"], "no such disk"),
     ],
 )
 def test_wrong_words(
