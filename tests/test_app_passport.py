@@ -17,13 +17,14 @@ from kits import Kit
 from typer.testing import CliRunner
 
 from agent.agekey import key_id
+from agent.app.acceptance import Acceptance
 from agent.app.live import Agent
 from agent.app.lookout import Lookout
 from agent.app.passport import passport
 from agent.app.passport_page import html, pdf
 from agent.app.typeface import Typeface
 from agent.cli import app
-from agent.device.clock import SystemClock
+from agent.device.clock import Stamp, SystemClock
 from agent.device.identity import Identity
 from agent.types import Box, Track
 
@@ -210,7 +211,18 @@ def test_acceptance(tmp_path: Path) -> None:
     }
     page = (tmp_path / "passport-k7f3k2qx4m.html").read_text(encoding="utf-8")
     assert "О. Коваленко: НЕ пройдено" in page  # no agent runs there
-    assert re.search(r"\d+ ok, \d+ warn, [1-9]\d* fail, [1-9]\d* skip: \w+\.\w+ ", page)
+    assert re.search(
+        r"[1-9]\d* поми\w+, \d+ попередж\w+, гаразд \d+, не перевірено [1-9]\d*: \w+\.\w+ ", page
+    )
+
+
+def test_what_an_acceptance_found_is_in_words() -> None:
+    """The audit has it in codes; a line that is of another form is shown as it is."""
+    at = Stamp("0123abcd", 1.0, None, "none")
+    made = Acceptance(at, "O. K.", False, "35 ok, 1 warn, 2 fail, 40 skip: priv.seal sec.ssh cpu.pressure")
+    assert "2 failures, 1 warning, 35 well, 40 not asked: priv.seal sec.ssh cpu.pressure" == made.told.en
+    assert "2 помилки, 1 попередження, гаразд 35, не перевірено 40: priv.seal" in made.told.uk
+    assert "all {well}" == Acceptance(at, "O. K.", True, "all {well}").told.uk
 
 
 def test_one_file(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from agent.app.examination import examination
 from agent.backbone import docket
 from agent.doctor import runner
 from agent.doctor.check import Status
+from agent.words import counted, joined, say, verbatim
 
 if TYPE_CHECKING:
     from agent.config import Settings
     from agent.device.clock import Clock, Stamp
+    from agent.words import Text
 
 COMMAND = "accept"
 NAMED = 6  # checks that are named; a kit with more troubles is not to be accepted anyway
@@ -33,6 +35,22 @@ class Acceptance:
     passed: bool
     found: str
 
+    @property
+    def told(self) -> Text:
+        """What was found, in words; a line of another form as it stands."""
+        counts, between, codes = self.found.partition(": ")
+        try:
+            n = {status: int(number) for number, status in (part.split(" ") for part in counts.split(", "))}
+            words = (
+                counted("{n} failure", "{n} failures", n[Status.FAIL]),
+                counted("{n} warning", "{n} warnings", n[Status.WARN]),
+                say("{n} well", n=n[Status.OK]),
+                say("{n} not asked", n=n[Status.SKIP]),
+            )
+        except (KeyError, ValueError):
+            return verbatim(self.found)
+        return joined("", (joined(", ", words), verbatim(f"{between}{codes}")))
+
 
 @dataclass(frozen=True, slots=True)
 class Examined:
@@ -40,6 +58,22 @@ class Examined:
 
     passed: bool
     found: str
+
+    @property
+    def told(self) -> Text:
+        """What was found, in words; a line of another form as it stands."""
+        counts, between, codes = self.found.partition(": ")
+        try:
+            n = {status: int(number) for number, status in (part.split(" ") for part in counts.split(", "))}
+            words = (
+                counted("{n} failure", "{n} failures", n[Status.FAIL]),
+                counted("{n} warning", "{n} warnings", n[Status.WARN]),
+                say("{n} well", n=n[Status.OK]),
+                say("{n} not asked", n=n[Status.SKIP]),
+            )
+        except (KeyError, ValueError):
+            return verbatim(self.found)
+        return joined("", (joined(", ", words), verbatim(f"{between}{codes}")))
 
 
 def examined(settings: Settings, clock: Clock) -> Examined:

@@ -242,9 +242,9 @@ def _accepted(settings: Settings, clock: Clock) -> Row:
         return Row(label, say("never (stairwell passport --accept NAME)"), lacking=True)
     when = (last.at.ts or "?")[:16].replace("T", " ")
     form = (
-        say("{when} UTC by {who}: passed ({found})", when=when, who=last.by, found=last.found)
+        say("{when} UTC by {who}: passed ({found})", when=when, who=last.by, found=last.told)
         if last.passed
-        else say("{when} UTC by {who}: NOT passed ({found})", when=when, who=last.by, found=last.found)
+        else say("{when} UTC by {who}: NOT passed ({found})", when=when, who=last.by, found=last.told)
     )
     return Row(label, form, lacking=not last.passed)
 

@@ -60,7 +60,7 @@ def passport(
     settings, clock = in_force(config_path(config)), SystemClock()
     if accept is not None:
         done = accept_by(settings, clock, accept)
-        typer.echo(done.found, err=True)
+        typer.echo(done.told.told(language), err=True)
     page = made_of(settings, clock)
     whole = {".pdf": pdf(page, language), ".html": html(page, language).encode()}
     for suffix, data in whole.items():
