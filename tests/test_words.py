@@ -194,6 +194,7 @@ def test_errors_speak_both_where_they_can() -> None:
 
 
 DEPOT = {
+    "app/city_acceptance.py",
     "app/city_desired.py",
     "app/configured.py",
     "card",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agent.app import city_acceptance
 from agent.app.city_acl import acl as make_acl
 from agent.app.city_desired import desired as sign_desired
 from agent.app.city_desired import read_values
@@ -171,6 +172,26 @@ def move(
     now = moment.now(SystemClock())
     for kit in kits:
         registry.move(kit, to, who(), why, now)
+
+
+@app.command()
+def accept(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="A kit's acceptance.json, or its `accept` message."),
+    ],
+    city: CityDirectory = DEFAULT,
+) -> None:
+    """Take records of commissioning: each kit is commissioned, by who signed for it.
+
+    The kit has to be in the register, claimed, and at the place for which it was signed; the trail keeps who
+    signed, and the fingerprint of the key. A record that was taken already changes nothing.
+    """
+    registry, now = office(city).registry, moment.now(SystemClock())
+    for path in files:
+        record = city_acceptance.read(path)
+        new = city_acceptance.take(registry, record, who(), now)
+        typer.echo(f"{record.dev}: {'commissioned' if new else 'was taken already'}, signed by {record.by}")
 
 
 @app.command()
