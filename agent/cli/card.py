@@ -25,7 +25,7 @@ app = typer.Typer(help="Prepare the cards of new kits.", no_args_is_help=True)
 
 KitNames = Annotated[list[str] | None, typer.Argument(metavar="[KIT]…", help="Kits whose cards are made.")]
 KitsFile = Annotated[Path, typer.Option("--kits", help="What all kits of the city share.")]
-DEVICES = Path("/dev")
+DEVICES = Path("/dev")  # memory: no place for a directory of images
 ENROLS = "The directory of enrolment files that `stairwell fleet claim` wrote."
 
 
@@ -126,9 +126,7 @@ def _directory(path: Path) -> None:
         raise ConfigError(
             f"{path}: neither a disk nor a directory", fix="name the card's disk, or a directory"
         )
-    if not path.exists() and path.resolve().is_relative_to(
-        DEVICES
-    ):  # memory, in which nobody looks for images
+    if not path.exists() and path.resolve().is_relative_to(DEVICES):
         raise ConfigError(f"{path}: no such disk", fix="put the card in, and name its disk (lsblk shows it)")
     path.mkdir(parents=True, exist_ok=True)
 
