@@ -103,6 +103,14 @@ def test_they_call_what_there_is() -> None:
                     command = command.commands[word]  # type: ignore[attr-defined] # a group has them
 
 
+def test_a_call_that_is_closed_is_refused() -> None:
+    """It kills nobody: libraries ask for what they can do without."""
+    for path in UNITS:
+        text = path.read_text(encoding="utf-8")
+        if "ExecStart=/usr/bin/stairwell" in text and values(text, "SystemCallFilter"):
+            assert ["EPERM"] == values(text, "SystemCallErrorNumber"), path.name
+
+
 def test_places_are_the_agents_own() -> None:
     """Unit, settings and code mean the same directories and files."""
     state = State().dir
