@@ -37,19 +37,8 @@ class Acceptance:
 
     @property
     def told(self) -> Text:
-        """What was found, in words; a line of another form as it stands."""
-        counts, between, codes = self.found.partition(": ")
-        try:
-            n = {status: int(number) for number, status in (part.split(" ") for part in counts.split(", "))}
-            words = (
-                counted("{n} failure", "{n} failures", n[Status.FAIL]),
-                counted("{n} warning", "{n} warnings", n[Status.WARN]),
-                say("{n} well", n=n[Status.OK]),
-                say("{n} not asked", n=n[Status.SKIP]),
-            )
-        except (KeyError, ValueError):
-            return verbatim(self.found)
-        return joined("", (joined(", ", words), verbatim(f"{between}{codes}")))
+        """What was found, in words."""
+        return told(self.found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +48,21 @@ class Examined:
     passed: bool
     found: str
 
-    @property
-    def told(self) -> Text:
-        """What was found, in words; a line of another form as it stands."""
-        counts, between, codes = self.found.partition(": ")
-        try:
-            n = {status: int(number) for number, status in (part.split(" ") for part in counts.split(", "))}
-            words = (
-                counted("{n} failure", "{n} failures", n[Status.FAIL]),
-                counted("{n} warning", "{n} warnings", n[Status.WARN]),
-                say("{n} well", n=n[Status.OK]),
-                say("{n} not asked", n=n[Status.SKIP]),
-            )
-        except (KeyError, ValueError):
-            return verbatim(self.found)
-        return joined("", (joined(", ", words), verbatim(f"{between}{codes}")))
+
+def told(found: str) -> Text:
+    """What was found, in words; a line of another form as it stands."""
+    counts, between, codes = found.partition(": ")
+    try:
+        n = {status: int(number) for number, status in (part.split(" ") for part in counts.split(", "))}
+        words = (
+            counted("{n} failure", "{n} failures", n[Status.FAIL]),
+            counted("{n} warning", "{n} warnings", n[Status.WARN]),
+            say("{n} well", n=n[Status.OK]),
+            say("{n} not asked", n=n[Status.SKIP]),
+        )
+    except (KeyError, ValueError):
+        return verbatim(found)
+    return joined("", (joined(", ", words), verbatim(f"{between}{codes}")))
 
 
 def examined(settings: Settings, clock: Clock) -> Examined:

@@ -75,7 +75,7 @@ def sign(settings: Settings, clock: Clock, by: str, login: str, despite: str | N
     examined = acceptance.examined(settings, clock)
     if not examined.passed and despite is None:
         raise StairwellError(
-            say("not signed: {found}", found=examined.found),
+            say("not signed: {found}", found=acceptance.told(examined.found)),
             fix=say("`sudo stairwell doctor` tells what to mend; or sign with --despite REASON"),
         )
     now = clock.stamp()
