@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from app_parts import Hands, settings
+from kits import Kit
+from test_app_update import Between, made
+from test_app_update import home as kit
 
 from agent.app.ontrial import FAILED, MARK, TRIAL, OnTrial
 from agent.app.updatebook import UpdateBook
+from agent.backbone import docket
 from agent.backbone.delivery import Delivery
+from agent.backbone.docket import AuditLine
 from agent.device.releases import Releases, Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["kit"]
 OWN = "1.0-6"
 
 
@@ -76,3 +82,15 @@ def test_what_was_taken_back_is_told(home: Path) -> None:
     said = Said()
     judge(home, said, 0)
     assert (True, "1.0-7 started 2 times without an acknowledgement") == said.now[FAILED]
+
+
+def test_a_look_while_root_switches(kit: Path) -> None:
+    """The audit does not call confirmed what has only been put on trial."""
+    journal, hands = Kit(kit.parent).journal, Hands()
+    begun = AuditLine("update", None, "desk", None, "accepted", "installing", "1.0-5")
+    journal.ask(lambda tx: docket.audit(tx, begun, hands.stamp()))
+    book = UpdateBook(settings(kit.parent), hands)
+    watch = OnTrial(Said(), book, kit.parent, Between(kit, made(kit.parent, 5)), "package")  # type: ignore[arg-type]
+    watch.judge(Delivery(connected=True, taken=9, delivered=9))
+    codes = journal.ask(lambda tx: tx.execute("SELECT code FROM audit ORDER BY n").fetchall())
+    assert [("installing",), ("on-trial",)] == codes

@@ -80,6 +80,21 @@ def guard(home: Path, word: str) -> list[str]:
     return asked.read_text().splitlines() if asked.exists() else []
 
 
+class Between(Releases):
+    """Releases where root switches to another while somebody looks, after the first of two files."""
+
+    def __init__(self, home: Path, bundle: Path) -> None:
+        super().__init__(home, home.parent / "package")
+        self._bundle: Path | None = bundle
+
+    def _line(self, name: str) -> str:
+        found = super()._line(name)
+        if name == releases.TRIAL and self._bundle is not None:
+            bundle, self._bundle = self._bundle, None
+            install(self._home, bundle)
+        return found
+
+
 def acknowledge(home: Path, name: str) -> None:
     (home.parent / "run" / "acknowledged").write_text(name)
 
@@ -103,6 +118,12 @@ def test_an_update_that_is_acknowledged(home: Path) -> None:
     acknowledge(home, "1.0-5")
     assert [] == guard(home, "minute")
     assert (None, 5, "1.0-5") == (kit(home).trial(), kit(home).floor(), kit(home).current())
+
+
+def test_a_look_while_root_switches(home: Path) -> None:
+    """Never a release that runs without a trial: that would be one that is confirmed."""
+    looked = Between(home, made(home.parent, 5))
+    assert ("1.0-5", Trial("1.0-5", "-", 5)) == looked.standing()
 
 
 @pytest.mark.parametrize("before", [None, 5])

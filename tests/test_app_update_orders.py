@@ -12,7 +12,7 @@ from app_parts import settings
 from downloads import Downloads
 from kits import Kit
 from orders import req
-from test_app_update import KEYS, acknowledge, content, guard, home, kit, made
+from test_app_update import KEYS, Between, acknowledge, content, guard, home, kit, made
 
 from agent.app import ordered, tries, update_orders
 from agent.app.update_orders import UpdateOrders
@@ -142,6 +142,18 @@ def test_a_release_that_is_confirmed(city: City) -> None:
     assert [("desk", "installing", "1.0-5")] == city.codes()
     assert [] == left_over(city)
     assert not (city.home / installation.COPY).exists()
+
+
+def test_a_look_while_root_switches(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is not over with the switch: the trial comes first, and nobody has acknowledged anything."""
+    city.root = False
+    installation.place(city.state).mkdir()
+    request = Request(req=city.req, release="1.0-5")
+    (installation.place(city.state) / installation.REQUEST).write_text(request.model_dump_json())
+    bundle = made(city.home.parent, 5)
+    monkeypatch.setattr(update_orders, "Releases", lambda home: Between(home, bundle))
+    assert city.go_on("package") is None
+    assert city.left.is_set()
 
 
 def test_a_release_that_is_taken_back(city: City) -> None:

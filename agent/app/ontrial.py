@@ -60,11 +60,11 @@ class OnTrial:
 
     def judge(self, delivery: Delivery) -> None:
         """Take in how messages get through."""
-        trial, failed = self._releases.trial(), self._releases.failed()
+        (current, trial), failed = self._releases.standing(), self._releases.failed()
         self._announcer.alarm(TRIAL, active=trial is not None, detail=trial.release if trial else "over")
         self._announcer.alarm(FAILED, active=failed is not None, detail=failed or "none")
         try:
-            self._book.follow(Standing(self._releases.current(), trial, failed))
+            self._book.follow(Standing(current, trial, failed))
         except StorageError as error:  # it has alarms of its own, and is asked again
             log.debug("what became of an update is not noted: %s", error)
         if self._marked or trial is None or trial.release != self._own or not delivery.delivered:

@@ -110,9 +110,9 @@ def install(
 
 def _runs_already(manifest: Manifest, releases: Releases) -> bool:
     """Whether there is nothing to do; raises an UpdateError when it may not be done."""
-    if releases.current() == manifest.name:
+    current, trial = releases.standing()
+    if current == manifest.name:
         return True
-    trial = releases.trial()
     if trial is not None:
         raise UpdateError(
             say("{release} is on trial", release=trial.release),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.device.clock import Clock
     from agent.device.release import Manifest
+    from agent.device.releases import Trial
 
 FETCH_S = 3600.0  # 100 MB over 300 kbit/s take 45 minutes
 QUIET_S = 600.0  # how long an update waits for the end of an event; a longer one is a reason to ask again
@@ -117,7 +118,8 @@ class UpdateOrders:
             manifest = release.read(stream, "the release", self._keys)
         if manifest.version != args.version:
             return _failed("wrong-version", f"the file is a release of {manifest.version}")
-        if manifest.name == self._releases.current():
+        current, trial = self._releases.standing()
+        if manifest.name == current and trial is None:  # it may have been installed by hand meanwhile
             return Outcome(ok=True, code="runs-already", text=manifest.name)
         return manifest
 
@@ -126,17 +128,17 @@ class UpdateOrders:
         request = installation.asked(self._state)
         if request is None or request.req != job.req:
             return INTERRUPTED
-        if self._found(request) is None and self._releases.current() != request.release:
-            self._ask(
-                self._state, request
-            )  # a power cut may have kept root from it; to ask twice does no harm
+        current, trial = self._releases.standing()
+        if current != request.release and self._found(request, current, trial) is None:
+            # A power cut may have kept root from it; to ask twice does no harm.
+            self._ask(self._state, request)
         return self._await(job, request)
 
     def _await(self, job: Job, request: Request) -> Outcome | None:
         """Wait for the end of it; None when the process ends first, and the next one goes on."""
         until = self._clock.mono() + INSTALL_S
         while not job.stopping.wait(LOOK_S):
-            trial = self._releases.trial()
+            current, trial = self._releases.standing()
             if trial is not None and trial.release == request.release:
                 if self._own == request.release:
                     until = self._clock.mono() + INSTALL_S
@@ -144,7 +146,7 @@ class UpdateOrders:
                 self._wait_for_quiet(job, RESTART_S)
                 self._leave()
                 return None
-            outcome = self._found(request)
+            outcome = self._found(request, current, trial)
             if outcome is not None:
                 return self._end(outcome)
             if self._clock.mono() > until:
@@ -152,9 +154,9 @@ class UpdateOrders:
                 return self._end(_failed("no-answer", text))
         return None
 
-    def _found(self, request: Request) -> Outcome | None:
-        """How it ended; None if it has not. The release is not on trial."""
-        if self._releases.current() == request.release:
+    def _found(self, request: Request, current: str | None, trial: Trial | None) -> Outcome | None:
+        """How it ended; None if it has not. `current` and `trial` are of one moment."""
+        if current == request.release and trial is None:
             return Outcome(ok=True, code=CONFIRMED, text=request.release)
         status, why = installation.answered(self._home, request) or ("", "")
         failed = self._releases.failed()

@@ -38,7 +38,7 @@ _AUDIT = logging.getLogger("audit")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the releases stand, as `agent.device.releases` tells it."""
+    """How the releases stand, as `agent.device.releases` tells it; the first two of one moment."""
 
     current: str | None
     trial: Trial | None

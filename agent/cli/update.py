@@ -109,7 +109,7 @@ def _tell_unnoted(why: str) -> None:
 
 
 def _show(releases: Releases) -> None:
-    current, trial, failed = releases.current(), releases.trial(), releases.failed()
+    (current, trial), failed = releases.standing(), releases.failed()
     typer.echo(f"runs:   {current or f'the package, {agent.__version__}'}")
     if trial is not None:
         typer.echo(

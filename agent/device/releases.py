@@ -104,10 +104,22 @@ class Releases:
         except OSError:
             return None
 
+    def standing(self) -> tuple[str | None, Trial | None]:
+        """The release that the link names, and the trial that goes on, as both were at one moment.
+
+        Without a trial the release of an update is one that was confirmed: to look at one file after the
+        other would take a release for that which was switched to in between.
+        """
+        current = self.current()
+        while True:
+            found = Trial.of(self._line(TRIAL))
+            if (now := self.current()) == current:
+                return current, found if found is not None and found.release == current else None
+            current = now
+
     def trial(self) -> Trial | None:
         """The trial that goes on; None if there is none, also when it is of a release that does not run."""
-        found = Trial.of(self._line(TRIAL))
-        return found if found is not None and found.release == self.current() else None
+        return self.standing()[1]
 
     def floor(self) -> int:
         """The counter below which no release is taken: acknowledged here, or the package's own."""
