@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Self
 
 import cv2
@@ -17,13 +19,14 @@ from agent.app import drawing, hatch, viewfinder
 from agent.app.drawing import Draft
 from agent.app.live import Agent
 from agent.app.reconfiguration import RECONFIGURE, Terms
+from agent.backbone import docket
 from agent.backbone.revisions import OWN, Revision, Revisions
 from agent.config import Settings, settled
 from agent.config_layers import Layers, Origin
 from agent.device.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LEFT = {"name": "left", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
@@ -124,25 +127,135 @@ def test_what_is_as_it_was_changes_nothing(run: Run, tmp_path: Path) -> None:
         (b'{"masks": [' + b" " * hatch.LETTER_MAX, "cannot be used"),
     ],
 )
-def test_what_is_no_drawing(letter: bytes, why: str, desk: drawing.DrawingDesk, tmp_path: Path) -> None:
+def test_what_is_no_drawing(letter: bytes, why: str, desk: Desk, tmp_path: Path) -> None:
     """It is refused whole, with what is wrong, and noted."""
-    verdict = drawing.Verdict.model_validate_json(desk.redraw(0, letter))
+    verdict = drawing.Verdict.model_validate_json(desk.desk.redraw(0, letter))
     assert verdict.digest is None
     assert why in verdict.why["en"]
     assert not (tmp_path / viewpoint.NAME).exists()
+    ((status, code, text),) = desk.audit()
+    assert ("failed", "refused") == (status, code)
+    assert why in text
 
 
-class Notes:
-    """A journal that keeps nothing."""
+class Desk:
+    """A desk without its agent, on a journal of its own; `anew` counts how often one was to begin anew."""
 
-    def ask(self, work: object) -> None:
+    def __init__(self, state: Path, city: dict[str, Any] | None = None, **sections: dict[str, Any]) -> None:
+        self.state, self.anew = state, 0
+        self._journal = sqlite3.connect(":memory:")
+        self._journal.executescript(docket.SCHEMA)
+        own = settings(state, **sections)
+        layers = Layers.read(Settings, None, own.model_dump(exclude_unset=True))
+        running = Revision(rev=1, values=city or {})
+        terms = Terms(settled(layers.with_remote(running.values)), layers, Revisions(state), running)
+        journal: Any = self
+        self.desk = drawing.DrawingDesk(terms, SystemClock(), journal, self._begin_anew)
+
+    def ask(self, work: Callable[[sqlite3.Connection], object]) -> object:
         """See Journal."""
+        return work(self._journal)
+
+    def redraw(self, wanted: Draft) -> drawing.Verdict:
+        """Ask for it as root."""
+        letter = wanted.model_dump_json().encode()
+        return drawing.Verdict.model_validate_json(self.desk.redraw(0, letter))
+
+    def audit(self) -> list[tuple[Any, ...]]:
+        """Status, code and text of each line."""
+        return self._journal.execute("SELECT status, code, text FROM audit ORDER BY n").fetchall()
+
+    def masks(self) -> list[str]:
+        """Those that the next start has from what was drawn."""
+        return [mask["name"] for mask in viewpoint.read(self.state).get("privacy", {}).get("masks", [])]
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
+
+    def _begin_anew(self) -> None:
+        self.anew += 1
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> drawing.DrawingDesk:
-    notes: Any = Notes()
-    return drawing.DrawingDesk(Terms.own(settings(tmp_path)), SystemClock(), notes, pytest.fail)
+def at(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    with ExitStack() as stack:
+        yield lambda *city, **sections: stack.enter_context(closing(Desk(tmp_path, *city, **sections)))
+
+
+@pytest.fixture
+def desk(at: Callable[..., Desk]) -> Desk:
+    return at()
+
+
+def test_a_kit_begins_without_its_city(at: Callable[..., Desk], tmp_path: Path) -> None:
+    """A zone that a rule of the kit's own names stays, though the city's rule names none now."""
+    viewpoint.write(tmp_path, {"view": {"zones": [FLOOR]}})
+    kit = at({"loitering": {"zones": []}}, loitering={"zones": ["floor"]})
+    verdict = kit.redraw(draft(LEFT))
+    assert verdict.digest is None
+    assert "loitering.zones = 'floor': no such zone" in verdict.why["en"]
+    assert ({"view": {"zones": [FLOOR]}}, 0) == (viewpoint.read(tmp_path), kit.anew)
+    assert kit.redraw(draft(LEFT, zones=(FLOOR,))).changed
+
+
+@pytest.mark.parametrize(
+    ("layer", "origin"), [("city", "remote"), ("unit", "environment"), ("kept", "environment")]
+)
+def test_masks_that_could_not_be_burned_in(
+    layer: str, origin: str, at: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a layer above has H.264 recorded as it comes the agent would begin no more: nothing is drawn."""
+    if layer != "city":
+        monkeypatch.setenv("STAIRWELL_CAPTURE__REENCODE", "false")
+    city = {"city": {"capture": {"reencode": False}}, "kept": {"capture": {"reencode": True}}}
+    kit = at(city.get(layer), capture={"source": "rtsp://127.0.0.1:1/"})
+    verdict = kit.redraw(draft(LEFT))
+    assert (None, [], 0) == (verdict.digest, kit.masks(), kit.anew)
+    assert f"masks need capture.reencode = true, and {origin} sets it to false" in verdict.why["en"]
+    assert kit.redraw(draft(zones=(FLOOR,))).changed
+
+
+def test_a_camera_that_sends_no_h264(at: Callable[..., Desk]) -> None:
+    """Where an agent runs with masks and encodes nothing again, it can with one more."""
+    kit = at(
+        {"capture": {"reencode": False}},
+        capture={"source": "/dev/video0"},
+        privacy={"masks": [LEFT | {"name": "older"}]},
+    )
+    assert kit.redraw(draft(LEFT)).changed
+
+
+def test_masks_that_count_again_later_can_be_burned_in(at: Callable[..., Desk], tmp_path: Path) -> None:
+    """What was drawn under masks of the city's is kept with what it needs, though the city wants none now."""
+    viewpoint.write(tmp_path, {"privacy": {"masks": [LEFT]}, "capture": {"reencode": True}})
+    kit = at({"privacy": {"masks": []}}, capture={"source": "rtsp://127.0.0.1:1/"})
+    assert kit.redraw(draft(zones=(FLOOR,))).changed
+    kept = viewpoint.read(tmp_path)
+    assert (["left"], {"reencode": True}) == (kit.masks(), kept["capture"])
+
+
+def test_a_drawing_is_taken_back_before_it_is_in_force(desk: Desk) -> None:
+    """What counts is what the next start has, not what the agent that is about to end works with."""
+    assert desk.redraw(draft(LEFT)).changed
+    again = desk.redraw(draft(LEFT))
+    assert (draft(LEFT).digest, True) == (again.digest, again.changed)  # it is not in force yet
+    assert (["left"], 1) == (desk.masks(), desk.anew)
+    assert desk.redraw(draft()).digest == draft().digest
+    assert ([], 2) == (desk.masks(), desk.anew)
+    assert ["mask left added", "mask left taken away"] == [text for _, _, text in desk.audit()]
+
+
+def test_a_drawing_that_was_half_kept_is_replaced(desk: Desk, tmp_path: Path) -> None:
+    """The disk refused one copy of two: drawing what was there before puts it in place of both."""
+    blocked = tmp_path / f"{viewpoint.NAME}.new"
+    blocked.mkdir()
+    refused = desk.redraw(draft(LEFT))
+    assert (None, 0) == (refused.digest, desk.anew)
+    assert "drawn.json" in refused.why["en"]
+    blocked.rmdir()
+    assert desk.redraw(draft()).changed
+    assert ([], 1) == (desk.masks(), desk.anew)
 
 
 def test_what_the_city_has_set_stands(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agent.app.journal import Journal
     from agent.app.reconfiguration import Terms
     from agent.config import Settings
+    from agent.config_layers import Layers
     from agent.device.clock import Clock
 
 AREAS_MAX, CORNERS_MAX = 16, 64
@@ -42,6 +43,7 @@ TEXT_MAX = 500  # characters of a line for the auditor
 ABOVE = {Origin.ENVIRONMENT, Origin.REMOTE}
 """The layers over what is drawn."""
 
+_ABOVE_FIX = say("have it changed there: by the city (cfg/des), or in the unit's environment")
 _AUDIT = logging.getLogger("audit")
 
 
@@ -111,6 +113,10 @@ class DrawingDesk:
     def __init__(self, terms: Terms, clock: Clock, journal: Journal, begin_anew: Callable[[], None]) -> None:
         self._terms = terms
         self._layers = terms.layers.with_remote(terms.running.values)
+        self._kept = Draft.of(terms.settings)
+        """What the next start has: another than this one once something was drawn."""
+        self._sure = terms.layers.drawn != viewpoint.LOST
+        """Whether the disk has what is kept, whole."""
         self._state = terms.layers.state or terms.settings.state.dir
         self._clock = clock
         self._journal = journal
@@ -153,20 +159,46 @@ class DrawingDesk:
         return b"{}"
 
     def _redraw(self, user: int, letter: bytes) -> Verdict:
-        draft, before = _draft(letter), Draft.of(self._terms.settings)
-        if draft == before:
-            return Verdict(digest=before.digest)
+        draft, before = _draft(letter), self._kept
+        if draft == before and self._sure:
+            return Verdict(digest=before.digest, changed=draft != Draft.of(self._terms.settings))
         values = self._values(draft, before)
-        settings = settled(self._layers.with_drawn(values))
-        usable(settings)
+        usable(self._judged(self._layers.with_drawn(values)))
+        # An agent begins by the kit's own layers, and one whose city takes its values back has nothing else.
+        self._judged(self._layers.with_drawn(values).with_remote({}))
         self._note("redraw", user, "ok", None, _difference(before, draft))
+        self._sure = False
         try:
             viewpoint.write(self._state, values)
         except StorageError as error:
             self._note("redraw", user, "failed", "not-stored", error.problem)
             raise
+        self._kept, self._layers, self._sure = draft, self._layers.with_drawn(values), True
         self._begin_anew()
         return Verdict(digest=draft.digest, changed=True)
+
+    def _judged(self, layers: Layers) -> Settings:
+        """The settings that these layers come to, if an agent can begin with them.
+
+        Raises:
+            ConfigError: a key is wrong, or masks could not be burned into what the camera sends encoded.
+        """
+        settings, running = settled(layers), self._terms.settings
+        works = bool(running.privacy.masks) and not running.capture.reencode  # so this camera sends no H.264
+        if not settings.privacy.masks or settings.capture.reencode or works or not self._encoded:
+            return settings
+        raise ConfigError(
+            say(
+                "masks need capture.reencode = true, and {layer} sets it to false",
+                layer=layers.origin("capture", "reencode"),
+            ),
+            fix=_ABOVE_FIX,
+        )
+
+    @property
+    def _encoded(self) -> bool:
+        """Whether the camera may send H.264, which is recorded as it comes unless it is encoded again."""
+        return source_kind(self._terms.settings.capture.source) not in {"picamera", "synthetic"}
 
     def _values(self, draft: Draft, before: Draft) -> dict[str, dict[str, Any]]:
         """The layer that brings the draft into force.
@@ -191,13 +223,14 @@ class DrawingDesk:
                         key=name,
                         layer=origin,
                     ),
-                    fix=say("have it changed there: by the city (cfg/des), or in the unit's environment"),
+                    fix=_ABOVE_FIX,
                 )
             if wanted != there or origin is Origin.DRAWN:
                 values[section] = {
                     key: [area.model_dump(mode="json", exclude_defaults=True) for area in wanted]
                 }
-        if draft.masks and source_kind(self._terms.settings.capture.source) != "picamera":
+        masked = draft.masks or values.get("privacy", {}).get("masks")  # those that count again later, too
+        if masked and self._encoded:
             values["capture"] = {"reencode": True}  # what arrives as H.264 cannot be masked as it is
         return values
 
