@@ -75,6 +75,25 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         StateLock(tmp_path / "state")
 
 
+@pytest.mark.parametrize("kind", ["link", "name", "pipe"])
+def test_what_lies_elsewhere_is_not_written(tmp_path: Path, kind: str) -> None:
+    """Whoever rules the agent may lay what he likes there, and root writes nothing but a lock."""
+    victim, state = tmp_path / "victim", tmp_path / "state"
+    state.mkdir()
+    victim.write_text("of root's\n")
+    match kind:
+        case "link":
+            (state / LOCK).symlink_to(victim)
+        case "name":
+            (state / LOCK).hardlink_to(victim)
+        case "pipe":
+            os.mkfifo(state / LOCK)
+    for erasing in (True, False):
+        with pytest.raises(StorageError, match=r"agent\.lock: a link, or one name of several"):
+            StateLock(state, erasing=erasing)
+    assert "of root's\n" == victim.read_text()
+
+
 def test_a_full_card_holds_a_lock(tmp_path: Path) -> None:
     """Without room for the process id the lock holds, and the other one is told what is known."""
     with small_disk(tmp_path / "card", 64) as card:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import logging
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from agent.errors import StorageError
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 LOCK = "agent.lock"
 ERASURE = "erase.json"
 """While it lies in the directory the kit is being erased, and no agent may begin anew there."""
+FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 PID_BYTES = 20  # any process id is shorter
 
 
@@ -32,6 +34,9 @@ class StateLock:
 
     Only who erases the kit gets it while that is not done (`erasing`).
 
+    The directory is the agent's user's, and root may be who erases: no link is followed, and a file that has
+    another name elsewhere is not written.
+
     Raises:
         OccupiedError: another agent holds it.
         StorageError: the kit is being erased, or the directory cannot be used.
@@ -41,13 +46,19 @@ class StateLock:
         path = directory / LOCK
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._file = os.open(path, FLAGS, 0o640)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _not_ours(path) from None
             raise StorageError(
                 say("{path}: cannot be opened ({reason})", path=path, reason=reason(error)),
                 fix=say("see that the directory belongs to the agent's user and is not read-only or full"),
                 errno=error.errno,
             ) from None
+        found = os.fstat(self._file)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            os.close(self._file)
+            raise _not_ours(path)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -81,3 +92,10 @@ class StateLock:
     def release(self) -> None:
         """Let another agent in. Not twice."""
         os.close(self._file)
+
+
+def _not_ours(path: Path) -> StorageError:
+    return StorageError(
+        say("{path}: a link, or one name of several, and no agent makes such a one", path=path),
+        fix=say("remove it, and find out who made it"),
+    )
