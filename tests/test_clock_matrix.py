@@ -166,6 +166,7 @@ def test_a_clock_that_is_set_during_an_event(broker: ReferenceBroker, story: Sto
     assert 0 == pytest.approx(seconds(new.at) - really(new.message["mono"]), abs=2.0)
     assert 0 == pytest.approx(seconds(end.at) - really(end.message["mono"]), abs=2.0)
     assert 1 < end.message["dur"] < 60
-    assert end.message["dur"] == pytest.approx(end.message["mono"] - end.message["mono0"], abs=5.0)
+    # It is over before it is told; how long before is a matter of the machine, but no hour.
+    assert 0 <= end.message["mono"] - end.message["mono0"] - end.message["dur"] < 60
     kept_time = state / NAME
     assert not kept_time.exists() or abs(kept_time.stat().st_mtime - datetime.now(UTC).timestamp()) < 60

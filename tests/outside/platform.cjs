@@ -190,6 +190,7 @@ setInterval(() => {
   for (const { topic, payload, options } of platform.acks()) client.publish(topic, payload, options);
 }, ACK_EVERY_MS);
 process.on('SIGTERM', () => {
+  for (const account of platform.due) account.advance(); // what came since the last look
   const watermarks = [...platform.accounts.values()].map(({ stream, watermark }) => ({ stream, watermark }));
   console.log(JSON.stringify({ ...platform.seen, watermarks, presence: platform.presence }));
   client.end(true, () => process.exit(0));
