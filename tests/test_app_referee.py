@@ -35,10 +35,15 @@ class Stage:
     def __init__(self, latest: Analysis | None = None) -> None:
         self.latest = latest
         self.known: Landmark | None = None
+        self.forgot = 0
 
     def know(self, landmark: Landmark | None) -> None:
         """See AnalysisStage."""
         self.known = landmark
+
+    def forget(self) -> None:
+        """See AnalysisStage."""
+        self.forgot += 1
 
 
 def seen(t: float = 1000.0, **found: Any) -> Analysis:  # noqa: ANN401 - any field of an Analysis
@@ -57,6 +62,13 @@ def kit(tmp_path: Path) -> Iterator[Kit]:
 
 def referee(kit: Kit, stage: Stage, **sections: Any) -> Referee:  # noqa: ANN401 - sections of settings
     return Referee(settings(kit.state, **sections), kit.clock, kit.journal, cast("AnalysisStage", stage))
+
+
+def aim(kit: Kit, state: steps.State) -> None:
+    """The camera was aimed just now."""
+    kit.clock.t += 1
+    entry = steps.Entry(Step.AIM, state, kit.clock.stamp(), "oksana")
+    kit.journal.ask(lambda tx: steps.keep(tx, entry))
 
 
 def asked(one: Referee) -> str | None:
@@ -108,11 +120,28 @@ def test_no_other_moment_will_do(kit: Kit, latest: Analysis | None, refused: str
 def test_a_new_aim_drops_it(kit: Kit) -> None:
     """The picture is another one: the next start has no reference, and it is missing for the signature."""
     asked(referee(kit, Stage(seen())))
-    aimed = steps.Entry(Step.AIM, "passed", kit.clock.stamp(), "oksana")
-    kit.journal.ask(lambda tx: steps.keep(tx, aimed))
+    aim(kit, "passed")
 
     later = Stage()
     referee(kit, later)
 
     assert later.known is None
     assert Step.REFERENCE in steps.missing(kit.journal.ask(steps.entries))
+
+
+def test_after_an_aim_the_view_before_is_forgotten(kit: Kit) -> None:
+    """Once for each that is kept as passed: without one in the audit nobody has a kit forget its view."""
+    stage = Stage(seen())
+    one = referee(kit, stage)
+    asked(one)
+    held = stage.known
+
+    assert {"forgot": False} == json.loads(one.aimed(os.getuid()))
+    aim(kit, "failed")
+    assert {"forgot": False} == json.loads(one.aimed(os.getuid()))
+    assert (held, 0) == (stage.known, stage.forgot)
+
+    aim(kit, "passed")
+    assert {"forgot": True} == json.loads(one.aimed(os.getuid()))
+    assert {"forgot": False} == json.loads(one.aimed(os.getuid()))
+    assert (None, 1) == (stage.known, stage.forgot)

@@ -184,6 +184,22 @@ def test_new_shape_or_time_begins_anew() -> None:
     assert {} == told(states)
 
 
+def test_what_was_forgotten_is_learned_anew() -> None:
+    """A camera that was turned on purpose: the new view is the right one, and another turn is told again."""
+    rng = np.random.default_rng(5)
+    monitor, held = SceneMonitor(SceneSettings()), []
+    for i in range(75 * 5):
+        t = i / 5
+        base = room() if t < 10 else room(99) if t < 50 else room(7)
+        level = base + rng.normal(0, 1, base.shape)
+        if t == 30:
+            monitor.forget()
+        scene = monitor.step(np.clip(np.rint(level), 0, 255).astype(np.uint8), t, Motion())
+        held.append(scene.moved)
+
+    assert [True, False, True] == [held[29 * 5], any(held[30 * 5 : 50 * 5]), held[-1]]
+
+
 def test_figures_are_of_the_plane() -> None:
     """Brightness and contrast are mean and deviation in levels; sharpness falls with focus."""
     base = room()

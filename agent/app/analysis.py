@@ -85,6 +85,10 @@ class Analyser:
         """Judge the view by this landmark from now on; any thread may say so."""
         self._scene.landmark = landmark
 
+    def forget(self) -> None:
+        """The camera was turned on purpose: learn its view anew; any thread may say so."""
+        self._scene.forget()
+
     def step(self, frame: Frame) -> Analysis:
         """Take one frame; frames come in the order of their `t`."""
         lap = _laps(self._timer)

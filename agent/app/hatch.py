@@ -11,6 +11,7 @@ questions are letters: more follows the line, up to LETTER_MAX bytes.
     state\n     the state directory of this agent, for `reach`.
     aim\n       what the camera sees now, masked, nothing drawn on it, and its figures: a line of JSON, then
                 the JPEG. Noted as well, once a minute for as long as somebody goes on looking.
+    aimed\n     an aim was kept as passed: forget the view that was before, learn this one; whether, as JSON
     drawn\n     the masks and zones in force, and which layer of the settings each is from, as JSON
     redraw\n…   masks and zones to put in their place, as JSON; the answer says what came of it
     board\n…    notes in the audit what became of a page for drawing: opened, entered, locked, closed

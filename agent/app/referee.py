@@ -1,7 +1,7 @@
 """The commissioned view: taken when a technician says so, kept with the steps, used by every later start.
 
 It holds for the masks with which it was taken: others change what is seen, and so do a new aim and a new
-drawing, which drop it (`agent.app.steps`).
+drawing, which drop it (`agent.app.steps`). With a new aim goes all that was learned of the view before.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from agent.device.account import name_of
 from agent.vision.landmark import Landmark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.app.analysis import Analysis
     from agent.app.journal import Journal
     from agent.app.stages import AnalysisStage
+    from agent.app.steps import Entry
     from agent.config import Settings
-    from agent.device.clock import Clock
+    from agent.device.clock import Clock, Stamp
 
 FRESH_S = 5.0  # an older picture shows what was
 
@@ -45,16 +46,32 @@ class Referee:
         self._clock = clock
         self._journal = journal
         self._analysis = analysis
-        entry = journal.ask(steps.entries).get(Step.REFERENCE)
-        landmark = None if entry is None or entry.state != "passed" else understood(entry.found, self._masks)
-        if entry is not None and entry.state == "passed" and landmark is None:
-            log.warning("the commissioned reference is of other masks: take it anew (commission reference)")
-        analysis.know(landmark)
+        held = journal.ask(steps.entries)
+        self._aim = _aim(held)
+        analysis.know(self._kept(held))
 
     @property
     def answers(self) -> dict[str, Callable[[int], bytes]]:
         """What the hatch may be asked of it."""
-        return {"refer": self.refer}
+        return {"refer": self.refer, "aimed": self.aimed}
+
+    def aimed(self, user: int) -> bytes:
+        """Forget the view that was before the aim that is kept; as JSON whether that is a new one (`forgot`).
+
+        It has to be kept first: then it stands in the audit, and nobody has a kit forget a view unnoticed.
+
+        Raises:
+            StorageError: the disk refuses to tell what is kept; nothing is forgotten.
+        """
+        held = self._journal.ask(steps.entries)
+        aim = _aim(held)
+        new = aim is not None and aim != self._aim
+        if new:
+            log.info("the camera was aimed, says %s: its view is learned anew", name_of(user))
+            self._aim = aim
+            self._analysis.know(self._kept(held))
+            self._analysis.forget()
+        return json.dumps({"forgot": new}).encode()
 
     def refer(self, user: int) -> bytes:
         """Take the view of this moment as the commissioned one; as JSON why not (`refused`), or its figures.
@@ -74,6 +91,14 @@ class Referee:
         self._journal.ask(lambda tx: steps.keep(tx, entry))
         self._analysis.know(landmark)
         return json.dumps({"refused": None, "brightness": analysis.scene.brightness}).encode()
+
+    def _kept(self, held: Mapping[Step, Entry]) -> Landmark | None:
+        """The landmark that holds, by the steps that are kept."""
+        entry = held.get(Step.REFERENCE)
+        landmark = None if entry is None or entry.state != "passed" else understood(entry.found, self._masks)
+        if entry is not None and entry.state == "passed" and landmark is None:
+            log.warning("the commissioned reference is of other masks: take it anew (commission reference)")
+        return landmark
 
     def _refused(self, analysis: Analysis | None) -> str | None:
         """Why this is no moment for it."""
@@ -97,6 +122,12 @@ def understood(found: dict[str, Any], expected: str) -> Landmark | None:
         return None
     blocks = np.frombuffer(base64.b64decode(found["blocks"]), np.uint8).reshape(found["shape"])
     return Landmark(blocks, float(found["texture"]))
+
+
+def _aim(held: Mapping[Step, Entry]) -> Stamp | None:
+    """When the camera was aimed; None: it was not, or not to be taken so."""
+    entry = held.get(Step.AIM)
+    return None if entry is None or entry.state != "passed" else entry.at
 
 
 def _told(landmark: Landmark) -> dict[str, Any]:

@@ -212,6 +212,10 @@ class AnalysisStage(Stage):
         """See Analyser."""
         self._analyser.know(landmark)
 
+    def forget(self) -> None:
+        """See Analyser."""
+        self._analyser.forget()
+
     def put(self, frame: Frame) -> None:
         """Hand over; the oldest waiting frame gives way (counted), and some are left out as `share` says."""
         self._due += self.share

@@ -15,10 +15,11 @@ from agent.cli.commission_desk import NOT_PASSED, Desk, Json
 from agent.cli.language import Lang  # noqa: TC001 - typer reads it
 from agent.cli.options import ConfigFile  # noqa: TC001 - the same
 from agent.errors import StairwellError
-from agent.words import Text, joined, say, verbatim
+from agent.words import joined, say, verbatim
 
 if TYPE_CHECKING:
     from agent.app.viewfinder import Aim
+    from agent.words import Text
 
 NOTE_S = 15.0  # the agent writes before it answers, and a slow card takes its time
 EMPTY_S = 60.0  # for everybody to leave the picture
@@ -43,6 +44,16 @@ FIXES = {
     "bare": say("Turn the camera so that steps, doors or rails are in its picture, and aim again"),
 }
 """What to do about it."""
+VIEWS = {
+    "dark": say("it is dark"),
+    "covered": say("covered"),
+    "blinded": say("blinded"),
+    "moved": say("another than before: the camera was turned"),
+    "blurred": say("blurred"),
+    "frozen": say("frozen"),
+}
+"""What the agent holds for wrong with the view, by its word for it."""
+TURNED = frozenset({"moved"})  # what an aim is for: the view that was before is forgotten with it
 
 
 def aim(
@@ -79,7 +90,7 @@ def looked(desk: Desk) -> Aim:
     for good, told in (
         (lit, say("Light: {told}", told=light)),
         (level, say("Tilt: {told}", told=tilt)),
-        (not answer.states, say("View: {told}", told=verbatim(", ".join(answer.states) or "✔"))),
+        (None if set(answer.states) == TURNED else not answer.states, _view(answer)),
     ):
         desk.tell(told, "green" if good else "yellow" if good is None else "red")
     return answer
@@ -87,12 +98,21 @@ def looked(desk: Desk) -> Aim:
 
 def fit(seen: Aim) -> bool:
     """Whether the kit can work with it: a tilt is ugly, but hides nobody."""
-    return viewfinder.light(seen)[0] and not seen.states
+    return viewfinder.light(seen)[0] and TURNED.issuperset(seen.states)
 
 
 def aimed(desk: Desk, seen: Aim, *, taken: bool) -> None:
-    """Keep how the camera was aimed."""
+    """Keep how the camera was aimed; when it was taken so, the agent forgets the view that was before.
+
+    Raises:
+        StairwellError: no agent answers, or it cannot forget.
+    """
     desk.note(Step.AIM, "passed" if taken else "failed", _figures(seen))
+    if taken and not asked(lambda: hatch.reach(desk.settings.state.dir, "aimed", NOTE_S)):
+        raise StairwellError(
+            say("the agent still judges by the view that was before"),
+            fix=say("sudo systemctl restart stairwell-agent: it learns the view anew with each start"),
+        )
 
 
 def reference(
@@ -147,10 +167,17 @@ def _refer(desk: Desk) -> str | None:
     return None if refused is None else str(refused)
 
 
+def _view(seen: Aim) -> Text:
+    states = [VIEWS.get(state, verbatim(state)) for state in seen.states]
+    return say("View: {told}", told=joined(", ", states or [verbatim("✔")]))
+
+
 def _figures(seen: Aim) -> dict[str, Any]:
     return {"light": seen.light, "sharpness": seen.sharpness, "tilt": seen.tilt}
 
 
 def _agreed(desk: Desk) -> bool:
-    question: Text = say("Does the camera see stairs, doors and landing? `sudo stairwell look` shows it")
-    return typer.confirm(question.told(desk.language))
+    question = say(
+        "Does the camera see stairs, doors and landing? `sudo stairwell look` shows it. y: yes, Enter: no"
+    )
+    return desk.agreed(str(typer.prompt(question.told(desk.language), default="", show_default=False)))

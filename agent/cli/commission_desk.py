@@ -19,6 +19,7 @@ from agent.cli.options import config_path
 from agent.device.account import name_of
 from agent.device.clock import SystemClock
 from agent.errors import StairwellError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from agent.words import Language, Text
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+YES = say("y")
 NOT_PASSED = 2
 """Exit code of a step that did not pass, and of a commissioning of which something is missing."""
 
@@ -68,6 +70,10 @@ class Desk:
             Console(highlight=False, soft_wrap=True).print(
                 text.told(self.language), style=style, markup=False
             )
+
+    def agreed(self, answer: str) -> bool:
+        """Whether an answer is a yes, in the technician's language or in English."""
+        return answer.strip().lower() in {YES.en, YES.told(self.language)}
 
     def note(self, step: Step, state: State, found: Mapping[str, Any], why: str | None = None) -> Entry:
         """Keep how a step stands, under the login of who works here."""

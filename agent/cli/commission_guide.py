@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from agent.cli.commission_desk import Desk
     from agent.words import Text
 
-YES = say("y")
 DRAW = say("d")
 LABEL = say("Print the label: sudo stairwell commission label -o label.pdf")
 
@@ -76,7 +75,7 @@ def _aim(desk: Desk) -> bool:
         look.look(desk.path, lang=desk.language)
         seen = looked(desk)
         answer = _enter(desk, say("Turn the camera. Enter: look again. y: it is right"))
-        if answer.strip().lower() in {YES.en, YES.told(desk.language)}:
+        if desk.agreed(answer):
             aimed(desk, seen, taken=fit(seen))
             return True
 

@@ -10,10 +10,10 @@ dims all figures and changes none of these two, until so little is left that onl
     texture there, structure elsewhere       moved
     less contrast, structure intact          nothing: infrared, glare, haze
 
-That reference is learned anew at each start, and goes with the view: who turns or covers a camera without
-power, or a little every hour, teaches it his own. So there is a second one, the landmark that an installer
-commissioned (`agent.vision.landmark`): a view that has lost most of it for a minute is moved, or covered when
-its texture went too.
+That reference is learned anew at each start and after each new aim, and goes with the view: who turns or
+covers a camera without power, or a little every hour, teaches it his own. So there is a second one, the
+landmark that an installer commissioned (`agent.vision.landmark`): a view that has lost most of it for a
+minute is moved, or covered when its texture went too.
 
 Every state must last `hold_s` before it is believed, and be gone for a second before it clears.
 """
@@ -67,7 +67,12 @@ class SceneMonitor:
         """What the commissioned view is known by; any thread may set it, the next look takes it up."""
         self._hold = dict.fromkeys(_STATES, settings.hold_s) | {"frozen": max(FROZEN_S, settings.hold_s)}
         self._shape: tuple[int, ...] = ()
+        self._forgotten = False
         self._begin(0.0)
+
+    def forget(self) -> None:
+        """Learn the view anew from the next frame on; any thread may ask for it."""
+        self._forgotten = True
 
     def _begin(self, t: float) -> None:
         self._reference: View | None = None
@@ -87,7 +92,8 @@ class SceneMonitor:
 
     def step(self, luma: Luma, t: float, motion: Motion) -> Scene:
         """The state of the view after this frame; `luma` has shape (height, width)."""
-        if luma.shape != self._shape or not 0 <= t - self._last_t <= GAP_S:
+        if self._forgotten or luma.shape != self._shape or not 0 <= t - self._last_t <= GAP_S:
+            self._forgotten = False
             self._shape = luma.shape
             self._begin(t)
         self._last_t = t
