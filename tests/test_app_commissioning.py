@@ -49,6 +49,18 @@ def test_steps_are_kept_in_their_order(steps: Commissioning) -> None:
     assert [Step.VIEW, Step.REFERENCE, Step.POWER, Step.SIGN] == missing(held)
 
 
+def test_a_signature_is_for_what_was_there(steps: Commissioning) -> None:
+    """An aim, masks or a reference taken anew ask for another one; a failed step or another walk does not."""
+    for renewed in (Step.AIM, Step.VIEW, Step.REFERENCE):
+        steps.note(Step.SIGN, "passed", "oksana", {"by": "Оксана", "seq": 1})
+        steps.note(Step.WALK, "passed", "petro", {})
+        steps.note(renewed, "failed", "petro", {})
+        assert Step.SIGN in steps.entries()
+
+        steps.note(renewed, "passed", "petro", {})
+        assert Step.SIGN not in steps.entries()
+
+
 def test_each_step_has_its_line_of_the_audit(steps: Commissioning, tmp_path: Path) -> None:
     """Also what was replaced since, and the reason of a waiver."""
     steps.note(Step.WALK, "failed", "oksana", {})

@@ -77,19 +77,40 @@ def asked(one: Referee) -> str | None:
 
 
 def test_it_holds_from_now_on_and_after_a_restart(kit: Kit) -> None:
-    """What was taken is what a later start judges by; a start with other masks has none."""
+    """What was taken is what a later start judges by."""
     before = Stage(seen())
     assert asked(referee(kit, before)) is None
     assert before.known is not None
 
-    later, masked = Stage(), Stage()
+    later = Stage()
     referee(kit, later)
-    referee(kit, masked, privacy={"masks": [MASK]})
 
     assert later.known is not None
     assert np.array_equal(before.known.blocks, later.known.blocks)
     assert before.known.texture == pytest.approx(later.known.texture, abs=1e-3)
-    assert masked.known is None
+
+
+def test_other_masks_put_it_out_of_force(kit: Kit) -> None:
+    """The step says so, and so does the audit; once its own masks are back, it holds as it was taken."""
+    asked(referee(kit, Stage(seen())))
+    taken = kit.journal.ask(steps.entries)[Step.REFERENCE]
+
+    masked = Stage()
+    referee(kit, masked, privacy={"masks": [MASK]})
+    referee(kit, masked, privacy={"masks": [MASK]})
+    assert (None, "failed") == (masked.known, kit.journal.ask(steps.entries)[Step.REFERENCE].state)
+    assert Step.REFERENCE in steps.missing(kit.journal.ask(steps.entries))
+
+    back = Stage()
+    referee(kit, back)
+    assert back.known is not None
+    assert taken == kit.journal.ask(steps.entries)[Step.REFERENCE]
+    told = kit.journal.ask(lambda tx: tx.execute("SELECT by, status, text FROM audit ORDER BY n").fetchall())
+    assert [
+        (taken.by, "ok", "reference passed"),
+        (None, "failed", "reference failed"),
+        (None, "ok", "reference passed"),
+    ] == told
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The commissioned view: taken when a technician says so, kept with the steps, used by every later start.
 
 It holds for the masks with which it was taken: others change what is seen, and so do a new aim and a new
-drawing, which drop it (`agent.app.steps`). With a new aim goes all that was learned of the view before.
+drawing, which drop it (`agent.app.steps`). Under other masks, the city's for one, the step is not passed, and
+is again once its own are back: nobody takes a kit for one that knows its view when it does not. With a new
+aim goes all that was learned of the view before.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import base64
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from agent.app.analysis import Analysis
     from agent.app.journal import Journal
     from agent.app.stages import AnalysisStage
-    from agent.app.steps import Entry
+    from agent.app.steps import Entry, State
     from agent.config import Settings
     from agent.device.clock import Clock, Stamp
 
@@ -95,8 +98,14 @@ class Referee:
     def _kept(self, held: Mapping[Step, Entry]) -> Landmark | None:
         """The landmark that holds, by the steps that are kept."""
         entry = held.get(Step.REFERENCE)
-        landmark = None if entry is None or entry.state != "passed" else understood(entry.found, self._masks)
-        if entry is not None and entry.state == "passed" and landmark is None:
+        if entry is None or "blocks" not in entry.found:  # a waived one has none
+            return None
+        landmark = understood(entry.found, self._masks)
+        state: State = "failed" if landmark is None else "passed"
+        if state != entry.state:
+            turned = replace(entry, state=state)
+            self._journal.submit(lambda tx: steps.turn(tx, turned, self._clock.stamp()))
+        if landmark is None:
             log.warning("the commissioned reference is of other masks: take it anew (commission reference)")
         return landmark
 

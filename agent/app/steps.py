@@ -11,7 +11,9 @@
 Invariants:
 - A step is in the agent's database, together with its line of the audit: it outlives the power cut that is
   part of all this, and whoever goes on later finds it as it was left.
-- A reference is of the aim and the masks of its time: a new one of either drops it.
+- A reference is of the aim and the masks of its time: a new one of either drops it. While other masks are in
+  force it is not passed; it is again once its own are back.
+- A signature is for the aim, the masks and the reference of its time: a new one of these drops it, too.
 - A step that is taken again replaces what it was before; what was signed for stays in the audit.
 
 Functions on a connection are part of a unit of work, and commit nothing.
@@ -80,6 +82,14 @@ _TITLES = {
 }
 
 
+_BASED_ON = {
+    Step.AIM: (Step.REFERENCE, Step.SIGN),
+    Step.VIEW: (Step.REFERENCE, Step.SIGN),
+    Step.REFERENCE: (Step.SIGN,),
+}
+"""What a step that is taken anew drops."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """How a step stands. `found` holds JSON types; `why` is the reason of a waiver."""
@@ -121,11 +131,22 @@ def keep(tx: sqlite3.Connection, entry: Entry) -> None:
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (entry.step, at.boot, at.mono, at.ts, at.clk, entry.by, entry.state, found, entry.why),
     )
-    if entry.step in {Step.AIM, Step.VIEW} and entry.state == "passed":
-        tx.execute("DELETE FROM commissioning WHERE step = ?", (Step.REFERENCE,))
+    if entry.state == "passed":
+        for step in _BASED_ON.get(entry.step, ()):
+            tx.execute("DELETE FROM commissioning WHERE step = ?", (step,))
+    _audit(tx, entry, entry.by, at)
+
+
+def turn(tx: sqlite3.Connection, entry: Entry, now: Stamp) -> None:
+    """Have a step stand as `entry` by itself: who took it stays, and so does what is based on it."""
+    tx.execute("UPDATE commissioning SET state = ? WHERE step = ?", (entry.state, entry.step))
+    _audit(tx, entry, None, now)
+
+
+def _audit(tx: sqlite3.Connection, entry: Entry, by: str | None, at: Stamp) -> None:
     status = "failed" if entry.state == "failed" else "ok"
     text = f"{entry.step} {entry.state}" + (f": {entry.why}" if entry.why else "")
-    docket.audit(tx, docket.AuditLine(AUDITED, None, entry.by, None, status, None, text), at)
+    docket.audit(tx, docket.AuditLine(AUDITED, None, by, None, status, None, text), at)
 
 
 def missing(held: Mapping[Step, Entry]) -> list[Step]:
