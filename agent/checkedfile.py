@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from agent import foreign
 from agent.durable import write_whole
 from agent.errors import StorageError
 from agent.reasons import reason
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODE = 0o640
+SIZE_MAX = 1 << 20  # bytes; the largest, a configuration by the city, has 64 KB
 
 
 def write(path: Path, body: bytes) -> None:
@@ -35,11 +37,13 @@ def write(path: Path, body: bytes) -> None:
 def read(path: Path) -> bytes | None:
     """What was written to `path`; None if there is no file, or it is not what was written.
 
+    Whoever reads may be root, and the directory the agent's user's: see `foreign`.
+
     Raises:
-        StorageError: it cannot be read.
+        StorageError: it cannot be read, or is a link.
     """
     try:
-        checksum, _, body = path.read_bytes().partition(b"\n")
+        found = foreign.read(path, SIZE_MAX)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -48,5 +52,8 @@ def read(path: Path) -> bytes | None:
             fix=say("see that the directory belongs to the agent's user; as another one, look with sudo"),
             errno=error.errno,
         ) from None
+    if found is None:
+        return None
+    checksum, _, body = found.partition(b"\n")
     body = body.removesuffix(b"\n")
     return body if hashlib.sha256(body).hexdigest().encode() == checksum else None

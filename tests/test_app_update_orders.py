@@ -8,12 +8,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from app_parts import settings
+from app_parts import settings, toml
 from downloads import Downloads
 from kits import Kit
 from orders import req
 from test_app_update import KEYS, Between, acknowledge, content, guard, home, kit, made
 
+from agent import viewpoint
 from agent.app import ordered, tries, update_orders
 from agent.app.update_orders import UpdateOrders
 from agent.app.updatebook import UpdateBook
@@ -21,6 +22,8 @@ from agent.backbone import docket
 from agent.backbone.commands import Job
 from agent.backbone.docket import AuditLine, Outcome
 from agent.backbone.orders import Args, UpdateArgs
+from agent.config import Settings
+from agent.config_layers import Layers
 from agent.device import installation
 from agent.device.clock import SystemClock
 from agent.device.installation import Request
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from agent.config import Settings
 
 __all__ = ["home"]
 CLOCK = SystemClock()
@@ -46,11 +48,14 @@ class City:
         self.state.mkdir()
         self.authority = Authority(home.parent / "ca")
         self.settings = self._settings(KEYS)
+        self.file = home.parent / "agent.toml"
+        self.file.write_text(toml(self.settings), encoding="utf-8")
         self.journal = Kit(self.state).journal
         self.left = threading.Event()
         self.quiet = True
         self.requests: list[Request] = []
         self.root = True
+        self.on_asked: Callable[[], None] = lambda: None
         self.prove: Callable[..., None] = content
         self.servers: list[Downloads] = []
         self.req = req()
@@ -107,9 +112,16 @@ class City:
         self.requests.append(request)
         if self.root:
             try:
-                ordered.install_asked(self.settings, kit(self.home), self.home, self.prove, lambda _: None)
+                self.install_asked()
             except StairwellError as error:
                 self.refused = error
+        self.on_asked()
+
+    def install_asked(self) -> None:
+        """Root's part."""
+        ordered.install_asked(
+            Layers.read(Settings, self.file), kit(self.home), self.home, self.prove, lambda _: None
+        )
 
 
 @pytest.fixture
@@ -183,7 +195,7 @@ def test_root_was_kept_from_it_by_a_power_cut(city: City) -> None:
     """The next process asks again; the order is done once all the same."""
     city.root = False
     stopping = threading.Event()
-    threading.Timer(0.3, stopping.set).start()
+    city.on_asked = stopping.set
     assert city.order(city.serve(made(city.home.parent, 5)), stopping) is None
     city.root = True
     assert city.go_on("package") is None
@@ -249,12 +261,23 @@ def test_root_believes_nothing_of_the_agents(city: City, kind: str) -> None:
             bundle.write_bytes(bytes((1 << 20) + 1))
     (place / installation.REQUEST).write_text(Request(req=city.req, release="1.0-5").model_dump_json())
     with pytest.raises(StairwellError):
-        ordered.install_asked(city.settings, kit(city.home), city.home, content, lambda _: None)
+        city.install_asked()
     status, why = installation.answered(city.home, Request(req=city.req, release="1.0-5")) or ("", "")
     assert "failed" == status
     assert why
     assert kit(city.home).current() is None
     assert not (city.home / installation.COPY).exists()
+
+
+@pytest.mark.timeout(60)
+def test_what_is_drawn_and_fits_nothing_is_answered(city: City) -> None:
+    """The agent's user may write what root's settings come to; the order does not wait half an hour then."""
+    viewpoint.write(city.state, {"privacy": {"masks": 7}})  # type: ignore[dict-item]  # on purpose
+    found = city.order(city.serve(made(city.home.parent, 5)))
+    assert "not-installed" == code(found)
+    assert found is not None
+    assert "drawn.json: privacy.masks = 7" in (found.text or "")
+    assert kit(city.home).current() is None
 
 
 def test_a_request_that_is_none(city: City) -> None:
@@ -265,7 +288,7 @@ def test_a_request_that_is_none(city: City) -> None:
         if text is not None:
             (place / installation.REQUEST).write_text(text)
         with pytest.raises(UpdateError, match="asks for no release"):
-            ordered.install_asked(city.settings, kit(city.home), city.home, content, lambda _: None)
+            city.install_asked()
 
 
 def test_not_as_a_service(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from pydantic import BaseModel, ConfigDict
 
+from agent import foreign
 from agent.app import hatch, onlooker
 from agent.app.lifeboat import STATE as BOAT
 from agent.app.schemas import DATABASE
@@ -25,7 +26,7 @@ from agent.clips import store
 from agent.clips.premises import MARK
 from agent.config import State
 from agent.device import sealing
-from agent.device.identity import KEYS, Identity
+from agent.device.identity import KEYS, PEM_MAX, Identity
 from agent.device.wallet import DIRECTORY
 from agent.durable import SUFFIX_NEW
 from agent.errors import StorageError
@@ -165,12 +166,10 @@ def _keys(settings: Settings, survey: Survey) -> list[dict[str, str]]:
     identity = Identity.read(settings.state.dir / KEYS)
     found = [] if identity is None else [("identity", hashlib.sha256(identity.public.raw).hexdigest())]
     for path in survey.steps[0].files:
-        if path.is_symlink():
-            continue
         try:
-            public = load_pem_private_key(path.read_bytes(), None).public_key()
+            public = load_pem_private_key(foreign.read(path, PEM_MAX) or b"", None).public_key()
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
-            continue  # a certificate, a password
+            continue  # a certificate, a password, a link
         spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         found.append(("tls", hashlib.sha256(spki).hexdigest()))
     return [{"use": use, "sha256": digest} for use, digest in found]

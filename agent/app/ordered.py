@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.app.update import install
+from agent.config import settled
 from agent.device import installation
 from agent.errors import StairwellError, StorageError, UpdateError
 from agent.reasons import reason
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from agent.config import Settings
+    from agent.config_layers import Layers
     from agent.device.release import Manifest
     from agent.device.releases import Releases
 
 
 def install_asked(
-    settings: Settings,
+    layers: Layers,
     releases: Releases,
     home: Path,
     prove: Callable[[Path, Manifest], None],
@@ -28,21 +29,24 @@ def install_asked(
 ) -> None:
     """Install what the agent asks for, and answer it; see `agent.app.update.install`.
 
-    Nothing is started anew: the agent ends by itself, in a quiet moment. The keys are those of `settings`,
-    which no order and no configuration from afar can change (`agent.config_remote`).
+    Nothing is started anew: the agent ends by itself, in a quiet moment. The keys are those of the kit's own
+    settings, which no order and no configuration from afar can change (`agent.config_remote`). What was drawn
+    on the picture is among the `layers` and the agent's user's: settings that are wrong are an answer, too.
 
     Raises:
         ConfigError, UpdateError, StorageError: as `install`; or nothing was asked for. The agent is told.
     """
-    request = installation.asked(settings.state.dir)
+    state = layers.state or settled(layers).state.dir
+    request = installation.asked(state)
     if request is None:
         raise UpdateError(
             say("the agent asks for no release"), fix=say("name a bundle: `stairwell update BUNDLE`")
         )
     try:
         try:
-            with installation.taken(settings.state.dir, home) as bundle:
-                done = install(bundle, settings.update.release_keys, releases, prove, lambda _: None, tell)
+            keys = settled(layers).update.release_keys
+            with installation.taken(state, home) as bundle:
+                done = install(bundle, keys, releases, prove, lambda _: None, tell)
         except StairwellError as error:
             installation.answer(home, request, "failed", error.problem)
             raise

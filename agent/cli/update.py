@@ -12,7 +12,8 @@ from agent.app import ordered
 from agent.app.update import Battery, install
 from agent.app.updatebook import Attempt, UpdateBook
 from agent.cli.options import ConfigFile, config_path
-from agent.config import load
+from agent.config import Settings, load
+from agent.config_layers import Layers
 from agent.device import program
 from agent.device.account import asker
 from agent.device.clock import SystemClock
@@ -53,10 +54,10 @@ def update(
         _show(releases)
         return
     path = config_path(config)
-    settings = load(path)
     if bundle is None:
-        ordered.install_asked(settings, releases, home, Battery(path).prove, _tell)
+        ordered.install_asked(Layers.read(Settings, path), releases, home, Battery(path).prove, _tell)
         return
+    settings = load(path)
     attempt = Attempt(UpdateBook(settings, SystemClock()), asker(), _tell_unnoted)
     with attempt.told():
         done = install(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from agent import foreign
 from agent.durable import free_name, write_whole
 from agent.errors import ConfigError, StorageError
 from agent.reasons import reason
@@ -36,6 +38,7 @@ KEYS = "keys"
 """The directory of the key within the state directory."""
 SECRET_NAME, PUBLIC_NAME = "kit.key", "kit.pub"
 SECRET_MODE, PUBLIC_MODE, DIRECTORY_MODE = 0o600, 0o644, 0o700
+PEM_MAX = 64 * 1024  # bytes; an Ed25519 key has 119
 RAW_BYTES = 32
 FINGERPRINT_DIGITS = 16  # 64 bits: names a key among a fleet's thousands; signatures are checked by the whole
 
@@ -138,15 +141,17 @@ class Identity:
     def read(cls, directory: Path) -> Identity | None:
         """The identity kept in `directory`; None when there is none that can be used. Nothing is changed.
 
+        Whoever reads may be root, and the directory the agent's user's: see `foreign`.
+
         Raises:
             StorageError: the key may not be read.
         """
         path = directory / SECRET_NAME
         try:
-            key = _secret(path.read_bytes())
-        except FileNotFoundError:
-            return None
+            key = _secret(foreign.read(path, PEM_MAX) or b"")
         except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP}:  # no agent makes it a link
+                return None
             raise StorageError(
                 say("{path}: cannot be read ({reason})", path=path, reason=reason(error)),
                 fix=say("run it with sudo"),

@@ -12,15 +12,14 @@ the bundle that nobody else can change, and lets its signature decide (`agent.ap
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent import foreign
 from agent.device.releases import READABLE, SPARE_BYTES
 from agent.durable import write_whole
 from agent.errors import StairwellError, StorageError, UpdateError
@@ -85,7 +84,7 @@ def ask(state: Path, request: Request, environment: Mapping[str, str] = os.envir
 def asked(state: Path) -> Request | None:
     """The request that was left, None if there is none or it is no such thing. Follows no link."""
     try:
-        with _open(place(state) / REQUEST) as descriptor:
+        with foreign.opened(place(state) / REQUEST) as descriptor:
             return Request.model_validate_json(os.read(descriptor, REQUEST_MAX))
     except (OSError, ValidationError):
         return None
@@ -103,7 +102,7 @@ def taken(state: Path, home: Path) -> Iterator[Path]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         copy.unlink(missing_ok=True)
-        with _open(place(state) / BUNDLE) as descriptor:
+        with foreign.opened(place(state) / BUNDLE) as descriptor:
             _copy(descriptor, copy)
     except OSError as error:
         copy.unlink(missing_ok=True)
@@ -125,6 +124,7 @@ def answer(home: Path, request: Request, status: Literal["ok", "failed"], why: s
         OSError: the disk refused.
     """
     line = " ".join(f"{request.req} {status} {why}".split())[:ANSWER_MAX]
+    home.mkdir(parents=True, exist_ok=True)
     write_whole(home / ANSWER, line.encode(), READABLE)
 
 
@@ -144,18 +144,6 @@ def forget(state: Path) -> None:
     for name in (BUNDLE, REQUEST):
         with contextlib.suppress(OSError):
             (place(state) / name).unlink()
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[int]:
-    """Another user's file, which may be anything: no link is followed, and no pipe waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _copy(descriptor: int, copy: Path) -> None:

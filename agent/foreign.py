@@ -1,0 +1,48 @@
+"""Files that may be another user's, and so may be anything: no link is followed, no pipe waited for.
+
+Root reads in the agent's directories, where whoever rules the agent could lay a link, a pipe, a device or an
+endless file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """The descriptor of the file at `path`, to be read.
+
+    Raises:
+        OSError: there is none, it cannot be opened, or it is a link, a pipe, a device, a directory.
+    """
+    descriptor = os.open(path, FLAGS)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            why = errno.EISDIR if stat.S_ISDIR(mode) else errno.ENOENT
+            raise OSError(why, os.strerror(why), str(path))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path, most: int) -> bytes | None:
+    """What is in the file; None if that is more than `most` bytes.
+
+    Raises:
+        OSError: as `opened`, or the disk refused.
+    """
+    with opened(path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        body = file.read(most + 1)
+    return body if len(body) <= most else None
