@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pki import Authority
 
 
-def wait_for(what: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Return once `what()` is true; fail the test after `timeout_s`."""
+def wait_for(what: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Return once `what()` is true; fail the test after `timeout_s`: a busy machine takes its time."""
     until = time.monotonic() + timeout_s
     while not what():
         if time.monotonic() > until:

@@ -34,7 +34,7 @@ class Reader:
     def until(self, done: Callable[[], bool]) -> None:
         """Wake the thread and wait for what it does."""
         self.stage.wake()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not done():
             assert time.monotonic() < deadline, self.outcomes()
             time.sleep(0.01)
