@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.client
 import json
+import socket
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,34 @@ def test_the_code_lets_in_once(board: Board, kit: Kit) -> None:
     assert ["opened", "entered"] == kit.told
 
 
+@pytest.mark.parametrize("others", ['theme="{dark}"; {}', "{}; a b=c d", "bad@name=1;{};=", "x=\x01é; {}"])
+def test_cookies_of_other_ports(others: str, board: Board) -> None:
+    """What else is on the laptop's localhost does not shut out who is in."""
+    cookie = let_in(board)
+    assert 200 == ask(board, "GET", "/look", Cookie=others.replace("{}", cookie)).status
+
+
+def test_a_length_without_end(board: Board) -> None:
+    """It is too long, however many digits it has."""
+    cookie = let_in(board)
+    for digits in (10, 5000):
+        answer = ask(board, "POST", "/save", Content_Type=JSON, Content_Length="9" * digits, Cookie=cookie)
+        assert 413 == answer.status
+
+
+def test_finishing_from_a_browser_that_goes(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is over, though nobody hears the answer."""
+    cookie = let_in(board)
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(board_server._Handler, "_json", gone)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(board, "POST", "/finish", b"{}", Content_Type=JSON, Cookie=cookie)
+    assert board.finished.wait(10)
+
+
 def test_a_page_that_nobody_touches_ends(board: Board, clock: Hands) -> None:
     """It looks by itself, once a second; only what a person does there keeps it."""
     cookie = let_in(board)
@@ -261,14 +290,19 @@ def test_an_agent_that_begins_anew(board: Board, kit: Kit) -> None:
 
 
 def test_without_an_agent(tmp_path: Path, clock: Hands) -> None:
-    """Nothing is served, and the port is free again; one that is taken is named."""
+    """Nothing is served, and the port is given back."""
     served = Board(settings(tmp_path), clock, "en", 0)
     with pytest.raises(FileNotFoundError):
         served.start()
-    again = Board(settings(tmp_path), clock, "en", served.port)
-    with pytest.raises(ConfigError, match=f"--port {served.port}"):
-        Board(settings(tmp_path), clock, "en", again.port)
-    again._server.server_close()
+    assert -1 == served._server.fileno()
+
+
+def test_a_port_that_is_taken(tmp_path: Path, clock: Hands) -> None:
+    """It is named."""
+    with socket.create_server((board_server.HOST, 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"--port {port}: "):
+            Board(settings(tmp_path), clock, "en", port)
 
 
 def test_serve_tells_where_and_ends(kit: Kit, tmp_path: Path, clock: Hands) -> None:

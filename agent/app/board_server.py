@@ -17,7 +17,6 @@ import json
 import logging
 import socketserver
 import threading
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -40,6 +39,7 @@ NAMES = {"localhost", "127.0.0.1"}
 COOKIE = "stairwell-board"
 BODY_MAX = hatch.LETTER_MAX
 FORM_MAX = 256  # bytes: a code, and the field's name
+LENGTH_DIGITS = 9  # of a Content-Length: int() refuses thousands of them
 CONNECTIONS_MAX = 8  # one browser opens six
 STEP_S = 10.0  # of each wait for the other side
 HEADERS = {
@@ -160,11 +160,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return False
 
     def _is_in(self, *, active: bool = True) -> bool:
-        try:
-            cookie = SimpleCookie(self.headers.get("Cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and self._board.door.admits(cookie.value, self._board.now(), active=active)
+        # Browsers send a host's cookies to all its ports: some, of other programs, are not well formed.
+        pairs = (part.strip().partition("=") for part in self.headers.get("Cookie", "").split(";"))
+        door, now = self._board.door, self._board.now()
+        return any(name == COOKIE and door.admits(token, now, active=active) for name, _, token in pairs)
 
     def _choose_language(self) -> None:
         wanted = parse_qs(urlsplit(self.path).query).get("lang", [""])[0]
@@ -249,15 +248,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self._board.saved is None:
             found = drawing.drawn(self._board.state)
             self._board.keep(found.digest, found.draft)
-        self._json({})
-        self._board.finished.set()
+        try:
+            self._json({})
+        finally:  # it is finished for a browser that has gone, too
+            self._board.finished.set()
 
     def _body(self, kind: str, longest: int) -> bytes | None:
         """What was sent, or None when it was answered with a refusal."""
         length = self.headers.get("Content-Length", "")
         if self.headers.get("Transfer-Encoding") or not (length.isascii() and length.isdigit()):
             self._fail(411, say("the length is missing"))
-        elif int(length) > longest:
+        elif len(length) > LENGTH_DIGITS or int(length) > longest:
             self._fail(413, say("this is too long"))
         elif self.headers.get_content_type() != kind:
             self._fail(415, say("this is of another kind"))
