@@ -27,7 +27,7 @@ from agent.app.erasure_receipt import genuine
 from agent.app.erasure_survey import Survey
 from agent.app.statelock import ERASURE, LOCK, StateLock
 from agent.clips import store
-from agent.config import load
+from agent.config import State, load
 from agent.device import shred
 from agent.device.identity import KEYS, Identity
 from agent.device.wallet import Wallet
@@ -97,6 +97,18 @@ def fstrim(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "kit")
+
+
+def the_services_own(home: Home, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Let the kit be the service's, and root keep its secrets in two directories below `folder`."""
+    stores = folder / "open", folder / "sealed"
+    for path, place in zip(stores, ("CREDSTORE", "SEALED_CREDSTORE"), strict=True):
+        path.mkdir(parents=True)
+        monkeypatch.setattr(erasure_survey, place, path)
+    own = State(dir=load(home.config).state.dir)
+    monkeypatch.setattr(erasure_survey, "State", lambda: own)
+    monkeypatch.setattr("agent.app.hatch.SERVICE", folder / "run")
+    return stores
 
 
 def test_all_goes_and_the_receipt_tells(home: Home) -> None:
@@ -319,8 +331,11 @@ def test_overwritten(tmp_path: Path, *, name_first: bool) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to become somebody else")
-def test_without_rights(home: Home, tmp_path: Path) -> None:
-    """Who may not take the settings away is told so before anything is gone; keeping them, it is done."""
+def test_without_rights(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not take the settings away is told so before anything is gone; keeping them, it is done.
+
+    But not by one who may not look whether root keeps secrets for the service.
+    """
 
     def erased(file: Path | None) -> int:
         child = os.fork()
@@ -346,7 +361,11 @@ def test_without_rights(home: Home, tmp_path: Path) -> None:
         path.chmod(path.stat().st_mode | stat.S_IXOTH)
     before = home.kept()
     assert 3 == erased(home.config)
+    _, sealed = the_services_own(home, tmp_path, monkeypatch)
+    sealed.chmod(0o700)
+    assert 3 == erased(None)
     assert before == home.kept()
+    sealed.chmod(0o755)
     assert 0 == erased(None)
     assert [] == home.left()
 
@@ -443,3 +462,17 @@ def test_what_root_keeps_for_the_service_goes(
     settings = load(home.config, {"backbone": {"password_file": seen}})
     keys = Survey.of(settings, None).steps[0].files
     assert {folder / "sealed.password" for folder in stores} <= set(keys)
+
+
+def test_secrets_go_that_no_setting_names(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the unit may load is destroyed, though the settings that named it are another's by now."""
+    open_, sealed = the_services_own(home, tmp_path, monkeypatch)
+    ours = {open_ / "kit.key", open_ / "broker.password", sealed / "sealed.key", sealed / "sealed.password"}
+    for path in (*ours, open_ / "of.another.service"):
+        path.touch()
+    (sealed / "sealed.key").unlink()
+    (sealed / "sealed.key").symlink_to("gone")
+    keys = set(Survey.of(load(home.config), None).steps[0].files)
+    assert ours == {path for path in keys if path.is_relative_to(tmp_path / "open") or path.parent == sealed}

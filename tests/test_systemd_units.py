@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from agent.app import journal, live
+from agent.app import erasure_survey, journal, live
 from agent.app.firstboot import CARD_FILE
 from agent.app.schemas import DATABASE
 from agent.app.statelock import ERASURE
 from agent.backbone import commands, courier
 from agent.cli import USAGE, app
 from agent.config import DEFAULT_PATH, State
+from agent.device import sealing
 from agent.device.installation import TRIGGER
 from agent.device.reboot import REQUEST_NAME
 from agent.device.releases import HOME
@@ -132,6 +133,12 @@ def test_places_are_the_agents_own() -> None:
     reboot = (FOLDER / "stairwell-reboot.path").read_text(encoding="utf-8")
     assert [str(runtime / REQUEST_NAME)] == values(reboot, "PathExists")
     assert str(DEFAULT_PATH) in (FOLDER / "tmpfiles.d" / "stairwell.conf").read_text(encoding="utf-8")
+
+
+def test_secrets_that_it_loads_are_erased_with_the_kit() -> None:
+    """A credential that the unit learns to load does not survive the kit."""
+    assert list(erasure_survey.OPEN_SECRETS) == values(AGENT, "LoadCredential")
+    assert list(sealing.NAMES.values()) == values(AGENT, "LoadCredentialEncrypted")
 
 
 def test_times_fit_the_agent() -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 CREDENTIALS, CREDSTORE, SEALED_CREDSTORE = Path("/run/credentials"), Path("/etc/credstore"), sealing.FOLDER
 """What systemd hands to the service, and where root keeps it, open and sealed."""
+OPEN_SECRETS = ("kit.key", "broker.password")
+"""The service's credentials that lie open (its unit's LoadCredential=); `sealing.NAMES` are those sealed."""
 CLIP_FILE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\.")
 """All that the agent puts into a directory of clips begins with a clip's ULID."""
 SEALED = (".age", ".ballast")  # nobody here can open the ones, and nothing is in the other
@@ -80,6 +83,8 @@ class Survey:
 
     steps: tuple[Step, ...]
     identity: tuple[Path, ...]
+    stores: tuple[Path, ...] = ()
+    """Where root keeps secrets for the service of this kit, if it is the service's."""
 
     @classmethod
     def of(cls, settings: Settings, settings_file: Path | None) -> Survey:
@@ -96,7 +101,7 @@ class Survey:
             Step("database", tuple(sorted(inside - identity - footage - tls))),
             Step("settings", (settings_file,) if settings_file and settings_file.exists() else ()),
         )
-        return cls(steps, tuple(sorted(identity)))
+        return cls(steps, tuple(sorted(identity)), _stores(settings))
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -104,9 +109,11 @@ class Survey:
         return (*(path for step in self.steps for path in step.files), *self.identity)
 
     def obstacle(self) -> Path | None:
-        """The first directory out of which whoever asks may take nothing."""
+        """The first directory out of which whoever asks may take nothing, or where he may not look."""
         folders = sorted({path.parent for path in self.files})
-        return next((path for path in folders if not os.access(path, os.W_OK | os.X_OK)), None)
+        firm = (path for path in folders if not os.access(path, os.W_OK | os.X_OK))
+        closed = (path for path in self.stores if path.is_dir() and not os.access(path, os.X_OK))
+        return next(chain(firm, closed), None)
 
     def counts(self, settings: Settings) -> Counts:
         """How much that is.
@@ -150,16 +157,26 @@ def _index(
 
 
 def _outside(settings: Settings) -> list[Path]:
-    """Secrets that the settings name, and what lies in memory."""
+    """Secrets that the settings name, those that root keeps for the service, and what lies in memory.
+
+    The stores are looked through whatever the settings name: those of a kit that is taken down may be lost,
+    or be replaced by others, and the secrets are as good as ever.
+    """
     backbone = settings.backbone
     named = [path for path in (backbone.cert_file, backbone.key_file, backbone.password_file) if path]
     inside = {path for path in named if path.is_relative_to(CREDENTIALS)}
     found = [path for path in named if path not in inside]
     found += [store / path.name for path in inside for store in (CREDSTORE, SEALED_CREDSTORE)]
     outside = [path for path in found if not path.is_relative_to(settings.state.dir)]
-    if settings.state.dir == State().dir:  # the service's own, whose runtime directory that is
+    if _stores(settings):
+        outside += [CREDSTORE / name for name in OPEN_SECRETS]
+        outside += [SEALED_CREDSTORE / name for name in sealing.NAMES.values()]
         outside += [hatch.SERVICE / "pictures.key", *_files(hatch.SERVICE / BOAT)]
-    return [path for path in outside if path.exists()]
+    return [path for path in outside if os.path.lexists(path)]
+
+
+def _stores(settings: Settings) -> tuple[Path, ...]:
+    return (CREDSTORE, SEALED_CREDSTORE) if settings.state.dir == State().dir else ()
 
 
 def _keys(settings: Settings, survey: Survey) -> list[dict[str, str]]:
