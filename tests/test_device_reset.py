@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POWER, TURNED_OFF_AND_ON = 0x1000, 0x1020  # `vcgencmd get_rsts`
+BEGAN = 1000.0  # of the monotonic clock: each boot's first agent
 WATCHDOG, WITH_A_PARTITION, SOFTWARE = 0x20, 0x574, 0x220
 
 
@@ -27,8 +28,8 @@ def machine(root: Path, rsts: int | None = None, *, bootstatus: str | None = Non
     return root
 
 
-def started(state: Path, boot: str, root: Path) -> BootRecord:
-    record = BootRecord(state, Hands(boot=boot))
+def started(state: Path, boot: str, root: Path, at: float = BEGAN) -> BootRecord:
+    record = BootRecord(state, Hands(at, boot))
     record.open(root, "no-vcgencmd-here")
     return record
 
@@ -64,12 +65,12 @@ def test_the_drivers_own_word_counts_most() -> None:
 def test_a_kit_that_was_cut_off(tmp_path: Path) -> None:
     """Its agent never said an end; a stop in order is one, whatever ends the boot then."""
     root, state = machine(tmp_path / "root", WATCHDOG), tmp_path
-    assert Boot(None, None) == started(state, "aaaaaaaa", root).boot
+    assert Boot(None, None, BEGAN) == started(state, "aaaaaaaa", root).boot
     cut = started(state, "bbbbbbbb", root)
-    assert Boot("watchdog", in_order=False) == cut.boot
+    assert Boot("watchdog", in_order=False, began=BEGAN) == cut.boot
     cut.close()
-    assert Boot("watchdog", in_order=False) == cut.boot
-    assert Boot("reboot", in_order=True) == started(state, "cccccccc", root).boot
+    assert Boot("watchdog", in_order=False, began=BEGAN) == cut.boot
+    assert Boot("reboot", in_order=True, began=BEGAN) == started(state, "cccccccc", root).boot
 
 
 def test_it_is_found_out_once_in_each_boot(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_it_is_found_out_once_in_each_boot(tmp_path: Path) -> None:
     root, state = machine(tmp_path / "root", POWER), tmp_path
     started(state, "aaaaaaaa", root)
     machine(root, WATCHDOG)
-    assert Boot("power", None) == started(state, "aaaaaaaa", root).boot
+    assert Boot("power", None, BEGAN) == started(state, "aaaaaaaa", root, 5000.0).boot
 
 
 def test_whoever_did_not_open_it_is_told_nothing_old(tmp_path: Path) -> None:
@@ -87,13 +88,13 @@ def test_whoever_did_not_open_it_is_told_nothing_old(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"[]", b"\xff", b'{"boot": "aaaaaaaa", "reset": 7, "in_order": "no"}']
+    "damage", [b"", b"[]", b"\xff", b'{"boot": "aaaaaaaa", "reset": 7, "in_order": "no", "began": "soon"}']
 )
 def test_a_damaged_record_is_none(damage: bytes, tmp_path: Path) -> None:
     """A card may give back anything."""
     (tmp_path / NAME).write_bytes(damage)
     assert Boot() == BootRecord(tmp_path, Hands(boot="aaaaaaaa")).boot
-    assert Boot("power", None) == started(tmp_path, "bbbbbbbb", machine(tmp_path / "root", POWER)).boot
+    assert Boot("power", None, BEGAN) == started(tmp_path, "bbbbbbbb", machine(tmp_path / "root", POWER)).boot
 
 
 def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:

@@ -42,10 +42,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """How this boot came about. `in_order`: the agent had ended before; None at its first boot."""
+    """How this boot came about.
+
+    `in_order`: the agent had ended before; None at its first boot. `began`: when it first started in this
+    boot, seconds of the monotonic clock.
+    """
 
     reset: Reset | None = None
     in_order: bool | None = None
+    began: float | None = None
 
 
 class BootRecord:
@@ -54,19 +59,21 @@ class BootRecord:
     def __init__(self, directory: Path, clock: Clock) -> None:
         self._path = directory / NAME
         self._boot = clock.boot
+        self._clock = clock
 
     def open(self, root: Path = ROOT, program: str = "vcgencmd") -> None:
         """Find out how this boot came about, once in each; and mark that the agent works.
 
         A disk that refuses has alarms of its own.
         """
+        began = round(self._clock.mono(), 2)  # before it is asked of the firmware, which takes its time
         before = self._read()
         found = self._told(before)
         if found is None:
             running = None if before is None else before.get("running")
             in_order = not running if isinstance(running, bool) else None
             started = cause(register(root, program), in_order=in_order, card_reset=card_reset(root))
-            found = Boot(started, in_order)
+            found = Boot(started, in_order, began)
         self._write(found, running=True)
 
     def close(self) -> None:
@@ -81,10 +88,11 @@ class BootRecord:
     def _told(self, record: dict[str, object] | None) -> Boot | None:
         if record is None or record.get("boot") != self._boot:
             return None
-        reset, in_order = record.get("reset"), record.get("in_order")
+        reset, in_order, began = record.get("reset"), record.get("in_order"), record.get("began")
         return Boot(
             next((known for known in ("power", "watchdog", "reboot") if known == reset), None),
             in_order if isinstance(in_order, bool) else None,
+            began if isinstance(began, float) else None,
         )
 
     def _read(self) -> dict[str, object] | None:
@@ -95,7 +103,13 @@ class BootRecord:
         return found if isinstance(found, dict) else None
 
     def _write(self, boot: Boot, *, running: bool) -> None:
-        record = {"boot": self._boot, "running": running, "reset": boot.reset, "in_order": boot.in_order}
+        record = {
+            "boot": self._boot,
+            "running": running,
+            "reset": boot.reset,
+            "in_order": boot.in_order,
+            "began": boot.began,
+        }
         try:
             write_whole(self._path, json.dumps(record).encode(), MODE)
         except OSError as error:
