@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from agent.words import Text
 
-# Each kind of pydantic's errors that a setting can meet, in its own English; its context fills the places.
+# Each kind of pydantic's errors that a setting, or a drawing, can meet; its context fills the places.
 _WORDS = {
     "bool_parsing": say("input should be a valid boolean, unable to interpret input"),
     "bool_type": say("input should be a valid boolean"),
+    "extra_forbidden": say("unknown key"),
     "finite_number": say("input should be a finite number"),
     "float_parsing": say("input should be a valid number, unable to parse string as a number"),
     "float_type": say("input should be a valid number"),
@@ -26,11 +27,15 @@ _WORDS = {
     "int_type": say("input should be a valid integer"),
     "less_than": say("input should be less than {lt}"),
     "less_than_equal": say("input should be less than or equal to {le}"),
+    "json_invalid": say("no valid JSON"),
     "literal_error": say("input should be {expected}"),
     "missing": say("field required"),
+    "model_type": say("input should be a valid dictionary"),
     "path_type": say("input is not a valid path"),
     "string_pattern_mismatch": say("string should match pattern '{pattern}'"),
     "string_type": say("input should be a valid string"),
+    "too_long": say("there should be at most {max_length}, not {actual_length}"),
+    "too_short": say("there should be at least {min_length}, not {actual_length}"),
     "tuple_type": say("input should be a valid tuple"),
 }
 

@@ -17,6 +17,7 @@ from broker import wait_for
 from agent import viewpoint
 from agent.app import drawing, hatch, viewfinder
 from agent.app.drawing import Draft
+from agent.app.hatch import Hatch
 from agent.app.live import Agent
 from agent.app.reconfiguration import RECONFIGURE, Terms
 from agent.backbone import docket
@@ -24,12 +25,14 @@ from agent.backbone.revisions import OWN, Revision, Revisions
 from agent.config import Settings, settled
 from agent.config_layers import Layers, Origin
 from agent.device.clock import SystemClock
+from agent.errors import StairwellError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LEFT = {"name": "left", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+WHOLE = json.dumps({"masks": [LEFT]}).encode()
 FLOOR = {"name": "floor", "polygon": [[0.5, 0.5], [1, 0.5], [1, 1]], "persons": "include"}
 
 
@@ -117,13 +120,14 @@ def test_what_is_as_it_was_changes_nothing(run: Run, tmp_path: Path) -> None:
     [
         (b"", "cannot be used"),
         (b"[]", "cannot be used"),
-        (json.dumps({"masks": [LEFT], "clips": {"seal": "none"}}).encode(), "clips: Extra inputs"),
-        (json.dumps({"masks": [LEFT, LEFT]}).encode(), "two masks have one name"),
+        (json.dumps({"masks": [LEFT], "clips": {"seal": "none"}}).encode(), "clips: unknown key"),
+        (json.dumps({"masks": [LEFT, LEFT]}).encode(), "two are named left"),
+        (json.dumps({"masks": [LEFT | {"polygon": [[0, 0], [1, 1]]}]}).encode(), "at least 3, not 2"),
         (json.dumps({"masks": [LEFT | {"name": "Двері"}]}).encode(), "masks.0.name"),
         (json.dumps({"masks": [LEFT | {"polygon": [[0, 0], [2, 0], [1, 1]]}]}).encode(), "masks.0.polygon"),
         (json.dumps({"masks": [LEFT | {"polygon": [[0, 0]] * 65}]}).encode(), "more than 64 corners"),
         (json.dumps({"zones": [FLOOR | {"polygon": [[0, 0], [1, 1], [0, 0]]}]}).encode(), "encloses nothing"),
-        (json.dumps({"masks": [LEFT] * 17}).encode(), "at most 16"),
+        (json.dumps({"masks": [LEFT] * 17}).encode(), "more than 16"),
         (b'{"masks": [' + b" " * hatch.LETTER_MAX, "cannot be used"),
     ],
 )
@@ -143,7 +147,8 @@ class Desk:
 
     def __init__(self, state: Path, city: dict[str, Any] | None = None, **sections: dict[str, Any]) -> None:
         self.state, self.anew = state, 0
-        self._journal = sqlite3.connect(":memory:")
+        self.refusal: StorageError | None = None
+        self._journal = sqlite3.connect(":memory:", check_same_thread=False)
         self._journal.executescript(docket.SCHEMA)
         own = settings(state, **sections)
         layers = Layers.read(Settings, None, own.model_dump(exclude_unset=True))
@@ -153,7 +158,9 @@ class Desk:
         self.desk = drawing.DrawingDesk(terms, SystemClock(), journal, self._begin_anew)
 
     def ask(self, work: Callable[[sqlite3.Connection], object]) -> object:
-        """See Journal."""
+        """See Journal; the disk refuses with `refusal`, if there is one."""
+        if self.refusal:
+            raise self.refusal
         return work(self._journal)
 
     def redraw(self, wanted: Draft) -> drawing.Verdict:
@@ -253,9 +260,48 @@ def test_a_drawing_that_was_half_kept_is_replaced(desk: Desk, tmp_path: Path) ->
     refused = desk.redraw(draft(LEFT))
     assert (None, 0) == (refused.digest, desk.anew)
     assert "drawn.json" in refused.why["en"]
+    assert [("ok", None), ("failed", "not-stored")] == [line[:2] for line in desk.audit()]
     blocked.rmdir()
     assert desk.redraw(draft()).changed
     assert ([], 1) == (desk.masks(), desk.anew)
+
+
+def test_what_cannot_be_noted_is_not_done(desk: Desk, tmp_path: Path) -> None:
+    """Neither a drawing nor a refusal is silent, and whoever drew is told why."""
+    desk.refusal = StorageError("the disk is full", fix="free some of it")
+    asked = [drawing.Verdict.model_validate_json(desk.desk.redraw(0, letter)) for letter in (b"[]", WHOLE)]
+    assert ["the disk is full. Fix: free some of it"] * 2 == [verdict.why["en"] for verdict in asked]
+    assert (0, []) == (desk.anew, list(tmp_path.glob("drawn*")))
+
+
+def test_an_agent_of_another_version(tmp_path: Path) -> None:
+    """One that knows no drawing answers nothing; one that answers otherwise is not believed either."""
+    old = Hatch(tmp_path / hatch.NAME, {}, {"redraw": lambda _user, _letter: b'{"changed": "?"}'})
+    old.start()
+    try:
+        for question in (lambda: drawing.drawn(tmp_path), lambda: drawing.redraw(tmp_path, draft(LEFT))):
+            with pytest.raises(StairwellError, match="of another version"):
+                question()
+    finally:
+        old.close(5)
+
+
+def test_more_masks_than_can_be_drawn(at: Callable[..., Desk], tmp_path: Path) -> None:
+    """Those of a kit's own file are shown all; fewer of them can be drawn, and which went is noted."""
+    many = [LEFT | {"name": f"m{n % 16}"} for n in range(17)] + [
+        LEFT | {"name": "round", "polygon": [[0, 0], *([0.5 + n / 200, 1] for n in range(70))]}
+    ]
+    kit = at(privacy={"masks": many})
+    served = Hatch(tmp_path / hatch.NAME, {"drawn": kit.desk.drawn}, {"redraw": kit.desk.redraw})
+    served.start()
+    try:
+        there = drawing.drawn(tmp_path).draft
+        assert len(many) == len(there.masks)
+        assert "more than 16 masks" in drawing.redraw(tmp_path, there).why["en"]
+        assert drawing.redraw(tmp_path, Draft(masks=there.masks[:16])).changed
+    finally:
+        served.close(5)
+    assert "mask round taken away; mask m0 changed" == kit.audit()[-1][2]
 
 
 def test_what_the_city_has_set_stands(tmp_path: Path) -> None:

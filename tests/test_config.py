@@ -187,7 +187,7 @@ def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:
         (
             "STAIRWELL_PRIVACY__MASKS",
             '[{"name": "a", "polygon": [[0, 0]]}]',
-            "at least 3 items",
+            "at least 3, not 1",
             "config schema",
         ),
     ],

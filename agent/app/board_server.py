@@ -63,7 +63,7 @@ class _Sheet(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base: str
-    draft: drawing.Draft
+    draft: drawing.Sketch
 
 
 class BoardServer(socketserver.ThreadingTCPServer):

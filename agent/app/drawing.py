@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agent import viewpoint
 from agent.app import hatch
@@ -22,12 +22,13 @@ from agent.capture.kind import source_kind
 from agent.config import Mask, settled
 from agent.config_layers import Origin
 from agent.config_rules import Zone  # noqa: TC001 - pydantic reads it
+from agent.config_words import UnfitError, unfit
 from agent.device.account import name_of
 from agent.errors import ConfigError, StairwellError, StorageError
-from agent.words import say, verbatim
+from agent.words import joined, say, verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from agent.app.journal import Journal
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.config_layers import Layers
     from agent.device.clock import Clock
+    from agent.words import Text
 
 AREAS_MAX, CORNERS_MAX = 16, 64
 """Masks, and zones, of one drawing; corners of each. More is no drawing of a stairwell."""
@@ -48,35 +50,40 @@ _AUDIT = logging.getLogger("audit")
 
 
 class Draft(BaseModel):
-    """Masks and zones as they shall be, all of them."""
+    """Masks and zones, all of them: those in force, or as they shall be (`Sketch`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    masks: Annotated[tuple[Mask, ...], Field(max_length=AREAS_MAX)] = ()
-    zones: Annotated[tuple[Zone, ...], Field(max_length=AREAS_MAX)] = ()
-
-    @model_validator(mode="after")
-    def _few_corners(self) -> Self:
-        sizes = [(mask.name, len(mask.polygon)) for mask in self.masks]
-        sizes += [(zone.name, len(zone.polygon)) for zone in self.zones]
-        for name, corners in sizes:
-            if corners > CORNERS_MAX:
-                raise ValueError(f"{name} has more than {CORNERS_MAX} corners")
-        names = [mask.name for mask in self.masks]
-        if len(names) != len(set(names)):
-            raise ValueError("two masks have one name")
-        return self
+    masks: tuple[Mask, ...] = ()
+    zones: tuple[Zone, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Draft:
-        """Those in force. More than can be drawn are not cut off: they are not to be redrawn."""
-        return cls.model_construct(masks=settings.privacy.masks, zones=settings.view.zones)
+        """Those in force, of which a file may have more than can be drawn."""
+        return cls(masks=settings.privacy.masks, zones=settings.view.zones)
 
     @property
     def digest(self) -> str:
         """Tells it from another one."""
         body = json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
         return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _drawable(draft: Draft) -> Draft:
+    for areas in (draft.masks, draft.zones):
+        if len(areas) > AREAS_MAX:
+            raise UnfitError(say("more than {n} masks, or zones, of one picture", n=AREAS_MAX))
+        for area in areas:
+            if len(area.polygon) > CORNERS_MAX:
+                raise UnfitError(say("{name} has more than {n} corners", name=area.name, n=CORNERS_MAX))
+            if [other.name for other in areas].count(area.name) > 1:
+                raise UnfitError(say("two are named {name}", name=area.name))
+    return draft
+
+
+Sketch = Annotated[Draft, AfterValidator(_drawable)]
+"""A draft that somebody drew."""
+SKETCH: TypeAdapter[Draft] = TypeAdapter(Sketch)
 
 
 class Drawn(BaseModel):
@@ -139,13 +146,11 @@ class DrawingDesk:
     def redraw(self, user: int, letter: bytes) -> bytes:
         """Put a `Draft` into force; the answer is a `Verdict`.
 
-        Raises:
-            StorageError: the disk refuses to note it; nothing has changed then.
+        What cannot be noted is not done.
         """
         try:
             verdict = self._redraw(user, letter)
         except StairwellError as error:
-            self._note("redraw", user, "failed", "refused", error.problem)
             verdict = Verdict(why={"uk": error.told("uk"), "en": error.told("en")})
         return verdict.model_dump_json().encode()
 
@@ -159,13 +164,17 @@ class DrawingDesk:
         return b"{}"
 
     def _redraw(self, user: int, letter: bytes) -> Verdict:
-        draft, before = _draft(letter), self._kept
-        if draft == before and self._sure:
-            return Verdict(digest=before.digest, changed=draft != Draft.of(self._terms.settings))
-        values = self._values(draft, before)
-        usable(self._judged(self._layers.with_drawn(values)))
-        # An agent begins by the kit's own layers, and one whose city takes its values back has nothing else.
-        self._judged(self._layers.with_drawn(values).with_remote({}))
+        try:
+            draft, before = _draft(letter), self._kept
+            if draft == before and self._sure:
+                return Verdict(digest=before.digest, changed=draft != Draft.of(self._terms.settings))
+            values = self._values(draft, before)
+            usable(self._judged(self._layers.with_drawn(values)))
+            # An agent begins by the kit's own layers; one whose city takes its values back has nothing else.
+            self._judged(self._layers.with_drawn(values).with_remote({}))
+        except ConfigError as error:
+            self._note("redraw", user, "failed", "refused", error.problem)
+            raise
         self._note("redraw", user, "ok", None, _difference(before, draft))
         self._sure = False
         try:
@@ -259,7 +268,7 @@ def redraw(state: Path, draft: Draft) -> Verdict:
 
     Raises:
         OSError: as `hatch.ask`.
-        StairwellError: the agent could not note it, or is of another version.
+        StairwellError: it is of another version.
     """
     letter = draft.model_dump_json().encode()
     try:
@@ -270,19 +279,26 @@ def redraw(state: Path, draft: Draft) -> Verdict:
 
 def _draft(letter: bytes) -> Draft:
     try:
-        return Draft.model_validate_json(letter)
+        return SKETCH.validate_json(letter)
     except ValidationError as error:
         raise unusable(error) from None
 
 
 def unusable(error: ValidationError) -> ConfigError:
     """What is told of a drawing that is none."""
-    found = "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-    )
     return ConfigError(
-        say("the drawing cannot be used: {found}", found=found), fix=say("correct what is named")
+        say("the drawing cannot be used: {found}", found=wrong(error)), fix=say("correct what is named")
     )
+
+
+def wrong(error: ValidationError) -> Text:
+    """What is wrong with a drawing, area by area."""
+    told = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"])
+        why = unfit(item["type"], item["msg"], item.get("ctx", {}))
+        told.append(joined(": ", (verbatim(place), why)) if place else why)
+    return joined("; ", told)
 
 
 def _difference(before: Draft, after: Draft) -> str:
@@ -292,15 +308,23 @@ def _difference(before: Draft, after: Draft) -> str:
         ("mask", before.masks, after.masks),
         ("zone", before.zones, after.zones),
     ):
-        olds, news = ({area.name: area for area in areas} for areas in (old, new))
+        olds, news = _named(old), _named(new)
         for act, names in (
-            ("added", news.keys() - olds.keys()),
             ("taken away", olds.keys() - news.keys()),
             ("changed", {name for name in olds.keys() & news.keys() if olds[name] != news[name]}),
+            ("added", news.keys() - olds.keys()),
         ):
             if names:
                 said.append(f"{kind} {', '.join(sorted(names))} {act}")
     return "; ".join(said) or "other order"
+
+
+def _named(areas: Iterable[Mask | Zone]) -> dict[str, list[Mask | Zone]]:
+    """By their names; a file may have two masks of one."""
+    found: dict[str, list[Mask | Zone]] = {}
+    for area in areas:
+        found.setdefault(area.name, []).append(area)
+    return found
 
 
 def _strange() -> StairwellError:

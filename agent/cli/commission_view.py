@@ -146,10 +146,9 @@ def read(file: Path) -> drawing.Draft:
     """
     fix = say("name a TOML file with [[masks]] and [[zones]]")
     try:
-        return drawing.Draft.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        return drawing.SKETCH.validate_python(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        why: Text = verbatim(found)
+        why = drawing.wrong(error)
     except (OSError, UnicodeDecodeError) as error:
         why = reason(error)
     except ValueError as error:
