@@ -20,13 +20,33 @@ FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[int]:
+def directory(path: Path) -> Iterator[int]:
+    """The descriptor of the directory at `path`, for `opened`.
+
+    Raises:
+        OSError: there is none, or it is a link.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def opened(path: Path, folder: int | None = None) -> Iterator[int]:
     """The descriptor of the file at `path`, to be read.
+
+    `folder` is its directory's, where that could be a link as well.
 
     Raises:
         OSError: there is none, it cannot be opened, or it is a link, a pipe, a device, a directory.
     """
-    descriptor = os.open(path, FLAGS)
+    try:
+        descriptor = os.open(path if folder is None else path.name, FLAGS, dir_fd=folder)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):

@@ -24,6 +24,7 @@ _WORDS = {
     errno.EIO: say("the disk fails"),
     errno.ENODEV: say("there is no such device"),
     errno.EBUSY: say("it is in use"),
+    errno.ELOOP: say("it is a link"),
 }
 
 # What SQLite says when a disk or a file fails it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from agent.config_layers import Layers
 from agent.device import installation
 from agent.device.clock import SystemClock
 from agent.device.installation import Request
-from agent.errors import StairwellError, UpdateError
+from agent.errors import StairwellError, StorageError, UpdateError
 from pki import Authority
 
 if TYPE_CHECKING:
@@ -267,6 +268,27 @@ def test_root_believes_nothing_of_the_agents(city: City, kind: str) -> None:
     assert why
     assert kit(city.home).current() is None
     assert not (city.home / installation.COPY).exists()
+
+
+def test_the_directory_is_no_way_to_roots(city: City) -> None:
+    """A link in its place leads to a file that the agent may not read: it is neither asked for nor copied."""
+    roots = city.home.parent / "root"
+    roots.mkdir()
+    (roots / installation.REQUEST).write_text(Request(req=city.req, release="1.0-5").model_dump_json())
+    made(city.home.parent, 5).rename(roots / installation.BUNDLE)
+    installation.place(city.state).symlink_to(roots)
+    assert installation.asked(city.state) is None
+    with pytest.raises(StorageError, match="update"), installation.taken(city.state, city.home):
+        pytest.fail("it was copied")
+    assert not (city.home / installation.COPY).exists()
+
+
+def test_the_copy_is_roots_alone(city: City) -> None:
+    """While it lies there nobody else reads it."""
+    installation.place(city.state).mkdir()
+    made(city.home.parent, 5).rename(installation.place(city.state) / installation.BUNDLE)
+    with installation.taken(city.state, city.home) as copy:
+        assert 0o600 == stat.S_IMODE(copy.stat().st_mode)
 
 
 @pytest.mark.timeout(60)

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from agent.app import erasure_survey, journal, live
+from agent.app import erasure_survey, evidence, journal, live, update, update_orders
 from agent.app.firstboot import CARD_FILE
 from agent.app.schemas import DATABASE
 from agent.app.statelock import ERASURE
 from agent.backbone import commands, courier
-from agent.cli import USAGE, app
+from agent.cli import USAGE, app, erase
 from agent.config import DEFAULT_PATH, State
-from agent.device import sealing
-from agent.device.installation import TRIGGER
+from agent.device import journald, sealing
+from agent.device.installation import COPY, TRIGGER
 from agent.device.reboot import REQUEST_NAME
 from agent.device.releases import HOME
 from agent.device.wallet import DIRECTORY, LINK
@@ -141,12 +141,63 @@ def test_secrets_that_it_loads_are_erased_with_the_kit() -> None:
     assert list(sealing.NAMES.values()) == values(AGENT, "LoadCredentialEncrypted")
 
 
+def test_an_erasure_stops_whatever_works_on_the_state() -> None:
+    """And the agent as the last, when nothing is left that starts it anew."""
+    others = ("stairwell-reboot.", "stairwell-timemark.", "stairwell-zram.")  # they know no state directory
+    assert {path.name for path in UNITS if not path.name.startswith(others)} == set(erase.UNITS)
+    assert "stairwell-agent.service" == erase.UNITS[-1]
+
+
+@pytest.mark.parametrize("name", ["update", "reboot"])
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_a_request_is_heard_once(tmp_path: Path, name: str, kind: str) -> None:
+    """Whatever lies in its place is gone then, and nothing of anybody else's."""
+    unit = (FOLDER / f"stairwell-{name}.service").read_text(encoding="utf-8")
+    request, elsewhere = tmp_path / name, tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    match kind:
+        case "file":
+            request.touch()
+        case "directory":
+            (request / "deep").mkdir(parents=True)
+            (request / "deep" / "link").symlink_to(elsewhere)
+        case "link":
+            request.symlink_to(elsewhere)
+    first = values(unit, "ExecStart")[0].replace("/run/stairwell/", f"{tmp_path}/")
+    subprocess.run(first.split(), check=True)
+    assert [elsewhere] == list(tmp_path.iterdir())
+    assert [elsewhere / "kept"] == list(elsewhere.iterdir())
+
+
 def test_times_fit_the_agent() -> None:
     """A stop may take what it needs, and the watchdog is slower than the supervisor."""
     long = 7 * live.DRAIN_S  # hatch, camera, analysis, recording, reading back, courier, database
     short = live.ORDERS_END_S + commands.END_S + courier.LINK_END_S
     assert int(values(AGENT, "TimeoutStopSec")[0]) > long + short
     assert int(values(AGENT, "WatchdogSec")[0]) > journal.COMMIT_TIMEOUT_S + live.DRAIN_S
+
+
+def test_root_has_time_for_a_release() -> None:
+    """Each program that tries it may take its time, and the agent waits for the answer until it has ended."""
+    service = (FOLDER / "stairwell-update.service").read_text(encoding="utf-8")
+    minutes = int(values(service, "TimeoutStartSec")[0].removesuffix("min"))
+    programs = 5 + 2  # Battery: five questions, and the doctors of the new release and of the old
+    assert minutes * 60 > programs * update.PATIENCE_S
+    assert minutes * 60 < update_orders.INSTALL_S
+
+
+def test_what_ended_units_leave() -> None:
+    """Root's copy of a bundle goes, however the installation ended."""
+    service = (FOLDER / "stairwell-update.service").read_text(encoding="utf-8")
+    assert [f"/usr/bin/rm --force {HOME / COPY}"] == values(service, "ExecStopPost")
+
+
+def test_support_sees_them() -> None:
+    """The journal and the states of all that has a part in updates are in a support bundle."""
+    for name in ("agent", "update", "trial", "reboot"):
+        assert f"stairwell-{name}" in journald.UNITS
+        assert f"stairwell-{name}.{'service' if name == 'agent' else 'path'}" in evidence.UNITS
 
 
 def test_a_wrong_configuration_does_not_spin() -> None:

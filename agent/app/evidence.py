@@ -47,6 +47,7 @@ UNITS = (
     "stairwell-renew.timer",
     "stairwell-reboot.path",
     "stairwell-update.path",
+    "stairwell-trial.path",
 )
 PROPERTIES = (
     "ActiveState",

@@ -29,8 +29,14 @@ if TYPE_CHECKING:
     from agent.words import Text
 
 MB = 1e6
-# All that works on the state directory: the agent, its checks, and what renews its certificate.
+# What would start the agent anew, with a release that is installed or taken back; then all that works on the
+# state directory: first boot, checks, what renews the kit's certificate, and the agent.
 UNITS = (
+    "stairwell-update.path",
+    "stairwell-trial.path",
+    "stairwell-update.service",
+    "stairwell-trial.service",
+    "stairwell-firstboot.service",
     "stairwell-renew.timer",
     "stairwell-check.timer",
     "stairwell-renew.service",

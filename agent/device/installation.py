@@ -84,7 +84,7 @@ def ask(state: Path, request: Request, environment: Mapping[str, str] = os.envir
 def asked(state: Path) -> Request | None:
     """The request that was left, None if there is none or it is no such thing. Follows no link."""
     try:
-        with foreign.opened(place(state) / REQUEST) as descriptor:
+        with _opened(state, REQUEST) as descriptor:
             return Request.model_validate_json(os.read(descriptor, REQUEST_MAX))
     except (OSError, ValidationError):
         return None
@@ -102,7 +102,7 @@ def taken(state: Path, home: Path) -> Iterator[Path]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         copy.unlink(missing_ok=True)
-        with foreign.opened(place(state) / BUNDLE) as descriptor:
+        with _opened(state, BUNDLE) as descriptor:
             _copy(descriptor, copy)
     except OSError as error:
         copy.unlink(missing_ok=True)
@@ -146,6 +146,13 @@ def forget(state: Path) -> None:
             (place(state) / name).unlink()
 
 
+@contextlib.contextmanager
+def _opened(state: Path, name: str) -> Iterator[int]:
+    """A file that the agent left. Its directory is the agent's, too, and is no way to files of root's."""
+    with foreign.directory(place(state)) as folder, foreign.opened(place(state) / name, folder) as file:
+        yield file
+
+
 def _copy(descriptor: int, copy: Path) -> None:
     size = os.fstat(descriptor).st_size
     if size > LONGEST:
@@ -166,7 +173,10 @@ def _copy(descriptor: int, copy: Path) -> None:
             ),
             fix=say("lower clips.max_mb or clips.retention_h, or use a larger card"),
         )
-    with os.fdopen(os.dup(descriptor), "rb") as source, copy.open("xb") as target:
+    with (
+        os.fdopen(os.dup(descriptor), "rb") as source,
+        open(copy, "xb", opener=lambda path, flags: os.open(path, flags, PRIVATE)) as target,
+    ):
         left = size  # no more, should it grow meanwhile: its signature covers what it was
         while left and (data := source.read(min(left, CHUNK))):
             target.write(data)

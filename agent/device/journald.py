@@ -20,7 +20,14 @@ from agent.words import say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-UNITS = ("stairwell-agent", "stairwell-check", "stairwell-renew", "stairwell-reboot", "stairwell-update")
+UNITS = (
+    "stairwell-agent",
+    "stairwell-check",
+    "stairwell-renew",
+    "stairwell-reboot",
+    "stairwell-update",
+    "stairwell-trial",
+)
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
