@@ -3,8 +3,9 @@
 Invariants:
 - Nobody signs for what was not done: each step passed, or was waived for a reason that the record keeps; and
   none of the doctor's checks fails, or there is a reason for that too.
-- The line of the audit, the step and the message are one transaction; the message is never dropped, and the
-  same record lies in the state directory for whoever has no way to the platform.
+- The line of the audit, the step with the record and the message are one transaction; the message is never
+  dropped. The same record lies in the state directory, for whoever has no way to the platform: it is put
+  there after the transaction, and again by whoever looks after the signature and does not find it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from agent.app.steps import Step
 from agent.backbone import docket, drafts, messages
 from agent.backbone.envelope import encode
 from agent.device.identity import KEYS, PUBLIC_NAME, PublicKey
-from agent.errors import StairwellError, StorageError
-from agent.words import joined, say, verbatim
+from agent.errors import StairwellError
+from agent.words import joined, say
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,12 +41,12 @@ RECORD = "acceptance.json"
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature; `seq` is the number of its message."""
+    """A signature; `seq` is the number of its message, `record` what was signed, as JSON."""
 
     by: str
     ts: str | None
     seq: int
-    found: str
+    record: str
 
 
 def unsigned(held: Mapping[Step, Entry]) -> list[Step]:
@@ -59,6 +60,7 @@ def sign(settings: Settings, clock: Clock, by: str, login: str, despite: str | N
     Raises:
         StairwellError: steps are missing, or a check of the doctor failed; nothing is signed.
         StorageError: the disk refuses; nothing is signed.
+        ValidationError: a name or a reason is longer than the contract has it; nothing is signed.
     """
     archive = Archive(settings, clock)
     held = archive.read(steps.entries)
@@ -97,17 +99,16 @@ def sign(settings: Settings, clock: Clock, by: str, login: str, despite: str | N
             if step is not Step.SIGN
         ],
     )  # fmt: skip
-    draft = drafts.draft(topics(settings), body)
+    draft, record = drafts.draft(topics(settings), body), encode(body).decode("utf-8")
 
     def work(tx: sqlite3.Connection) -> int:
         docket.audit(tx, acceptance.line(by, examined), now)
         seq = archive.append(tx, draft)
-        steps.keep(tx, steps.Entry(Step.SIGN, "passed", now, login, {"by": by, "seq": seq}))
+        found = {"by": by, "seq": seq, "record": record}
+        steps.keep(tx, steps.Entry(Step.SIGN, "passed", now, login, found))
         return seq
 
-    seq = archive.ask(work)
-    checkedfile.write(settings.state.dir / RECORD, encode(body))
-    return Signed(by, now.ts, seq, examined.found)
+    return Signed(by, now.ts, archive.ask(work), record)
 
 
 def signed(held: Mapping[Step, Entry]) -> Signed | None:
@@ -115,7 +116,18 @@ def signed(held: Mapping[Step, Entry]) -> Signed | None:
     entry = held.get(Step.SIGN)
     if entry is None or entry.state != "passed":
         return None
-    return Signed(entry.found["by"], entry.at.ts, entry.found["seq"], "")
+    return Signed(entry.found["by"], entry.at.ts, entry.found["seq"], entry.found["record"])
+
+
+def put_down(state: Path, signed: Signed) -> None:
+    """Have the record lie in the state directory, unless it does.
+
+    Raises:
+        StorageError: the disk refuses; it stands signed all the same.
+    """
+    path, record = state / RECORD, signed.record.encode()
+    if checkedfile.read(path) != record:
+        checkedfile.write(path, record)
 
 
 def delivered(database: Path, seq: int) -> bool:
@@ -130,18 +142,3 @@ def delivered(database: Path, seq: int) -> bool:
         return row is None or row[0] is not None
 
     return look(database, question)
-
-
-def record(settings: Settings) -> bytes:
-    """The record that was signed last, as JSON.
-
-    Raises:
-        StorageError: there is none, or it cannot be read.
-    """
-    body = checkedfile.read(settings.state.dir / RECORD)
-    if body is None:
-        raise StorageError(
-            say("{path}: there is no record of an acceptance", path=settings.state.dir / RECORD),
-            fix=verbatim("sudo stairwell commission sign"),
-        )
-    return body

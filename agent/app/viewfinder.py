@@ -70,7 +70,6 @@ def measured(analysis: Analysis, *, masked: bool) -> Aim:
     """The figures of an analysed picture; `masked`: black in it may be a mask."""
     picture, scene = analysis.frame.picture, analysis.scene
     luma = picture.y
-    found = tilt(luma, _black(luma) if masked else None)
     return Aim(
         t=round(analysis.frame.t, 3),
         width=picture.width,
@@ -80,7 +79,7 @@ def measured(analysis: Analysis, *, masked: bool) -> Aim:
         contrast=scene.contrast,
         sharpness=scene.sharpness,
         states=tuple(name for name in STATES if getattr(scene, name)),
-        tilt=None if found is None else found.angle,
+        tilt=tilt(luma, _black(luma) if masked else None),
         persons=sum(track.person for track in analysis.tracks),
     )
 

@@ -11,10 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from agent.app.steps import Step, missing
+from agent.backbone.fields import TEXT_MAX
 from agent.cli import commission_guide
 from agent.cli.clip_tables import wide
 from agent.cli.commission_aim import aim, reference
-from agent.cli.commission_desk import NOT_PASSED, Desk, Json
+from agent.cli.commission_desk import NOT_PASSED, Desk, Json, worded
 from agent.cli.commission_power import power
 from agent.cli.commission_sign import label, sign
 from agent.cli.commission_view import view
@@ -95,9 +96,8 @@ def waive(
     """Do without a step, for a reason that the audit and the acceptance keep."""
     if step is Step.SIGN:
         raise typer.BadParameter("a kit is in service once somebody signed for it", param_hint="STEP")
-    if not why.strip():
-        raise typer.BadParameter("what reason?", param_hint="--why")
-    Desk.open(config, None).note(step, "waived", {}, why.strip())
+    reason = worded(why, TEXT_MAX, "--why", "what reason?")
+    Desk.open(config, None).note(step, "waived", {}, reason)
 
 
 app.command()(aim)

@@ -36,6 +36,20 @@ NOT_PASSED = 2
 """Exit code of a step that did not pass, and of a commissioning of which something is missing."""
 
 
+def worded(text: str, most: int, hint: str, empty: str) -> str:
+    """What was given for an option, without the spaces around it.
+
+    Raises:
+        typer.BadParameter: it says nothing (`empty` asks), or is longer than the record takes.
+    """
+    given = text.strip()
+    if not given:
+        raise typer.BadParameter(empty, param_hint=hint)
+    if len(given) > most:
+        raise typer.BadParameter(f"at most {most} characters, please", param_hint=hint)
+    return given
+
+
 def who() -> str:
     """Whose login gave the command, for the audit: of who used sudo, the own."""
     return os.environ.get("SUDO_USER") or name_of(os.getuid())
@@ -70,6 +84,14 @@ class Desk:
             Console(highlight=False, soft_wrap=True).print(
                 text.told(self.language), style=style, markup=False
             )
+
+    def reply(self, asked: Text, most: int) -> str:
+        """What is answered, without the spaces around it; nothing, when the record cannot take it."""
+        answer = str(typer.prompt(asked.told(self.language), default="", show_default=False)).strip()
+        if len(answer) <= most:
+            return answer
+        self.tell(say("At most {n} characters, please.", n=most), "red")
+        return ""
 
     def agreed(self, answer: str) -> bool:
         """Whether an answer is a yes, in the technician's language or in English."""

@@ -9,6 +9,7 @@ import typer
 
 from agent.app import signoff
 from agent.app.steps import Step, missing
+from agent.backbone.fields import NAME_MAX, TEXT_MAX
 from agent.cli import commission_view, look
 from agent.cli.commission_aim import aimed, fit, looked, referred
 from agent.cli.commission_desk import who
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agent.words import Text
 
 DRAW = say("d")
+ANEW = say("b")
 LABEL = say("Print the label: sudo stairwell commission label -o label.pdf")
 
 
@@ -63,7 +65,7 @@ def _next(desk: Desk, step: Step) -> bool:
     asked = say("Enter: again. w: do without it, for a reason. q: stop here")
     answer = typer.prompt(asked.told(desk.language), default="", show_default=False).strip().lower()
     if answer == "w" and step is not Step.SIGN:
-        why = typer.prompt(say("Why is it done without?").told(desk.language)).strip()
+        why = desk.reply(say("Why is it done without?"), TEXT_MAX)
         if why:
             desk.note(step, "waived", {}, why)
     return bool(answer != "q")
@@ -112,8 +114,15 @@ def _power(desk: Desk) -> bool:
     """The session ends with the plug: what is begun is left until the next time."""
     entry = desk.steps.entries().get(Step.POWER)
     if entry is not None and entry.state == "begun":
-        judged(desk, entry)
-        return True
+        if entry.found["boot"] != desk.clock.boot:
+            judged(desk, entry)
+            return True
+        asked = say(
+            "The test has begun, and the plug was not pulled. Enter: stop here, and pull it while the kit "
+            "records. b: begin anew"
+        )
+        if _enter(desk, asked).strip().lower() not in {ANEW.en, ANEW.told(desk.language)}:
+            return False
     _enter(
         desk, say("The kit has to record when its plug is pulled. Press Enter, then step into the picture.")
     )
@@ -121,7 +130,7 @@ def _power(desk: Desk) -> bool:
 
 
 def _sign(desk: Desk) -> bool:
-    name = typer.prompt(say("Your first name and surname, to sign for this kit").told(desk.language)).strip()
+    name = desk.reply(say("Your first name and surname, to sign for this kit"), NAME_MAX)
     if name:
         signoff.sign(desk.settings, desk.clock, name, who())
     return True

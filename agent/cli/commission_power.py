@@ -40,7 +40,10 @@ def power(
 
     The first run waits until the kit records (somebody has to be in the picture), notes what there is, and
     says when to pull. The second judges: the agent came back by itself, its camera too, the clip was
-    recovered, no message and no clip was lost. Exit code 2: it is not passed yet.
+    recovered, no message and no clip was lost.
+
+    Exit code 0: it is begun, pull the plug; or, when it judges, passed. 2: nothing was recorded, the plug was
+    not pulled yet, or something was lost.
     """
     desk = Desk.open(config, lang, quiet=as_json)
     entry = desk.steps.entries().get(Step.POWER)

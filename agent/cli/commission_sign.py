@@ -13,7 +13,8 @@ from agent.app import label as labels
 from agent.app import signoff
 from agent.app.chronicle import database_of
 from agent.app.configured import in_force
-from agent.cli.commission_desk import NOT_PASSED, Desk, Json, who
+from agent.backbone.fields import NAME_MAX, TEXT_MAX
+from agent.cli.commission_desk import NOT_PASSED, Desk, Json, who, worded
 from agent.cli.language import Lang  # noqa: TC001 - typer reads it
 from agent.cli.options import ConfigFile, config_path
 from agent.durable import write_whole
@@ -45,14 +46,15 @@ def sign(
 
     Each step has to be done, or waived for a reason; the doctor is asked once more. The record is published
     (`accept`), kept as `acceptance.json` in the state directory, and stands in the passport. Run again, it
-    waits for an acknowledgement that had not come. Exit code 2: it has not come yet.
+    puts the record down where it is missing, and waits for an acknowledgement that had not come. Exit code 2:
+    it has not come yet.
     """
-    if not name.strip():
-        raise typer.BadParameter("whose name?", param_hint="--by")
+    by = worded(name, NAME_MAX, "--by", "whose name?")
+    despite = None if despite is None else worded(despite, TEXT_MAX, "--despite", "what reason?")
     desk = Desk.open(config, lang, quiet=as_json)
     signed = None if again else signoff.signed(desk.steps.entries())
     if signed is None:
-        signed = signoff.sign(desk.settings, desk.clock, name.strip(), who(), despite)
+        signed = signoff.sign(desk.settings, desk.clock, by, who(), despite)
     acknowledged = awaited(desk, signed, seconds)
     if as_json:
         found = {"v": 1, "by": signed.by, "ts": signed.ts, "seq": signed.seq, "acknowledged": acknowledged}
@@ -62,9 +64,14 @@ def sign(
 
 
 def awaited(desk: Desk, signed: signoff.Signed, seconds: float = ACKNOWLEDGED_S) -> bool:
-    """Tell who signed, and wait until the city has it; whether it came in time."""
+    """Tell who signed, put the record down, and wait until the city has it; whether it came in time.
+
+    Raises:
+        StorageError: the disk refuses the record, or the database cannot be read.
+    """
     when = (signed.ts or "?")[:16].replace("T", " ")
     desk.tell(say("Signed by {who}, {when} UTC.", who=signed.by, when=when))
+    signoff.put_down(desk.settings.state.dir, signed)
     database, until = database_of(desk.settings), desk.clock.mono() + seconds
     while not (done := signoff.delivered(database, signed.seq)) and desk.clock.mono() < until:
         time.sleep(LOOK_S)

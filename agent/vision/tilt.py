@@ -2,12 +2,11 @@
 
 The picture is searched for straight lines that are nearly upright. Their lean changes across the picture
 when the camera looks up or down (they meet in a point), so a line is laid through lean against place: its
-height in the middle is the tilt, its slope the convergence.
+height in the middle is the tilt.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -27,19 +26,10 @@ ROUNDS = 8  # of weighing anew; it settles within five
 SOFTENED = 0.5  # degrees: what is nearer to the fit than this counts in full
 
 
-@dataclass(frozen=True, slots=True)
-class Tilt:
-    """Degrees. `angle`: above 0 what is upright leans to the right, so the camera hangs turned to the left.
+def tilt(luma: Luma, hidden: Luma | None = None) -> float | None:
+    """The tilt of this picture, shape (height, width), in degrees; None: there is too little upright in it.
 
-    `spread`: by how much more the right edge leans than the left one; above 0 the camera looks up.
-    """
-
-    angle: float
-    spread: float
-
-
-def tilt(luma: Luma, hidden: Luma | None = None) -> Tilt | None:
-    """The tilt of this picture, shape (height, width); None when there is too little upright in it.
+    Above 0 what is upright leans to the right, so the camera hangs turned to the left.
 
     `hidden`, of the same shape, is not 0 where the picture is masked: what touches that is no line of the
     house.
@@ -61,7 +51,7 @@ def tilt(luma: Luma, hidden: Luma | None = None) -> Tilt | None:
     return _fit(place, lean[upright], length[upright])
 
 
-def _fit(place: NDArray[np.float64], lean: NDArray[np.float64], length: NDArray[np.float64]) -> Tilt | None:
+def _fit(place: NDArray[np.float64], lean: NDArray[np.float64], length: NDArray[np.float64]) -> float | None:
     """The line of least absolute distance through lean against place, each weighed by its length."""
     if length.sum() < ENOUGH:
         return None
@@ -69,17 +59,15 @@ def _fit(place: NDArray[np.float64], lean: NDArray[np.float64], length: NDArray[
     weight = length.copy()
     away = np.zeros_like(lean)
     steady = np.diag([0.0, 1e-3 * float(length.sum())])  # lines at one place only say nothing of the slope
-    angle = spread = 0.0
+    line = np.zeros(2)
     for _ in range(ROUNDS):
         weighed = design.T * weight
-        angle, spread = np.linalg.solve(weighed @ design + steady, weighed @ lean)
-        away = np.abs(lean - design @ np.array([angle, spread]))
+        line = np.linalg.solve(weighed @ design + steady, weighed @ lean)
+        away = np.abs(lean - design @ line)
         weight = length / np.maximum(away, SOFTENED)
     order = np.argsort(away)
     middle = away[order][np.searchsorted(np.cumsum(length[order]), length.sum() / 2)]
-    if middle > AGREED:
-        return None
-    return Tilt(round(float(angle), 1), round(float(spread), 1))
+    return None if middle > AGREED else round(float(line[0]), 1)
 
 
 def _touched(lines: NDArray[np.float64], hidden: NDArray[np.generic]) -> NDArray[np.bool_]:
