@@ -85,22 +85,39 @@ class Layers:
         return replace(self, drawn=values)
 
     @property
+    def lost(self) -> bool:
+        """Whether something was drawn that cannot be read."""
+        return self.drawn == viewpoint.LOST
+
+    @property
     def merged(self) -> Values:
         """What counts of all of them."""
-        return _over(_over(_over(self.file, self.drawn), self.environment), self.remote)
+        merged: Values = {}
+        for _, layer in self._ranked:
+            merged = _over(merged, layer)
+        return merged
 
     def origin(self, section: str, key: str) -> Origin:
         """Where the value of a key is from."""
-        for origin, layer in (
-            (Origin.REMOTE, self.remote),
-            (Origin.ENVIRONMENT, self.environment),
-            (Origin.DRAWN, self.drawn),
-            (Origin.FILE, self.file),
-        ):
-            table = layer.get(section)
-            if isinstance(table, dict) and key in table:
+        for origin, layer in reversed(self._ranked):
+            if _sets(layer, section, key):
                 return origin
         return Origin.DEFAULT
+
+    @property
+    def _ranked(self) -> list[tuple[Origin, Values]]:
+        """The lowest first. What stands in for a lost drawing must not keep the agent from beginning."""
+        above = [(Origin.ENVIRONMENT, self.environment), (Origin.REMOTE, self.remote)]
+        if not self.lost:
+            return [(Origin.FILE, self.file), (Origin.DRAWN, self.drawn), *above]
+        zones = viewpoint.stand_ins(_over(_over(self.file, self.environment), self.remote))
+        drawn = _over(self.drawn, {"view": {"zones": zones}} if zones else {})
+        ranked = [(Origin.FILE, self.file), (Origin.DRAWN, drawn), *above]
+        if not any(_sets(layer, "privacy", "masks") for _, layer in above):
+            ranked.append(
+                (Origin.DRAWN, {"capture": drawn["capture"]})
+            )  # or nothing would be masked, nor seen
+        return ranked
 
     def explain(self, error: ValidationError, known: Mapping[str, Collection[str]]) -> ConfigError:
         """What is wrong, one sentence per key, all at once; `known` are the sections with their keys."""
@@ -136,12 +153,17 @@ class Layers:
         """Where whoever set the key at `loc` finds it."""
         key = ".".join(loc)
         section, *rest = loc
-        layers = ((CITY, self.remote), ("", self.environment), (viewpoint.NAME, self.drawn))
-        for name, layer in layers:
-            table = layer.get(section)
+        names = {Origin.REMOTE: CITY, Origin.ENVIRONMENT: "", Origin.DRAWN: viewpoint.NAME}
+        for origin, layer in reversed(self._ranked[1:]):
+            name, table = names[origin], layer.get(section)
             if section in layer and (not rest or not isinstance(table, dict) or rest[0] in table):
                 return verbatim(f"{name}: {key}") if name else _variable(loc)
         return verbatim(f"{self.path or 'settings'}: {key}")
+
+
+def _sets(layer: Values, section: str, key: str) -> bool:
+    table = layer.get(section)
+    return isinstance(table, dict) and key in table
 
 
 def _over(below: Values, above: Values) -> Values:

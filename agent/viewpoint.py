@@ -5,7 +5,8 @@ It lies in the state directory, which survives updates and a read-only root. Inv
   after.
 - There are two copies, and one that is sound is enough.
 - What was drawn and cannot be read is not forgotten: the whole picture is masked (`LOST`) until it is drawn
-  anew, since nobody can tell any more what had to be hidden.
+  anew, since nobody can tell any more what had to be hidden. The agent begins with that whatever the other
+  layers want: rules that name zones have them (`stand_ins`).
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ from agent import checkedfile
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 NAME = "drawn.json"
 COPY = "drawn.copy.json"
 ALLOWED = {"privacy": {"masks"}, "view": {"zones"}, "capture": {"reencode"}}
 """The keys that may be drawn; the last is needed to burn masks into what a camera sends encoded."""
+WHOLE = [[0, 0], [1, 0], [1, 1], [0, 1]]
 LOST: dict[str, dict[str, Any]] = {
-    "privacy": {"masks": [{"name": "unreadable", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}]},
+    "privacy": {"masks": [{"name": "unreadable", "polygon": WHOLE}]},
     "capture": {"reencode": True},
 }
 """The layer in place of one that cannot be read."""
+RULES = ("loitering", "gathering", "after_hours")
+"""The sections that may name zones, beside lines."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,6 +74,29 @@ def write(state: Path, values: dict[str, dict[str, Any]]) -> None:
     # The copy first: should the other one be damaged later, the copy must not lead further back than that.
     for name in (COPY, NAME):
         checkedfile.write(state / name, body)
+
+
+def stand_ins(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Zones in place of those that were drawn and lost: one of the whole picture for each that is named.
+
+    Empty when these settings have all zones that they name. They are not checked, and may be anything.
+    """
+    view = _table(values, "view")
+    tables = [_table(values, section) for section in RULES]
+    tables += [line for line in _listed(view, "lines") if isinstance(line, dict)]
+    named = {name for table in tables for name in _listed(table, "zones") if isinstance(name, str)}
+    there = {zone.get("name") for zone in _listed(view, "zones") if isinstance(zone, dict)}
+    return [] if named <= there else [{"name": name, "polygon": WHOLE} for name in sorted(named)]
+
+
+def _table(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    table = values.get(key)
+    return table if isinstance(table, dict) else {}
+
+
+def _listed(table: Mapping[str, Any], key: str) -> Sequence[Any]:
+    items = table.get(key)
+    return items if isinstance(items, list | tuple) else ()
 
 
 def _understood(body: bytes) -> dict[str, dict[str, Any]] | None:

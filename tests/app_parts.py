@@ -46,6 +46,11 @@ NOBODY_S = 1.0  # of the visit, before somebody comes in
 
 def settings(directory: Path, **sections: dict[str, Any]) -> Settings:
     """Settings of a kit whose state lies in `directory`; `sections` over them."""
+    return load(None, own(directory, **sections))
+
+
+def own(directory: Path, **sections: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the kit's own file says for them, before anything is judged."""
     values: dict[str, dict[str, Any]] = {
         "kit": {"id": KIT},
         "site": SITE,
@@ -56,7 +61,7 @@ def settings(directory: Path, **sections: dict[str, Any]) -> Settings:
     }
     for section, table in sections.items():
         values[section] = {**values.get(section, {}), **table}
-    return load(None, values)
+    return values
 
 
 def toml(chosen: Settings) -> str:

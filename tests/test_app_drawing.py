@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import cv2
 import numpy as np
 import pytest
-from app_parts import PEOPLE, query, settings
+from app_parts import PEOPLE, own, query
 from broker import wait_for
 
 from agent import viewpoint
@@ -41,8 +41,8 @@ class Run:
 
     def __init__(self, state: Path, running: Revision = OWN) -> None:
         capture = {"source": str(PEOPLE), "loop": True}
-        own = settings(state, capture=capture, clips={"enabled": False})
-        layers = Layers.read(Settings, None, own.model_dump(exclude_unset=True)).with_remote(running.values)
+        values = own(state, capture=capture, clips={"enabled": False})
+        layers = Layers.read(Settings, None, values).with_remote(running.values)
         self.settings = settled(layers)
         terms = Terms(self.settings, layers.with_remote({}), Revisions(state), running)
         self.agent, self.stop = Agent(self.settings, SystemClock(), terms), threading.Event()
@@ -150,8 +150,7 @@ class Desk:
         self.refusal: StorageError | None = None
         self._journal = sqlite3.connect(":memory:", check_same_thread=False)
         self._journal.executescript(docket.SCHEMA)
-        own = settings(state, **sections)
-        layers = Layers.read(Settings, None, own.model_dump(exclude_unset=True))
+        layers = Layers.read(Settings, None, own(state, **sections))
         running = Revision(rev=1, values=city or {})
         terms = Terms(settled(layers.with_remote(running.values)), layers, Revisions(state), running)
         journal: Any = self
@@ -302,6 +301,23 @@ def test_more_masks_than_can_be_drawn(at: Callable[..., Desk], tmp_path: Path) -
     finally:
         served.close(5)
     assert "mask round taken away; mask m0 changed" == kit.audit()[-1][2]
+
+
+def test_a_lost_drawing_is_drawn_anew(at: Callable[..., Desk], tmp_path: Path) -> None:
+    """Who does it sees which zones are named; taking what stands in for them as it is keeps them, too."""
+    (tmp_path / viewpoint.NAME).write_bytes(b"damaged")
+    kit = at(loitering={"zones": ["floor"]})
+    there = drawing.Drawn.model_validate_json(kit.desk.drawn(0))
+    assert (["unreadable"], ["floor"]) == tuple([area.name for area in areas] for _, areas in there.draft)
+    assert ((), Origin.DRAWN) == (there.fixed, there.zones_from)
+    assert "loitering.zones = 'floor': no such zone" in kit.redraw(draft()).why["en"]
+    assert kit.redraw(there.draft).changed
+    assert (["unreadable"], ["floor"]) == (
+        kit.masks(),
+        [zone["name"] for zone in viewpoint.read(tmp_path)["view"]["zones"]],
+    )
+    assert kit.redraw(draft(zones=(FLOOR,))).changed
+    assert {"privacy": {"masks": []}, "view": {"zones": [FLOOR]}} == viewpoint.read(tmp_path)
 
 
 def test_what_the_city_has_set_stands(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,57 @@ def test_what_cannot_be_read_masks_the_whole_picture(
     assert ["unreadable"] == [mask.name for mask in found.privacy.masks]
     assert ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)) == found.privacy.masks[0].polygon
     assert found.capture.reencode
+
+
+def test_an_agent_begins_with_what_is_lost(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules and lines, of file and city, name zones that were drawn, and the city encodes nothing again."""
+    rules = (
+        '[loitering]\nzones = ["door"]\n[[view.zones]]\nname = "stairs"\npolygon = [[0, 0], [1, 0], [1, 1]]\n'
+    )
+    file.write_text(file.read_text("utf-8") + rules, encoding="utf-8")
+    line = {
+        "name": "step",
+        "start": [0, 0],
+        "end": [1, 0],
+        "left": "up",
+        "right": "down",
+        "zones": ["landing"],
+    }
+    city = {"gathering": {"zones": ["door"]}, "view": {"lines": [line]}, "capture": {"reencode": False}}
+    (tmp_path / viewpoint.NAME).write_bytes(b"damaged")
+
+    layers = Layers.read(Settings, file).with_remote(city)
+    found = settled(layers)
+    assert layers.lost
+    assert ["door", "landing"] == [zone.name for zone in found.view.zones]
+    assert (["unreadable"], True) == ([mask.name for mask in found.privacy.masks], found.capture.reencode)
+    assert {Origin.DRAWN} == {layers.origin("view", "zones"), layers.origin("capture", "reencode")}
+    assert ["door"] == [zone.name for zone in settled(layers.with_remote({})).view.zones]
+
+    bare = Layers.read(Settings, file).with_remote({"loitering": {"zones": ["stairs"]}})
+    assert ["stairs"] == [zone.name for zone in settled(bare).view.zones]  # which nobody lost
+    masked = layers.with_remote({"privacy": {"masks": [LEFT]}, "capture": {"reencode": False}})
+    assert not settled(masked).capture.reencode  # the city's masks stood over what was drawn, and do so still
+    monkeypatch.setenv("STAIRWELL_VIEW__ZONES", "[]")
+    with pytest.raises(ConfigError, match=r"loitering\.zones = 'door': no such zone"):
+        load(file)
+
+
+def test_wrong_settings_are_told_though_a_drawing_is_lost(file: Path, tmp_path: Path) -> None:
+    """What stands in for it is asked for before they are judged."""
+    (tmp_path / viewpoint.NAME).write_bytes(b"damaged")
+    base = file.read_text("utf-8")
+    for wrong, told in (
+        ("loitering = 5\n", "loitering = 5"),
+        ("view = 5\n", "view = 5"),
+        ("[view]\nzones = 5\nlines = [5]\n", "view.zones = 5"),
+        ("[loitering]\nzones = [5]\n", "loitering.zones.0 = 5"),
+    ):
+        file.write_text((wrong + base) if wrong[0] != "[" else (base + wrong), encoding="utf-8")
+        with pytest.raises(ConfigError, match=re.escape(told)):
+            load(file)
 
 
 def test_nothing_else_can_be_smuggled_in(file: Path, tmp_path: Path) -> None:

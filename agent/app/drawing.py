@@ -122,7 +122,7 @@ class DrawingDesk:
         self._layers = terms.layers.with_remote(terms.running.values)
         self._kept = Draft.of(terms.settings)
         """What the next start has: another than this one once something was drawn."""
-        self._sure = terms.layers.drawn != viewpoint.LOST
+        self._sure = not terms.layers.lost
         """Whether the disk has what is kept, whole."""
         self._state = terms.layers.state or terms.settings.state.dir
         self._clock = clock

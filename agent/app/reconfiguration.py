@@ -13,7 +13,6 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent import viewpoint
 from agent.app.configured import fitted
 from agent.backbone import docket
 from agent.backbone.allowance import Allowance
@@ -304,7 +303,7 @@ class Reconfiguration:
         self._announcer.alarm("config.refused", active=answer.fate == "refused", detail=answer.detail)
         self._announcer.alarm("config.rolled_back", active=answer.fate == "rolled-back", detail=answer.detail)
         self._announcer.alarm("config.corrupt", active=bool(self._terms.revisions.set_aside))
-        self._announcer.alarm("privacy.lost", active=self._terms.layers.drawn == viewpoint.LOST)
+        self._announcer.alarm("privacy.lost", active=self._terms.layers.lost)
 
     def _audit(self, revision: Revision, key: str, status: str, code: str | None, text: str) -> None:
         log.info("configuration %d, signed with key %s, is %s: %s", revision.rev, key, status, text)
