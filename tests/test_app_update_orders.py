@@ -18,7 +18,7 @@ from test_app_update import KEYS, Between, acknowledge, content, guard, home, ki
 from agent import viewpoint
 from agent.app import ordered, tries, update_orders
 from agent.app.update_orders import UpdateOrders
-from agent.app.updatebook import UpdateBook
+from agent.app.updatebook import Standing, UpdateBook
 from agent.backbone import docket
 from agent.backbone.commands import Job
 from agent.backbone.docket import AuditLine, Outcome
@@ -34,6 +34,9 @@ from pki import Authority
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from agent.device.release import Manifest
+    from agent.device.releases import Trial
 
 
 __all__ = ["home"]
@@ -56,6 +59,7 @@ class City:
         self.quiet = True
         self.requests: list[Request] = []
         self.root = True
+        self.releases = kit(home)
         self.on_asked: Callable[[], None] = lambda: None
         self.prove: Callable[..., None] = content
         self.servers: list[Downloads] = []
@@ -120,9 +124,8 @@ class City:
 
     def install_asked(self) -> None:
         """Root's part."""
-        ordered.install_asked(
-            Layers.read(Settings, self.file), kit(self.home), self.home, self.prove, lambda _: None
-        )
+        layers = Layers.read(Settings, self.file)
+        ordered.install_asked(layers, self.releases, self.home, self.prove, lambda _: None)
 
 
 @pytest.fixture
@@ -177,6 +180,66 @@ def test_a_release_that_is_taken_back(city: City) -> None:
     why = "1.0-5 started 2 times without an acknowledgement"
     assert Outcome(ok=False, code="rolled-back", text=why) == city.go_on("package")
     assert [] == left_over(city)
+
+
+class PowerCut(BaseException):
+    """At the worst moment."""
+
+
+def test_a_power_cut_before_root_says_that_it_has_switched(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that fails then is not tried again: it was taken back for this very order."""
+
+    def switched(manifest: Manifest) -> Trial:
+        kit(city.home).switch(manifest)
+        raise PowerCut
+
+    monkeypatch.setattr(city.releases, "switch", switched)
+    with pytest.raises(PowerCut):
+        city.order(city.serve(made(city.home.parent, 5)))
+    for _ in range(3):
+        guard(city.home, "start")
+    assert "rolled-back" == code(city.go_on("package"))
+    assert 1 == len(city.requests)
+    assert [("desk", "installing", "1.0-5")] == city.codes()
+
+
+def test_what_failed_for_another(city: City) -> None:
+    """A release that comes again has not failed again, whoever looks before root begins or while it works."""
+    args = city.serve(made(city.home.parent, 5))
+    assert city.order(args) is None
+    for _ in range(3):
+        guard(city.home, "start")
+    city.root = False
+    stopping = threading.Event()
+
+    def look() -> None:
+        releases = kit(city.home)
+        UpdateBook(city.settings, CLOCK).follow(Standing(*releases.standing(), releases.failed()))
+
+    def asked() -> None:
+        look()
+        stopping.set()
+
+    look()
+    city.req, city.on_asked = req(), asked
+    assert city.order(args, stopping) is None
+    city.root, city.on_asked = True, lambda: None
+    city.prove = lambda *_: look()
+    assert city.go_on("package") is None
+    codes = ["installing", "rolled-back", "installing"]
+    assert codes == [code for _, code, _ in city.codes()]
+
+
+def test_a_request_that_cannot_be_left(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audit tells of no installation that nobody began."""
+    monkeypatch.setattr(
+        city, "_ask", lambda *_: installation.ask(city.state, Request(req=city.req, release="1.0-5"), {})
+    )
+    with pytest.raises(StairwellError, match="nobody is there"):
+        city.order(city.serve(made(city.home.parent, 5)))
+    assert [] == city.codes()
 
 
 def test_a_release_that_root_refuses(city: City) -> None:

@@ -36,8 +36,14 @@ class Office:
     def update(self, bundle: Path, prove: Callable[[Path, Manifest], None] = content) -> None:
         """As `stairwell update` does."""
         attempt = Attempt(self.book, "olena", self.unnoted.append)
+
+        def begin(manifest: Manifest) -> None:
+            attempt.begin(manifest)
+            self.look()  # an earlier failure is none of this time
+            assert "installing" == self.lines()[-1][1]
+
         with attempt.told():
-            install(bundle, KEYS, kit(self.home), prove, attempt.begin, lambda _: None)
+            install(bundle, KEYS, kit(self.home), prove, begin, lambda _: None)
 
     def look(self) -> None:
         """As the agent does, each quarter of a minute, and once more: a line is written once."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agent.app.update import install
 from agent.config import settled
 from agent.device import installation
+from agent.device.installation import Status
 from agent.errors import StairwellError, StorageError, UpdateError
 from agent.reasons import reason
 from agent.words import say
@@ -42,15 +43,19 @@ def install_asked(
         raise UpdateError(
             say("the agent asks for no release"), fix=say("name a bundle: `stairwell update BUNDLE`")
         )
+
+    def begun(manifest: Manifest) -> None:
+        installation.answer(home, request, Status.BEGUN, manifest.name)
+
     try:
         try:
             keys = settled(layers).update.release_keys
             with installation.taken(state, home) as bundle:
-                done = install(bundle, keys, releases, prove, lambda _: None, tell)
+                done = install(bundle, keys, releases, prove, begun, tell)
         except StairwellError as error:
-            installation.answer(home, request, "failed", error.problem)
+            installation.answer(home, request, Status.FAILED, error.problem)
             raise
-        installation.answer(home, request, "ok", done.manifest.name)
+        installation.answer(home, request, Status.OK, done.manifest.name)
     except OSError as error:
         raise StorageError(
             say("{path}: {reason}", path=error.filename or home, reason=reason(error)),

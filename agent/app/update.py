@@ -69,8 +69,9 @@ def install(
     """Take the release of `bundle` in, and let it be what is started next, on trial.
 
     It may be cut off at any time, and be called again. `prove` tries a release that is unpacked and raises if
-    it is no good; `begin` hears of the release once it is known to be the city's and for this kit, before
-    anything changes; `tell` is told of each step that takes long.
+    it is no good; `begin` hears of the release once it is known to be the city's and for this kit, and an
+    earlier failure of it is forgotten, before anything else changes; `tell` is told of each step that takes
+    long.
 
     Raises:
         ConfigError: no key is configured that may sign releases.
@@ -89,8 +90,8 @@ def install(
                 return Done(manifest, None)
             tell(f"{manifest.name}: {len(manifest.files)} files, {manifest.size // 10**6} MB")
             release.check_payload(stream, bundle.name, manifest)
-            begin(manifest)
             releases.try_anew(manifest)
+            begin(manifest)
             if not releases.keep(manifest):
                 releases.room(manifest)
                 tell("unpacking, and reading back what the card has kept")

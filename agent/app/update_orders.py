@@ -7,6 +7,7 @@ and the process that comes after answers: the release itself once it is confirme
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import TYPE_CHECKING
 
 from agent.app.fetch import Fetch
@@ -17,7 +18,7 @@ from agent.backbone.commands import INTERRUPTED
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import UpdateArgs
 from agent.device import installation, release
-from agent.device.installation import Request
+from agent.device.installation import Request, Status
 from agent.device.releases import HOME, SPARE_BYTES, Releases
 from agent.errors import StairwellError, StorageError
 from agent.reasons import reason
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from agent.device.clock import Clock
     from agent.device.release import Manifest
     from agent.device.releases import Trial
+
+log = logging.getLogger(__name__)
 
 FETCH_S = 3600.0  # 100 MB over 300 kbit/s take 45 minutes
 QUIET_S = 600.0  # how long an update waits for the end of an event; a longer one is a reason to ask again
@@ -101,7 +104,6 @@ class UpdateOrders:
             why = f"an event or a clip has gone on for {QUIET_S:.0f} s; give the order again later"
             return self._end(_failed("busy", why))
         request = Request(req=job.req, release=found.name)
-        self._book.hand_over(job.req, found.name)
         self._ask(self._state, request)
         return self._await(job, request)
 
@@ -137,8 +139,10 @@ class UpdateOrders:
     def _await(self, job: Job, request: Request) -> Outcome | None:
         """Wait for the end of it; None when the process ends first, and the next one goes on."""
         until = self._clock.mono() + INSTALL_S
+        noted = False
         while not job.stopping.wait(LOOK_S):
             current, trial = self._releases.standing()
+            noted = noted or self._noted(request)
             if trial is not None and trial.release == request.release:
                 if self._own == request.release:
                     until = self._clock.mono() + INSTALL_S
@@ -154,16 +158,29 @@ class UpdateOrders:
                 return self._end(_failed("no-answer", text))
         return None
 
+    def _noted(self, request: Request) -> bool:
+        """Note who gave the order once root begins: what failed before, did so for somebody else."""
+        status, _ = installation.answered(self._home, request) or ("", "")
+        if status not in {Status.BEGUN, Status.OK}:
+            return False
+        try:
+            self._book.hand_over(request.req, request.release)
+        except StorageError as error:  # it has alarms of its own, and is asked again
+            log.debug("who ordered %s is not noted: %s", request.release, error)
+            return False
+        return True
+
     def _found(self, request: Request, current: str | None, trial: Trial | None) -> Outcome | None:
         """How it ended; None if it has not. `current` and `trial` are of one moment."""
         if current == request.release and trial is None:
             return Outcome(ok=True, code=CONFIRMED, text=request.release)
         status, why = installation.answered(self._home, request) or ("", "")
         failed = self._releases.failed()
-        # Before `ok` a failure is one of an earlier time.
-        if status == "ok" and failed is not None and failed.split()[0] == request.release:
+        # Before that a failure is one of an earlier time.
+        begun = status in {Status.BEGUN, Status.OK}
+        if begun and failed is not None and failed.split()[0] == request.release:
             return _failed(ROLLED_BACK, failed)
-        return _failed(NOT_INSTALLED, why) if status == "failed" else None
+        return _failed(NOT_INSTALLED, why) if status == Status.FAILED else None
 
     def _fetch(self, job: Job, args: UpdateArgs) -> Outcome | None:
         """Have the bundle at its place; what keeps it from being there.

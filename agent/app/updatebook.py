@@ -63,12 +63,14 @@ class UpdateBook:
         self._archive().ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
 
     def hand_over(self, req: str, release: str) -> None:
-        """Note that the installation of a release was ordered, by whoever gave the order.
+        """Note, once, that a release is being installed by order, and of whom. Root has begun with it.
 
         Raises:
             StorageError: the disk refuses.
         """
-        by, key = self._archive().read(lambda tx: docket.giver(tx, req))
+        last, (by, key) = self._archive().read(lambda tx: (_last(tx), docket.giver(tx, req)))
+        if last is not None and last.req == req:
+            return
         self.note(AuditLine(COMMAND, req, by, key, "accepted", INSTALLING, release))
 
     def follow(self, standing: Standing) -> None:

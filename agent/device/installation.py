@@ -3,7 +3,7 @@
     <state>/update/bundle     the signed release, as it was fetched
     <state>/update/request    which order wants it (Request)
     $RUNTIME_DIRECTORY/update for this stairwell-update.path (root's) looks; that it is there is all it says
-    /opt/stairwell/answer     what root says to the request, one line: its number, `ok` or `failed`, and why
+    /opt/stairwell/answer     what root says to it, one line: its number, a Status, and the release or why
 
 What lies in the state directory is the agent's user's, so root believes nothing of it: it takes a copy of
 the bundle that nobody else can change, and lets its signature decide (`agent.app.update`).
@@ -14,8 +14,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,6 +39,15 @@ CHUNK = 1 << 20
 REQUEST_MAX = 1024  # bytes
 ANSWER_MAX = 500  # characters of why
 PRIVATE = 0o600
+
+
+class Status(StrEnum):
+    """What root says. Before it begins it forgets an earlier failure of the release."""
+
+    BEGUN = "begun"
+    OK = "ok"
+    """It has switched to the release."""
+    FAILED = "failed"
 
 
 class Request(BaseModel):
@@ -117,7 +127,7 @@ def taken(state: Path, home: Path) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
-def answer(home: Path, request: Request, status: Literal["ok", "failed"], why: str) -> None:
+def answer(home: Path, request: Request, status: Status, why: str) -> None:
     """Tell the agent what became of its request.
 
     Raises:
@@ -129,7 +139,7 @@ def answer(home: Path, request: Request, status: Literal["ok", "failed"], why: s
 
 
 def answered(home: Path, request: Request) -> tuple[str, str] | None:
-    """What root said to this request: `ok` or `failed`, and why; None while it has said nothing."""
+    """What root said last to a request: a Status, and the release or why. None while it has said nothing."""
     try:
         line = (home / ANSWER).read_text("utf-8", errors="replace")
     except OSError:
