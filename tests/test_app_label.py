@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from app_parts import KIT, SITE, settings, toml
+from app_parts import KIT, settings, toml
+from chromium import chromium
 from commandline import done, stairwell
 
 from agent.device.identity import KEYS, PUBLIC_NAME, PublicKey
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RAW = bytes(range(32))
+BUILDING = "b-17 <A&B>"  # signs of XML are none of its
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def config(tmp_path: Path) -> Path:
     (tmp_path / KEYS).mkdir()
     (tmp_path / KEYS / PUBLIC_NAME).write_bytes(PublicKey.of(RAW).pem)
     path = tmp_path / "agent.toml"
-    path.write_text(toml(settings(tmp_path)), "utf-8")
+    path.write_text(toml(settings(tmp_path, site={"building": BUILDING})), "utf-8")
     return path
 
 
@@ -36,19 +38,27 @@ def code_in(picture: Path) -> str:
     return str(cv2.QRCodeDetector().detectAndDecode(np.asarray(seen, np.uint8))[0])
 
 
-@pytest.mark.parametrize("ending", ["png", "pdf"])
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
 def test_its_code_is_read_back(config: Path, tmp_path: Path, ending: str) -> None:
-    """The kit and its key's fingerprint, off a picture and off the printed page."""
-    out = tmp_path / f"label.{ending}"
+    """The kit and its key's fingerprint, off a picture, off the printed page and out of a browser."""
+    out, page = tmp_path / f"label.{ending}", tmp_path / "page.png"
 
     assert f"{out}\n" == done("commission", "label", "-o", out, "--config", config)
+    said = f"{KIT} {BUILDING}"
     if ending == "pdf":
-        command = ["pdftoppm", "-png", "-r", "150", "-singlefile", out, tmp_path / "page"]
-        subprocess.run(command, check=True)
+        subprocess.run(
+            ["pdftoppm", "-png", "-r", "150", "-singlefile", out, page.with_suffix("")], check=True
+        )
         said = subprocess.run(["pdftotext", out, "-"], check=True, capture_output=True, text=True).stdout
-        assert (True, True) == (KIT in said, SITE["building"] in said)
+    if ending == "svg":
+        with chromium() as opened:
+            tab = opened(320, 160)  # 80 by 40 mm at 96 dpi are 302 by 151
+            tab.open(out.as_uri())
+            said = tab.ask("document.documentElement.textContent")
+            tab.picture(page)
 
-    shown = tmp_path / "page.png" if ending == "pdf" else out
+    assert (True, True) == (KIT in said, BUILDING in said)
+    shown = out if ending == "png" else page
     assert f"stairwell:{KIT}:{PublicKey.of(RAW).fingerprint}" == code_in(shown)
 
 

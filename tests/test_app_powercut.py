@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from app_parts import Hands
 from kits import Kit, name
+from statuses import BEGAN_S, status
 
 from agent.app import powercut
-from agent.app.status import (
-    CameraStatus,
-    ClipsStatus,
-    ClockStatus,
-    DetectorStatus,
-    LinkStatus,
-    MachineStatus,
-    OutboxStatus,
-    Status,
-)
+from agent.app.status import ClipsStatus, ClockStatus
 from agent.device.reset import Boot
 
 if TYPE_CHECKING:
@@ -28,38 +20,8 @@ if TYPE_CHECKING:
 
     from agent.app.powercut import Point
 
-BEGAN_S = 12.0  # from the board's start to the agent's
-SEES_S = 15.0  # to its first picture
 RECORDED_S = 6.5  # of which the clip of a test keeps 3: 2 may wait for a sync, 2 lag
 CUT = Boot("power", in_order=False, began=BEGAN_S)
-
-
-def status(kit: Kit, **changes: Any) -> Status:  # noqa: ANN401 - any field of a Status
-    """What the agent of this kit tells two minutes after its start."""
-    numbers = kit.journal.ask(lambda tx: kit.outbox.numbers(tx, kit.clock.stamp()))
-    told = Status(
-        kit=kit.settings.kit.id,
-        sw="1.2.3",
-        pid=1,
-        up=120.0,
-        clock=ClockStatus(ts=None, clk="none", mono=BEGAN_S + 120.0, boot=kit.clock.boot),
-        camera=CameraStatus(source="csi", age=0.1, first=SEES_S, frames=600, skipped=0, fps=10.0),
-        detector=DetectorStatus(),
-        events_24h=0,
-        link=LinkStatus(host="broker", connected=True, taken=9, unheard=0, refused=0),
-        outbox=OutboxStatus(
-            waiting=numbers.waiting,
-            bytes=numbers.bytes,
-            max_bytes=1000,
-            dropped=0,
-            stream=numbers.stream,
-            seq_next=numbers.seq_next,
-        ),
-        clips=ClipsStatus(),
-        machine=MachineStatus(model="Pi", mem_mb=150.0),
-        alarms=[],
-    )
-    return told.model_copy(update=changes)
 
 
 @dataclass
