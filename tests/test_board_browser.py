@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
+import subprocess
+import sys
 import threading
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from chromium import chromium
 from agent.app import drawing, hatch, viewfinder
 from agent.app.board import Board
 from agent.app.service import serve
-from agent.cli.commission_view import view
 from agent.config import load
 from agent.device.clock import SystemClock
 
@@ -84,6 +84,15 @@ def entered(page: Page, board: Board, language: str = "uk") -> None:
     page.click("button.primary")
     page.wait("document.querySelector('#still')?.naturalWidth && document.querySelector('.figures .good')")
     page.wait("document.getElementById('state').className === 'good'")
+
+
+@contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[None]:
+    """It outlives no test that fails."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def seen(page: Page, name: str) -> None:
@@ -197,12 +206,16 @@ def test_the_keyboard(browser: Callable[..., Page], board: Board, kit: Path) -> 
 
 def test_the_command(browser: Callable[..., Page], kit: Path) -> None:
     """It prints the line for ssh, the address and the code; Finish keeps the step, with what is in force."""
-    options = {"config": kit, "port": 0, "as_json": True, "lang": "en"}
-    command = threading.Thread(target=view, kwargs=options, daemon=True)
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        command.start()
-        wait_for(lambda: "Ctrl-C" in err.getvalue(), 60)
-        _, tunnel, _, address, _, code, *_ = (line.strip() for line in err.getvalue().splitlines())
+    told = kit.parent / "told"
+    words = ("commission", "view", "--config", kit, "--port", 0, "--json", "--lang", "en")
+    command = [sys.executable, "-m", "agent", *map(str, words)]
+    with (
+        told.open("w") as err,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True) as process,
+        ending(process),
+    ):
+        wait_for(lambda: "Ctrl-C" in told.read_text(), 60)
+        _, tunnel, _, address, _, code, *_ = (line.strip() for line in told.read_text().splitlines())
         port = int(address.rstrip("/").rpartition(":")[2])
         assert tunnel.startswith(f"ssh -L {port}:127.0.0.1:{port} ")
         page = browser(800, 600)
@@ -212,9 +225,8 @@ def test_the_command(browser: Callable[..., Page], kit: Path) -> None:
         page.click("button.primary")
         page.wait("document.getElementById('state').className === 'good'")
         page.click("#finish")
-        command.join(60)
-    assert not command.is_alive()
-    found = json.loads(out.getvalue())
+        found = json.loads(process.communicate(timeout=60)[0])
+    assert 0 == process.returncode
     assert (True, 0, 0) == (found["passed"], found["masks"], found["zones"])
     state = load(kit).state.dir
     assert [("view", "passed")] == query(state, "SELECT step, state FROM commissioning")
