@@ -25,7 +25,7 @@ from agent.backbone.revisions import OWN, Revision, Revisions
 from agent.config import Settings, settled
 from agent.config_layers import Layers, Origin
 from agent.device.clock import SystemClock
-from agent.errors import StairwellError, StorageError
+from agent.errors import ConfigError, StairwellError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -269,7 +269,9 @@ def test_what_cannot_be_noted_is_not_done(desk: Desk, tmp_path: Path) -> None:
     """Neither a drawing nor a refusal is silent, and whoever drew is told why."""
     desk.refusal = StorageError("the disk is full", fix="free some of it")
     asked = [drawing.Verdict.model_validate_json(desk.desk.redraw(0, letter)) for letter in (b"[]", WHOLE)]
-    assert ["the disk is full. Fix: free some of it"] * 2 == [verdict.why["en"] for verdict in asked]
+    assert ["the disk is full"] * 2 == [verdict.why["en"] for verdict in asked]
+    with pytest.raises(ConfigError, match=r"^the disk is full\. Fix: free some of it$"):
+        asked[1].upheld()
     assert (0, []) == (desk.anew, list(tmp_path.glob("drawn*")))
 
 

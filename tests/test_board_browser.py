@@ -20,6 +20,7 @@ from chromium import chromium
 
 from agent.app import drawing, hatch, viewfinder
 from agent.app.board import Board
+from agent.app.doorkeeper import IDLE_S
 from agent.app.service import serve
 from agent.config import load
 from agent.device.clock import SystemClock
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
 PICTURES = os.environ.get("BOARD_PICTURES")
 """A directory for screenshots, to look at by hand."""
+
+
+class Later(SystemClock):
+    """It can be put on."""
+
+    ahead = 0.0
+
+    def mono(self) -> float:
+        """Seconds, so many more."""
+        return super().mono() + self.ahead
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +73,13 @@ def kit(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def board(kit: Path) -> Iterator[Board]:
-    served = Board(load(kit), SystemClock(), "uk", 0)
+def clock() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def board(kit: Path, clock: Later) -> Iterator[Board]:
+    served = Board(load(kit), clock, "uk", 0)
     served.start()
     yield served
     served.close("test")
@@ -202,6 +218,19 @@ def test_the_keyboard(browser: Callable[..., Page], board: Board, kit: Path) -> 
     page.call("Input.dispatchKeyEvent", type="keyDown", key="Delete")
     assert 3 == page.ask("areas[0].polygon.length")
     assert [] == page.complaints
+
+
+def test_a_forgotten_page(browser: Callable[..., Page], board: Board, clock: Later) -> None:
+    """It goes on by itself, but nothing of the stairwell is left on it once it is over."""
+    page = browser(800, 600)
+    entered(page, board)
+    before = page.ask("document.getElementById('still').src")
+    page.wait(f"document.getElementById('still').src !== {json.dumps(before)}")
+    clock.ahead += IDLE_S
+    page.wait("document.getElementById('blank').textContent.startsWith('Сторінка')")
+    shown = "document.getElementById('still').hidden, document.getElementById('still').getAttribute('src')"
+    assert [True, None] == page.ask(f"[{shown}]")
+    assert page.ask("[...document.querySelectorAll('button')].every(button => button.disabled)")
 
 
 def test_the_command(browser: Callable[..., Page], kit: Path) -> None:

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.app import board_page, drawing, hatch, viewfinder
-from agent.errors import StairwellError
+from agent.errors import ConfigError, StairwellError
 from agent.words import LANGUAGES, say
 
 if TYPE_CHECKING:
@@ -237,11 +237,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._fail(409, say("the settings have changed meanwhile: load the page again, and draw anew"))
             return
         verdict = drawing.redraw(board.state, sheet.draft)
-        if verdict.digest is None:
-            self._json({"why": verdict.why.get(board.language, "")}, 422)
+        try:
+            digest = verdict.upheld()
+        except ConfigError as error:
+            self._json({"why": error.told(board.language)}, 422)
             return
-        board.keep(verdict.digest, sheet.draft)
-        self._json({"digest": verdict.digest, "changed": verdict.changed})
+        board.keep(digest, sheet.draft)
+        self._json({"digest": digest, "changed": verdict.changed})
 
     def _finish(self) -> None:
         """Nothing comes any more; who saved nothing finds right what is there."""

@@ -25,7 +25,7 @@ from agent.config_rules import Zone  # noqa: TC001 - pydantic reads it
 from agent.config_words import UnfitError, unfit
 from agent.device.account import name_of
 from agent.errors import ConfigError, StairwellError, StorageError
-from agent.words import joined, say, verbatim
+from agent.words import given, joined, say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,7 +104,7 @@ class Drawn(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What came of a drawing. `digest` is that of `Drawn` once it is in force; `why`, by language, if not."""
+    """What came of a drawing: `digest` is that of `Drawn` once it is in force, None when it was refused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -112,6 +112,25 @@ class Verdict(BaseModel):
     changed: bool = False
     """Whether the agent begins anew for it."""
     why: dict[str, str] = {}
+    fix: dict[str, str] = {}
+    """Of a refusal, by language."""
+
+    @classmethod
+    def refused(cls, error: StairwellError) -> Verdict:
+        """That it was, and why."""
+        why, fix = ({"en": text.en, "uk": text.uk} for text in error.words)
+        return cls(why=why, fix=fix)
+
+    def upheld(self) -> str:
+        """The digest.
+
+        Raises:
+            ConfigError: it was refused.
+        """
+        if self.digest is None:
+            why, fix = (given(words.get("en", "?"), words.get("uk")) for words in (self.why, self.fix))
+            raise ConfigError(why, fix=fix)
+        return self.digest
 
 
 class DrawingDesk:
@@ -151,7 +170,7 @@ class DrawingDesk:
         try:
             verdict = self._redraw(user, letter)
         except StairwellError as error:
-            verdict = Verdict(why={"uk": error.told("uk"), "en": error.told("en")})
+            verdict = Verdict.refused(error)
         return verdict.model_dump_json().encode()
 
     def board(self, user: int, letter: bytes) -> bytes:
@@ -245,7 +264,10 @@ class DrawingDesk:
 
     def _note(self, what: str, user: int, status: str, code: str | None, text: str) -> None:
         name = name_of(user)
-        line = docket.AuditLine(what, None, name, None, status, code, text[:TEXT_MAX])
+        shown = "".join(
+            char if char.isprintable() else "?" for char in text[:TEXT_MAX]
+        )  # some is the asker's
+        line = docket.AuditLine(what, None, name, None, status, code, shown)
         self._journal.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
         _AUDIT.info("%s by %s is %s: %s", what, name, status, line.text)
 

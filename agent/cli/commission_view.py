@@ -108,11 +108,10 @@ def put(desk: Desk, draft: drawing.Draft) -> dict[str, Any]:
         StairwellError: none answers, or it is not back with the drawing in time.
     """
     verdict = asked(lambda: drawing.redraw(desk.settings.state.dir, draft))
-    if verdict.digest is None:
-        raise ConfigError(verdict.why[desk.language], fix=say("correct what is named"))
+    digest = verdict.upheld()
     if verdict.changed:
         desk.tell(say("Saved. The agent starts anew with it …"))
-        _await(desk, verdict.digest)
+        _await(desk, digest)
     return kept(desk, draft)
 
 

@@ -50,6 +50,7 @@ function post(path, value) {
 function end(text) {
   over = true;
   say(text, "");
+  blank(text); // who comes by a forgotten page sees no stairwell on it
   for (const node of document.querySelectorAll("button, input, select")) node.disabled = true;
 }
 
@@ -62,7 +63,8 @@ async function look() {
       const path = touched ? "/look?active" : "/look";
       touched = false;
       const answer = await ask(path);
-      show(JSON.parse(answer.headers.get("X-Figures")), await answer.blob());
+      const jpeg = await answer.blob();
+      if (!over) show(JSON.parse(answer.headers.get("X-Figures")), jpeg);
     } catch (error) {
       if (!over) blank(error instanceof TypeError ? TEXTS.away : error.message);
     }
@@ -73,9 +75,8 @@ async function look() {
 function show(figures, jpeg) {
   const still = at("still");
   const url = URL.createObjectURL(jpeg);
-  const before = still.src;
+  URL.revokeObjectURL(still.src);
   still.src = url;
-  if (before) URL.revokeObjectURL(before);
   still.hidden = false;
   at("blank").hidden = true;
   if (figures.width !== size[0] || figures.height !== size[1]) {
@@ -97,7 +98,10 @@ function figure(id, good, text) {
 }
 
 function blank(text) {
-  at("still").hidden = true;
+  const still = at("still");
+  URL.revokeObjectURL(still.src);
+  still.removeAttribute("src");
+  still.hidden = true;
   at("blank").hidden = false;
   at("blank").textContent = text;
   for (const id of ["light", "level", "sharpness"]) figure(id, null, "–"); // those of the last picture are old
@@ -167,7 +171,6 @@ async function finish() {
     await post("/finish", {});
     saved = JSON.stringify(areas);
     end(TEXTS.done);
-    blank(TEXTS.done);
   } catch (error) {
     problem(error.message);
   }
