@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
+from agent.app.steps import Step
 from agent.errors import StairwellError
 
 if TYPE_CHECKING:
@@ -248,6 +249,25 @@ def test_a_container_ends_whole(device: ModuleType) -> None:
         assert 0 == process.returncode
     assert not inside.exists()
     device.device_package.container.end(process)
+
+
+@pytest.mark.usefixtures("device")
+def test_hands_wait_for_each_step() -> None:
+    """The model of a kit's installer leaves out no step of the commissioning, and tells of one not run."""
+    hands = importlib.import_module("kit_hands")
+    steps = [*Step, "label", "accept"]
+    assert steps == [name for name in hands.unknown({}) if name in steps]
+    assert 3.0 == hands.waits({"walk": 2.0, "label": 1.0, "event": 9.0})
+    assert not {"walk", "label"} & set(hands.unknown({"walk": 2.0, "label": 1.0}))
+
+
+@pytest.mark.usefixtures("device")
+def test_nobody_is_in_the_calm_footage() -> None:
+    """What the kit's camera shows as an empty stairwell is one, by the sample's ground truth."""
+    camera = importlib.import_module("kit_camera")
+    truth = json.loads(camera.PEOPLE.with_suffix(".gt.json").read_text("utf-8"))
+    assert camera.CALM_FRAMES < truth["person_present"][0]["start"] * truth["fps"]
+    assert all(int(frame) >= camera.CALM_FRAMES for frame in truth["boxes"]["per_frame"])
 
 
 @pytest.mark.parametrize("told", [{"events": 0, "missing": 0}, {"events": 1, "missing": 1}, {"said": "…"}])

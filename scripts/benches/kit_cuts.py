@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kit_machine import STATE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STATE = "var/lib/stairwell"
 CARD_DONE = "var/lib/stairwell-card.done"
 STATUS, PACKAGE = "var/lib/dpkg/status", "\nPackage: stairwell-agent\nStatus: install ok installed\n"
 

@@ -24,6 +24,7 @@ from agent.city.office import Office
 from agent.device.enrolfile import EnrolFile
 from agent.errors import StairwellError
 from city import City
+from kit_camera import CAMERA
 from kit_machine import CITY_ADDRESS, NETWORK, call
 from reference import ACL, CONF, PLATFORM, placed
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from agent.city.registry import Registry
 
-SAMPLE = "/usr/lib/stairwell/agent/samples/demo_people.mp4"
 ENROL_PORT, BROKER_PORT = 8443, 8883
 SECTOR = 512
 BOOT_START, BOOT_SECTORS = 8192, 1 << 20  # 4 MiB and 512 MiB, as the official image has them
@@ -111,7 +111,7 @@ class Depot:
         for kit in kits:
             path = self.claims / f"{kit}.toml"
             file = EnrolFile.read(path)
-            capture: dict[str, str | int | float | bool | list[str]] = {"source": SAMPLE, "loop": True}
+            capture: dict[str, str | int | float | bool | list[str]] = {"source": CAMERA, "loop": True}
             path.write_text(
                 file.model_copy(update={"settings": {**file.settings, "capture": capture}}).text(), "utf-8"
             )

@@ -1,4 +1,4 @@
-"""What an installer's hands do for one kit, from a blank card to the label: a model, not a measurement.
+"""What hands do for one kit, from a blank card to the city's list: a model, not a measurement.
 
 Nobody with a stopwatch has done it yet. Each figure is generous for somebody who does tens of kits a day, and
 stands here to be corrected by who measures it. Not counted: the ladder, screws and cables of the mounting
@@ -40,6 +40,7 @@ ACTIONS = (
     Action("site: pull the plug, put it in again, ssh again", 35, ("power",)),
     Action("site: sign", 15, ("sign",)),
     Action("site: print the label and stick it on", 30, ("label",)),
+    Action("depot: take the kit's record into the list", 10, ("accept",)),
 )
 
 

@@ -1,8 +1,9 @@
 """A kit's machine for a bench: a Debian with systemd that keeps what it writes, and can be cut off anywhere.
 
 As `container.py` boots it, but over a disk of its own that outlives the boot, in a network of its own with
-one cable to the city's. A cut is SIGKILL of its PID 1, with which the kernel ends all else: what was written
-stays, synced or not (what a drive's own cache loses is for `scripts/bench device --part powercut`).
+one cable to the city's, and with clocks that begin anew at each boot. A cut is SIGKILL of its PID 1, with
+which the kernel ends all else: what was written stays, synced or not (what a drive's own cache loses is for
+`scripts/bench device --part powercut`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ PACKAGES = (
     "iproute2"
 )
 """What an official image has, of what the card's scripts and the package need."""
+AGENT = "stairwell-agent.service"
+STATE = "var/lib/stairwell"
+FIRMWARE = "boot/firmware"
 CITY_ADDRESS, KIT_ADDRESS, NETWORK = "10.77.9.1", "10.77.9.2", "10.77.9.0/30"
 LOOK_S = 0.02
 INSIDE_S = 300.0  # for a command in the machine
@@ -110,7 +114,8 @@ class Machine:
     def boot(self, words: Sequence[str] = ()) -> None:
         """Power on, with `words` on the kernel's command line."""
         self.boots += 1
-        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--machine=kit"]
+        command = ["unshare", "--time", *_zeroed(), "systemd-nspawn"]
+        command += ["--quiet", "--register=no", "--keep-unit", "--machine=kit"]
         command += [f"--directory={self.disk}", f"--network-namespace-path=/run/netns/{self._network}"]
         command += ["--capability=all", "--drop-capability=CAP_SYS_TIME", "--boot", "--console=read-only"]
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
@@ -168,7 +173,8 @@ class Machine:
         leader = self._leader()
         if leader is None:
             raise StairwellError("the kit's machine does not run", fix=self.console())
-        enter = ["nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
+        spaces = ("mount", "uts", "ipc", "net", "pid", "cgroup", "time")
+        enter = ["nsenter", f"--target={leader}", *(f"--{space}" for space in spaces)]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
         return subprocess.run(
             [*enter, "--", *words],
@@ -206,6 +212,12 @@ class Machine:
                 if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
                     return child
         return None
+
+
+def _zeroed() -> list[str]:
+    """The options of unshare(1) with which the clocks since the machine's start begin now."""
+    clocks = {"monotonic": time.CLOCK_MONOTONIC, "boottime": time.CLOCK_BOOTTIME}
+    return [f"--{name}=-{int(time.clock_gettime(clock))}" for name, clock in clocks.items()]
 
 
 def call(*words: object, data: bytes | None = None) -> bytes:
