@@ -1,10 +1,15 @@
-"""From a blank card to a kit on the wall: the whole flow, timed step by step, and cut off at each.
+"""From a blank card to a kit that is commissioned in its city's list, timed step by step; and cut off.
+
+One kit goes from the depot's list through card, first boot, first event and each step of `stairwell
+commission` to `stairwell fleet accept`; another loses its power at each step up to the first event; a list of
+a thousand kits is taken through the depot's commands.
 
 Real are the depot's commands, the enrolment service, the broker with the reference consumer, the card's own
 files, scripts and packages, systemd, the firewall, first boot, burn-in, agent and TLS, the commissioning. Not
 real: the board (a container on this machine's processor, with the package for it), the official image (a
-small one with its layout; cloud-init is not run), the camera (a recorded video), the hands (a stated model,
-kit_hands.py).
+small one with its layout; cloud-init is not run), the camera (a recorded video, whose persons are the walk
+test's), ssh and the page for masks (commands are given as root, masks come from a file), the hands (a stated
+model, kit_hands.py).
 """
 
 from __future__ import annotations
@@ -46,7 +51,7 @@ def main(
     suite: Annotated[str, typer.Option(help=f"{' or '.join(SUITES)}.")] = SUITES[0],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
-    """From a blank card to a commissioned kit, timed; cut off at each step; a list of 1,000 kits. As root."""
+    """Time a kit from blank card to commissioned, cut another's power, take in a list of 1,000. As root."""
     if suite not in SUITES:
         raise StairwellError(f"--suite {suite}: unknown", fix=f"known are {', '.join(SUITES)}")
     if not findings.show(findings_of(suite), as_json=as_json):

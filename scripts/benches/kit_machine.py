@@ -33,6 +33,29 @@ FIRMWARE = "boot/firmware"
 CITY_ADDRESS, KIT_ADDRESS, NETWORK = "10.77.9.1", "10.77.9.2", "10.77.9.0/30"
 LOOK_S = 0.02
 INSIDE_S = 300.0  # for a command in the machine
+BOOT_ID, BOOT_COPY, BOOT_UNIT = "/proc/sys/kernel/random/boot_id", "/run/boot-id", "boot-id.service"
+OWN_PROC = [
+    path.name
+    for path in sorted((container.PROJECT / "systemd").glob("*.service"))
+    if "\nProtectProc=" in path.read_text("utf-8")
+]
+LAY_OVER = f"""[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/cp {BOOT_ID} {BOOT_COPY}
+ExecStart=/bin/umount {BOOT_ID}
+ExecStart=/bin/mount --bind {BOOT_COPY} {BOOT_ID}
+"""
+ONE_BOOT = {f"/run/systemd/system/{BOOT_UNIT}": LAY_OVER} | {
+    f"/run/systemd/system/{unit}.d/boot-id.conf": f"[Service]\nBindReadOnlyPaths={BOOT_COPY}:{BOOT_ID}\n"
+    for unit in OWN_PROC
+}
+"""Files in a machine's memory by which all its processes see one boot's id.
+
+systemd-nspawn(1) lays one over the kernel's, and a unit with a /proc of its own sees the host's below it.
+"""
 
 
 class Networks:
@@ -86,6 +109,9 @@ class Machine:
         upper, work = self._work / "upper", self._work / "scratch"
         for path in (self.disk, upper, work):
             path.mkdir(parents=True)
+        for name, text in ONE_BOOT.items():
+            self._given(name).parent.mkdir(parents=True, exist_ok=True)
+            self._given(name).write_text(text)
         options = f"lowerdir={self._lower},upperdir={upper},workdir={work}"
         call("mount", "-t", "overlay", "overlay", "-o", options, self.disk)
         try:
@@ -118,10 +144,11 @@ class Machine:
         command += ["--quiet", "--register=no", "--keep-unit", "--machine=kit"]
         command += [f"--directory={self.disk}", f"--network-namespace-path=/run/netns/{self._network}"]
         command += ["--capability=all", "--drop-capability=CAP_SYS_TIME", "--boot", "--console=read-only"]
+        command += [f"--bind-ro={self._given(path)}:{path}" for path in ONE_BOOT]
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with (self._work / f"console-{self.boots}").open("wb") as console:
             self._process = subprocess.Popen(
-                [*command, "--", *words, "systemd.show_status=0"],
+                [*command, "--", *words, f"systemd.wants={BOOT_UNIT}", "systemd.show_status=0"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -204,6 +231,10 @@ class Machine:
         """What its last boot wrote to its console, the end of it."""
         path = self._work / f"console-{self.boots}"
         return path.read_text("utf-8", "replace")[-2000:] if path.exists() else ""
+
+    def _given(self, path: str) -> Path:
+        """Where a file lies that the machine has at `path`, though not on its disk."""
+        return self._work / "given" / path.lstrip("/")
 
     def _leader(self) -> int | None:
         """Its PID 1, once it is systemd."""
