@@ -95,9 +95,9 @@ class Kit:
         [row] = [row for row in self.journal.ask(store.clips) if row.record.id == record.id]
         return row.record
 
-    def cut(self, number: int) -> OpenClip:
+    def cut(self, number: int, started: float = 900.0) -> OpenClip:
         """A clip under way when the power went: whole GOPs and the beginning of another."""
-        intent = self.intent(number)
+        intent = self.intent(number, started)
         path = self.directory / intent.path
         writer = self._writer(intent, 1.0)
         for packet in FOOTAGE.packets[:35]:
