@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Self
 from agent.app import onlooker
 from agent.app.reporter import Reporter, topics
 from agent.app.schemas import DATABASE
-from agent.backbone.link import CONNECT_S, Acked, Connected, Disconnected, Link
+from agent.backbone.causes import Cause
+from agent.backbone.link import Acked, Connected, Disconnected, Link
 from agent.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from agent.device.clock import Clock
 
 WHY = "erased"
+MEETING_S = 45.0  # a try that times out, and another: a modem that was asleep loses the first
+PASSING = {Cause.DNS, Cause.TIMEOUT, Cause.LOST, Cause.BUSY, Cause.SHUTDOWN}
+"""What may be over in a moment. Without network, broker or valid papers nobody waits."""
 TAKEN_S = 15.0  # for one answer of the broker's over a slow modem
 END_S = 2.0
 REFUSED = 0x80  # a PUBACK from here on is a refusal (MQTT 5, 3.4.2.1)
@@ -47,9 +51,7 @@ class Farewell:
         except (ConfigError, StorageError):
             return
         self._link.start(session + 1)
-        match self._next((Connected, Disconnected), CONNECT_S):
-            case Connected(session=number):
-                self._session = number
+        self._follow(time.monotonic() + MEETING_S)
 
     @property
     def silent(self) -> bool:
@@ -64,31 +66,49 @@ class Farewell:
             self._link.close(END_S)
 
     def say(self, told: Receipt) -> bool:
-        """Publish the receipt; whether the broker took it."""
-        if self._link is None or self.silent:
+        """Publish the receipt, anew where the connection breaks meanwhile; whether the broker took it."""
+        if self._link is None:
             return False
-        word = self._reporter.stopped(self._session, WHY, self._stream, told)
-        token = self._link.publish(word, self._session)
         end = time.monotonic() + TAKEN_S
-        while token is not None and (left := end - time.monotonic()) > 0:
-            match self._next((Acked, Disconnected), left):
-                case Acked(token=answered, reason=reason) if answered == token:
-                    return reason < REFUSED
-                case Disconnected() | None:
-                    break
-        return False
+        while True:
+            self._follow(end)
+            if self.silent:
+                return False
+            word = self._reporter.stopped(self._session, WHY, self._stream, told)
+            answer = self._answer(self._link.publish(word, self._session), end)
+            if answer is not None or time.monotonic() >= end:
+                return answer is not None and answer < REFUSED
 
-    def _next(self, kinds: tuple[type, ...], timeout_s: float) -> LinkEvent | None:
-        """The next event of these kinds; None when there was none in time."""
-        end = time.monotonic() + timeout_s
-        while (left := end - time.monotonic()) > 0:
-            try:
-                event = self._events.get(timeout=left)
-            except queue.Empty:
-                break
-            if isinstance(event, kinds):
-                return event
+    def _follow(self, end: float) -> None:
+        """Take in what became of the connection; wait for one until `end`, if it may come."""
+        stays = False
+        while (event := self._next(0.0 if stays or self._session else end - time.monotonic())) is not None:
+            match event:
+                case Connected(session=number):
+                    self._session = number
+                case Disconnected(cause=cause):
+                    self._session, stays = 0, cause not in PASSING
+
+    def _answer(self, token: int | None, end: float) -> int | None:
+        """The broker's answer to a publish; None when the connection ended before it, or the time did.
+
+        Without a token the connection has ended already, and the link is about to tell.
+        """
+        while (event := self._next(end - time.monotonic())) is not None:
+            match event:
+                case Acked(token=answered, reason=reason) if answered == token:
+                    return reason
+                case Disconnected():
+                    self._session = 0
+                    return None
         return None
+
+    def _next(self, timeout_s: float) -> LinkEvent | None:
+        """The link's next event; None when there was none in time."""
+        try:
+            return self._events.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return None
 
 
 def _numbers(tx: sqlite3.Connection) -> tuple[str, int]:
