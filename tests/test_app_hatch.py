@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import stat
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,6 +63,19 @@ def test_a_client_that_says_nothing_is_left(path: Path, monkeypatch: pytest.Monk
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(path))
         assert hatch.ask(path, "status", 30) == b'{"up": 1}'
+
+
+def test_a_client_that_asks_byte_by_byte_is_left(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is that of the whole question, not of each byte."""
+    monkeypatch.setattr(hatch, "PATIENCE_S", 0.2)
+    said = 0
+    with socket.socket(socket.AF_UNIX) as slow, suppress(BrokenPipeError, ConnectionResetError):
+        slow.connect(str(path))
+        while said <= hatch.QUESTION_MAX:
+            slow.sendall(b"x")
+            said += 1
+            time.sleep(0.1)
+    assert said < hatch.QUESTION_MAX / 2
 
 
 def test_the_file_of_a_killed_agent_is_replaced(tmp_path: Path) -> None:

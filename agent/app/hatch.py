@@ -16,7 +16,7 @@ questions are letters: more follows the line, up to LETTER_MAX bytes.
     redraw\n…   masks and zones to put in their place, as JSON; the answer says what came of it
     board\n…    notes in the audit what became of a page for drawing: opened, entered, locked, closed
 
-A client that says nothing or reads nothing is left after PATIENCE_S; one is served at a time.
+A client that has not asked, or not read, after PATIENCE_S is left; one is served at a time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -136,17 +137,19 @@ class Hatch:
                 return
             raise
         with client, suppress(OSError):  # the client went, or said nothing
-            client.settimeout(PATIENCE_S)
-            question, rest = _line(client)
+            until = time.monotonic() + PATIENCE_S
+            question, rest = _line(client, until)
             answer = self._answers.get(question)
             if question in self._letters:
-                letter = _letter(client, rest)
+                letter = _letter(client, rest, until)
                 answer = partial(self._read, question, letter)
             if answer is None:
                 log.warning("the hatch was asked %.64r, which nobody answers", question)
                 return
             try:
-                client.sendall(answer(_user(client)))
+                told = answer(_user(client))
+                client.settimeout(PATIENCE_S)  # for all of it
+                client.sendall(told)
             except StairwellError as error:  # what is asked for cannot be had now; the connection ends empty
                 log.warning("the hatch cannot answer %s: %s", question, error)
 
@@ -214,11 +217,11 @@ def _user(client: socket.socket) -> int:
     return int(user)
 
 
-def _line(client: socket.socket) -> tuple[str, bytes]:
+def _line(client: socket.socket, until: float) -> tuple[str, bytes]:
     """What the client asks: up to the line's end, no more than a question is long; and what came after it."""
     text = b""
     while b"\n" not in text and len(text) <= QUESTION_MAX:
-        part = client.recv(QUESTION_MAX)
+        part = _part(client, QUESTION_MAX, until)
         if not part:
             break
         text += part
@@ -226,10 +229,23 @@ def _line(client: socket.socket) -> tuple[str, bytes]:
     return question.decode("ascii", errors="replace"), rest
 
 
-def _letter(client: socket.socket, begun: bytes) -> bytes:
+def _letter(client: socket.socket, begun: bytes, until: float) -> bytes:
     """All that follows the question; of one that is too long a part, which whoever reads it refuses."""
     parts, size = [begun], len(begun)
-    while size <= LETTER_MAX and (part := client.recv(65536)):
+    while size <= LETTER_MAX and (part := _part(client, 65536, until)):
         parts.append(part)
         size += len(part)
     return b"".join(parts)
+
+
+def _part(client: socket.socket, most: int, until: float) -> bytes:
+    """What comes next, before `until` on the monotonic clock: byte by byte nobody keeps the others waiting.
+
+    Raises:
+        TimeoutError: nothing came in time.
+    """
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    client.settimeout(left)
+    return client.recv(most)
