@@ -32,7 +32,7 @@ ARCHITECTURE, PYTHON = update.machine()
 SUITE = "bookworm" if PYTHON == "3.11" else "trixie"
 
 
-def made(directory: Path, counter: int, **changed: str) -> Path:
+def made(directory: Path, counter: int, *, key: Ed25519PrivateKey = KEY, **changed: str) -> Path:
     """A bundle for this machine, of two files."""
     tree = directory / f"tree-{counter}"
     (tree / "agent").mkdir(parents=True)
@@ -40,7 +40,7 @@ def made(directory: Path, counter: int, **changed: str) -> Path:
     (tree / "NOTICE").write_text("ours\n")
     facts = {"version": "1.0", "counter": counter, "suite": SUITE, "architecture": ARCHITECTURE}
     out = directory / f"bundle-{counter}"
-    release.pack(tree, Facts.model_validate({**facts, "python": PYTHON, **changed}), KEY, out, level=0)
+    release.pack(tree, Facts.model_validate({**facts, "python": PYTHON, **changed}), key, out, level=0)
     return out
 
 
