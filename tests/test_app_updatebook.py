@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.device.release import Manifest
+    from agent.words import Text
 
 __all__ = ["home"]
 
@@ -31,7 +32,7 @@ class Office:
         self.home = home
         self.kit = Kit(home.parent)
         self.book = UpdateBook(settings(home.parent), Hands())
-        self.unnoted: list[str] = []
+        self.unnoted: list[Text] = []
 
     def update(self, bundle: Path, prove: Callable[[Path, Manifest], None] = content) -> None:
         """As `stairwell update` does."""
@@ -128,13 +129,13 @@ def test_an_update_that_is_not_taken(office: Office) -> None:
 
 def test_a_kit_without_a_database(home: Path) -> None:
     """The update goes on, and whoever gave it hears that nothing is noted."""
-    heard: list[str] = []
+    heard: list[Text] = []
     attempt = Attempt(UpdateBook(settings(home.parent), Hands()), "olena", heard.append)
     with attempt.told():
         install(made(home.parent, 5), KEYS, kit(home), content, attempt.begin, lambda _: None)
     assert "1.0-5" == kit(home).current()
     assert 1 == len(heard)
-    assert "no such database" in heard[0]
+    assert "no such database" in heard[0].en
 
 
 def test_an_order_is_named_to_the_end() -> None:

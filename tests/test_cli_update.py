@@ -69,7 +69,7 @@ def tree(tmp_path: Path) -> Path:
     return tree
 
 
-def test_a_release_that_runs_here(city: Path, tree: Path) -> None:
+def test_a_release_that_runs_here(city: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Signed, unpacked, tried by its own commands, and on trial; then the kit tells how things stand."""
     name = f"{agent.__version__}-9"
     said = update(city, sign(city, tree))
@@ -79,6 +79,8 @@ def test_a_release_that_runs_here(city: Path, tree: Path) -> None:
     assert f"{name} runs already\n" == update(city, city / "release")
     told = update(city)
     assert f"runs:   {name}\ntrial:  0 starts, 0 of 15 minutes; before it ran -\n" in told
+    monkeypatch.setenv("LANGUAGE", "uk")
+    assert f"працює:  {name}\nпроба:   запусків 0, хвилин 0 з 15" in update(city)
 
 
 BROKEN = "import sys\n\n\ndef main():\n    {}\n"

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from broker import free_port, wait_for
 from commandline import stairwell
+from typer.testing import CliRunner
 
+from agent.cli import app
 from agent.cli.application import USAGE
 from agent.device import sealing
 from agent.errors import StairwellError
@@ -41,12 +43,17 @@ def tpm(tmp_path: Path) -> Iterator[str]:
     """A new TPM, as systemd-creds names it."""
     state = tmp_path / "tpm"
     state.mkdir()
-    port, pid = two_ports(), state / "pid"
-    words = f"--tpm2 --tpmstate dir={state} --server type=tcp,port={port} --ctrl type=tcp,port={port + 1}"
-    process = subprocess.Popen(
-        ["swtpm", "socket", *words.split(), "--flags", "not-need-init,startup-clear", "--pid", f"file={pid}"]
-    )
-    wait_for(pid.exists)
+    for _ in range(10):  # somebody else may take a port that was free
+        port, pid = two_ports(), state / "pid"
+        words = f"--tpm2 --tpmstate dir={state} --server type=tcp,port={port} --ctrl type=tcp,port={port + 1}"
+        program = ["swtpm", "socket", *words.split(), "--flags", "not-need-init,startup-clear"]
+        process = subprocess.Popen([*program, "--pid", f"file={pid}"])
+        wait_for(lambda: pid.exists() or process.poll() is not None)  # noqa: B023 # called at once
+        if process.poll() is None:
+            break
+        pid.unlink(missing_ok=True)
+    else:
+        pytest.fail("swtpm does not start")
     yield f"swtpm:host=127.0.0.1,port={port}"
     process.terminate()
     process.wait()
@@ -105,8 +112,17 @@ def test_a_secret_with_another_name(tmp_path: Path, secret: Path) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """It is named."""
-    with pytest.raises(StairwellError, match=r"none: cannot be sealed \(No such file"):
+    with pytest.raises(StairwellError, match=r"none: cannot be sealed \(there is no such file"):
         sealing.seal(tmp_path / "none", "key", tmp_path / "store")
+
+
+def test_without_roots_rights(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told that the board has no TPM who may not use it."""
+    monkeypatch.setattr("agent.cli.seal.geteuid", lambda: 1000)
+    with pytest.raises(StairwellError, match="only root may use the TPM") as caught:
+        CliRunner().invoke(app, ["seal", str(secret)], catch_exceptions=False)
+    assert f"sudo stairwell seal {secret}" in str(caught.value)
+    assert SECRET == secret.read_bytes()
 
 
 @pytest.mark.skipif(os.path.exists("/dev/tpmrm0"), reason="this machine has a TPM")  # noqa: PTH110 # as systemd asks

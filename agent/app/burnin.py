@@ -22,8 +22,9 @@ from agent.device import storage, watchdog
 from agent.doctor.check import Check, Verdict, fail, ok, warn
 from agent.doctor.registry import ALARMS
 from agent.errors import SourceError, StallError
+from agent.reasons import reason
 from agent.types import Frame
-from agent.words import say, verbatim
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -177,7 +178,7 @@ def _card(directory: Path, size: int) -> Verdict:
             os.close(fd)
             path.unlink()
     except OSError as error:
-        return fail(verbatim(f"{path}: {error.strerror}"), worn)
+        return fail(say("{path}: {reason}", path=path, reason=reason(error)), worn)
     line = say("{mb} MB written and read back, {rate:.0f} MB/s", mb=size >> 20, rate=rate)
     if not same:
         return fail(say("it gave back something else than was written"), worn)

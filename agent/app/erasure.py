@@ -27,6 +27,7 @@ from agent.device import shred
 from agent.device.identity import KEYS, Identity
 from agent.durable import sync_directory
 from agent.errors import StorageError
+from agent.reasons import reason
 from agent.words import counted, say
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class Erasure:
 
 def _refused(path: Path, error: OSError) -> StorageError:
     return StorageError(
-        say("{path}: cannot be erased ({error})", path=path, error=error.strerror),
+        say("{path}: cannot be erased ({reason})", path=path, reason=reason(error)),
         fix=say("run it again: it goes on. A card that is worn out must be destroyed by hand"),
         errno=error.errno,
     )

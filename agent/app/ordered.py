@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.config_layers import Layers
     from agent.device.release import Manifest
     from agent.device.releases import Releases
+    from agent.words import Text
 
 
 def install_asked(
@@ -26,7 +27,7 @@ def install_asked(
     releases: Releases,
     home: Path,
     prove: Callable[[Path, Manifest], None],
-    tell: Callable[[str], None],
+    tell: Callable[[Text], None],
 ) -> None:
     """Install what the agent asks for, and answer it; see `agent.app.update.install`.
 

@@ -25,7 +25,8 @@ from agent.backbone import gaps
 from agent.backbone.drafts import DropOrder
 from agent.backbone.messages import Gap
 from agent.clips import store
-from agent.words import say, verbatim
+from agent.reasons import reason
+from agent.words import say
 
 if TYPE_CHECKING:
     import sqlite3
@@ -198,7 +199,7 @@ def _clip(archive: Archive, clip: StoredClip | None, sync_s: float, before: Mapp
         with (archive.directory / record.path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return Finding("clip", False, verbatim(f"{record.path}: {error.strerror}"), fix)
+        return Finding("clip", False, say("{path}: {reason}", path=record.path, reason=reason(error)), fix)
     if digest != record.sha256:
         return Finding("clip", False, say("the clip's file is not what was signed"), fix)
     return Finding(

@@ -64,7 +64,7 @@ def install(
     releases: Releases,
     prove: Callable[[Path, Manifest], None],
     begin: Callable[[Manifest], None],
-    tell: Callable[[str], None],
+    tell: Callable[[Text], None],
 ) -> Done:
     """Take the release of `bundle` in, and let it be what is started next, on trial.
 
@@ -88,15 +88,22 @@ def install(
             manifest = release.read(stream, bundle.name, keys)
             if _runs_already(manifest, releases):
                 return Done(manifest, None)
-            tell(f"{manifest.name}: {len(manifest.files)} files, {manifest.size // 10**6} MB")
+            tell(
+                say(
+                    "{release}: {files} files, {mb} MB",
+                    release=manifest.name,
+                    files=len(manifest.files),
+                    mb=manifest.size // 10**6,
+                )
+            )
             release.check_payload(stream, bundle.name, manifest)
             releases.try_anew(manifest)
             begin(manifest)
             if not releases.keep(manifest):
                 releases.room(manifest)
-                tell("unpacking, and reading back what the card has kept")
+                tell(say("unpacking, and reading back what the card has kept"))
                 unpacked = releases.unpack(stream, bundle.name, manifest)
-                tell("trying whether it runs here")
+                tell(say("trying whether it runs here"))
                 prove(unpacked, manifest)
                 releases.settle(manifest)
             return Done(manifest, releases.switch(manifest))

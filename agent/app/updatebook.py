@@ -16,6 +16,7 @@ from agent.app.archive import Archive
 from agent.backbone import docket
 from agent.backbone.docket import AuditLine
 from agent.errors import StairwellError, StorageError
+from agent.reasons import reason
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agent.device.clock import Clock
     from agent.device.release import Manifest
     from agent.device.releases import Trial
+    from agent.words import Text
 
 COMMAND = "update"
 ON_TRIAL, CONFIRMED, ROLLED_BACK = "on-trial", "confirmed", "rolled-back"
@@ -123,7 +125,7 @@ def following(last: AuditLine | None, standing: Standing) -> AuditLine | None:
 class Attempt:
     """An installation by hand. `by` gives it; `unnoted` hears why something of it is not in the audit."""
 
-    def __init__(self, book: UpdateBook, by: str, unnoted: Callable[[str], None]) -> None:
+    def __init__(self, book: UpdateBook, by: str, unnoted: Callable[[Text], None]) -> None:
         self._book = book
         self._by = by
         self._unnoted = unnoted
@@ -149,8 +151,10 @@ class Attempt:
     def _note(self, status: str, code: str | None, text: str) -> None:
         try:
             self._book.note(AuditLine(COMMAND, None, self._by, None, status, code, text[:TEXT_MAX]))
-        except (StorageError, OSError) as error:
-            self._unnoted(str(error))
+        except StorageError as error:
+            self._unnoted(error.line)
+        except OSError as error:
+            self._unnoted(reason(error))
 
 
 def _last(tx: sqlite3.Connection) -> AuditLine | None:

@@ -21,6 +21,7 @@ from agent.device import program, shred
 from agent.device.clock import SystemClock
 from agent.durable import write_whole
 from agent.errors import StairwellError, StorageError
+from agent.reasons import reason
 from agent.words import counted, joined, say
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _keep(path: Path | None, told: Receipt) -> None:
         write_whole(path, f"{json.dumps(told, indent=2, ensure_ascii=False)}\n".encode(), RECEIPT_MODE)
     except OSError as error:
         raise StorageError(
-            say("{path}: the receipt cannot be written ({error})", path=path, error=error.strerror),
+            say("{path}: the receipt cannot be written ({reason})", path=path, reason=reason(error)),
             fix=say("run it again with another --receipt: the signing key is still there"),
             errno=error.errno,
         ) from None

@@ -16,6 +16,7 @@ from agent.cli.options import ConfigFile, config_path
 from agent.device.clock import SystemClock
 from agent.durable import write_whole
 from agent.errors import StorageError
+from agent.reasons import reason
 from agent.words import say
 
 PRIVATE = 0o640  # the controller's papers: not a secret, nor for everybody
@@ -78,7 +79,7 @@ def _write(path: Path, data: bytes) -> None:
         write_whole(path, data, PRIVATE)
     except OSError as error:
         raise StorageError(
-            say("{path}: cannot be written ({reason})", path=path, reason=error.strerror),
+            say("{path}: cannot be written ({reason})", path=path, reason=reason(error)),
             fix=say("name a place that may be written"),
         ) from None
     typer.echo(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import geteuid
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,8 @@ import typer
 from agent.cli.language import Lang, language
 from agent.device import sealing
 from agent.device.unit import NAME as UNIT
-from agent.words import say
+from agent.errors import StairwellError
+from agent.words import say, verbatim
 
 KEYS = {"key": "key_file", "password": "password_file"}
 
@@ -35,6 +37,8 @@ def seal(
     speech = language(lang)
     if use not in sealing.NAMES:
         raise typer.BadParameter(f"{use}: there are {' and '.join(sealing.NAMES)}", param_hint="--as")
+    if geteuid() != 0:  # systemd-creds would say that there is no TPM
+        raise StairwellError(say("only root may use the TPM"), fix=verbatim(f"sudo stairwell seal {file}"))
     target = sealing.seal(file, use)
     typer.echo(say("sealed: {path}; {file} is destroyed", path=target, file=file).told(speech))
     setting = f'backbone.{KEYS[use]} = "/run/credentials/{UNIT}/{sealing.NAMES[use]}"'

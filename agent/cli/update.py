@@ -11,6 +11,7 @@ import agent
 from agent.app import ordered
 from agent.app.update import Battery, install
 from agent.app.updatebook import Attempt, UpdateBook
+from agent.cli.language import Lang, language
 from agent.cli.options import ConfigFile, config_path
 from agent.config import Settings, load
 from agent.config_layers import Layers
@@ -20,7 +21,7 @@ from agent.device.clock import SystemClock
 from agent.device.releases import HOME, Releases
 from agent.device.unit import NAME as UNIT
 from agent.errors import UpdateError
-from agent.words import say, verbatim
+from agent.words import Language, Text, say, verbatim
 
 RESTART_S = 300.0  # its unit gives a stop two minutes, and a start three
 
@@ -39,6 +40,7 @@ def update(
     asked: Annotated[
         bool, typer.Option("--asked", help="The release that the agent was ordered to take (for its unit).")
     ] = False,
+    lang: Lang = None,
 ) -> None:
     """Install a release beside the one that runs, and let it run on trial. Without a file: how things stand.
 
@@ -49,16 +51,22 @@ def update(
     none after 15 minutes, what ran before runs again. The audit tells who began it and how it ended. After a
     power cut, say the same again.
     """
-    releases = Releases(home)
+    speech, releases = language(lang), Releases(home)
     if bundle is None and not asked:
-        _show(releases)
+        _show(releases, speech)
         return
     path = config_path(config)
     if bundle is None:
-        ordered.install_asked(Layers.read(Settings, path), releases, home, Battery(path).prove, _tell)
+        layers = Layers.read(Settings, path)
+        # English, as all that a unit says to the journal.
+        ordered.install_asked(layers, releases, home, Battery(path).prove, lambda step: _tell(step, "en"))
         return
     settings = load(path)
-    attempt = Attempt(UpdateBook(settings, SystemClock()), asker(), _tell_unnoted)
+    attempt = Attempt(
+        UpdateBook(settings, SystemClock()),
+        asker(),
+        lambda why: _tell(say("Not noted in the audit: {why}", why=why), speech),
+    )
     with attempt.told():
         done = install(
             bundle,
@@ -66,12 +74,14 @@ def update(
             releases,
             Battery(path).prove,
             attempt.begin,
-            _tell,
+            lambda step: _tell(step, speech),
         )
+    release = done.manifest.name
     if done.trial is None:
-        typer.echo(f"{done.manifest.name} runs already")
+        typer.echo(say("{release} runs already", release=release).told(speech))
         return
-    typer.echo(f"{done.manifest.name}: installed, and on trial from the agent's next start")
+    told = say("{release}: installed, and on trial from the agent's next start", release=release)
+    typer.echo(told.told(speech))
     if restart:
         start_anew()
 
@@ -101,21 +111,25 @@ def start_anew() -> None:
     )
 
 
-def _tell(step: str) -> None:
-    typer.echo(step, err=True)
+def _tell(step: Text, speech: Language) -> None:
+    typer.echo(step.told(speech), err=True)
 
 
-def _tell_unnoted(why: str) -> None:
-    typer.echo(f"Not noted in the audit: {why}", err=True)
-
-
-def _show(releases: Releases) -> None:
+def _show(releases: Releases, speech: Language) -> None:
     (current, trial), failed = releases.standing(), releases.failed()
-    typer.echo(f"runs:   {current or f'the package, {agent.__version__}'}")
+    package = say("the package, {version}", version=agent.__version__)
+    lines = [say("runs:   {release}", release=current or package)]
     if trial is not None:
-        typer.echo(
-            f"trial:  {trial.starts} starts, {trial.minutes} of 15 minutes; before it ran {trial.previous}"
+        lines.append(
+            say(
+                "trial:  {starts} starts, {minutes} of 15 minutes; before it ran {previous}",
+                starts=trial.starts,
+                minutes=trial.minutes,
+                previous=trial.previous,
+            )
         )
     if failed is not None:
-        typer.echo(f"failed: {failed}")
-    typer.echo(f"floor:  {releases.floor()}")
+        lines.append(say("failed: {why}", why=failed))
+    lines.append(say("floor:  {counter}", counter=releases.floor()))
+    for line in lines:
+        typer.echo(line.told(speech))

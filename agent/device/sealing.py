@@ -14,6 +14,7 @@ from pathlib import Path
 from agent.device import shred
 from agent.durable import sync_directory, write_whole
 from agent.errors import StairwellError
+from agent.reasons import reason
 from agent.words import say
 
 FOLDER = Path("/etc/credstore.encrypted")
@@ -59,7 +60,7 @@ def seal(source: Path, use: str, folder: Path = FOLDER, tpm: str = "auto") -> Pa
         sync_directory(source.parent)
     except OSError as error:
         raise StairwellError(
-            say("{path}: cannot be sealed ({error})", path=error.filename or source, error=error.strerror),
+            say("{path}: cannot be sealed ({reason})", path=error.filename or source, reason=reason(error)),
             fix=say("run it with sudo, on the kit itself"),
         ) from None
     return target

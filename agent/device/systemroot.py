@@ -14,6 +14,7 @@ from pathlib import Path
 from agent.device import health
 from agent.durable import sync_directory, write_whole
 from agent.errors import StairwellError
+from agent.reasons import reason
 from agent.words import say
 
 ROOT = Path("/")
@@ -90,6 +91,6 @@ class SystemRoot:
 
     def _refused(self, error: OSError) -> StairwellError:
         return StairwellError(
-            say("{path}: cannot be changed ({error})", path=self._root / MARK, error=error.strerror),
+            say("{path}: cannot be changed ({reason})", path=self._root / MARK, reason=reason(error)),
             fix=say("run it with sudo; see that the data partition is mounted (findmnt /data)"),
         )
