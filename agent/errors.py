@@ -52,7 +52,7 @@ class StairwellError(Exception):
         """Problem and fix in one; whole in English where the problem has no other words."""
         problem, fix = self.words
         line = say("{problem}. Fix: {fix}", problem=problem, fix=fix)
-        return verbatim(line.en) if problem.fixed else line
+        return verbatim(line.en) if problem.fixed and problem.ukrainian is None else line
 
 
 class ConfigError(StairwellError):

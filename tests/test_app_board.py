@@ -7,29 +7,30 @@ import http.client
 import json
 import socket
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from app_parts import Hands, settings
+from broker import wait_for
 
 from agent.app import board as boards
 from agent.app import board_page, board_server, hatch
 from agent.app.board import Board, Saved
+from agent.app.board_server import CONNECTIONS_MAX, FORM, JSON
 from agent.app.doorkeeper import CODE_S, IDLE_S, LIFE_S, TRIES, Doorkeeper
 from agent.app.drawing import Draft, Drawn, Verdict
 from agent.app.hatch import Hatch
 from agent.app.viewfinder import Aim, Look, packed
 from agent.config_layers import Origin
 from agent.errors import ConfigError, StorageError
-from agent.words import LANGUAGES
+from agent.words import LANGUAGES, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 AIM = Aim(t=1, width=64, height=48, light=90, burnt=0, contrast=9, sharpness=2, states=(), persons=0)
-FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
 class Kit:
@@ -39,12 +40,17 @@ class Kit:
         self.drawn = Draft()
         self.told: list[str] = []
         self.refuses = False
+        self.refusal: ConfigError | None = None
+        self.jpeg = b"\xff\xd8JPEG"
         self.hatch = Hatch(
             state / hatch.NAME,
-            {"aim": lambda _: packed(Look(AIM, b"\xff\xd8JPEG")), "drawn": self._drawn},
+            {"aim": self._aim, "drawn": self._drawn},
             {"redraw": self._redraw, "board": self._board},
         )
         self.hatch.start()
+
+    def _aim(self, _user: int) -> bytes:
+        return packed(Look(AIM, self.jpeg)) if self.jpeg else b""
 
     def _drawn(self, _user: int) -> bytes:
         found = Drawn(
@@ -53,6 +59,8 @@ class Kit:
         return found.model_dump_json().encode()
 
     def _redraw(self, _user: int, letter: bytes) -> bytes:
+        if self.refusal:
+            return Verdict.refused(self.refusal).model_dump_json().encode()
         self.drawn = Draft.model_validate_json(letter)
         return Verdict(digest=self.drawn.digest, changed=True).model_dump_json().encode()
 
@@ -268,6 +276,63 @@ def test_saving(board: Board, kit: Kit) -> None:
 
     assert 200 == ask(board, "POST", "/finish", b"{}", Content_Type=JSON, Cookie=cookie).status
     assert "finished" == board.wait()
+
+
+def test_what_the_agent_refuses(board: Board, kit: Kit) -> None:
+    """It is told in the page's language, with what to do, and nothing counts as saved."""
+    cookie = let_in(board)
+    kit.refusal = ConfigError(say("the agent's socket: permission denied"), fix=say("correct what is named"))
+    value = {"base": Draft().digest, "draft": {"masks": [], "zones": []}}
+    for language in LANGUAGES:
+        assert 200 == ask(board, "GET", f"/?lang={language}", Cookie=cookie).status
+        answer = save(board, cookie, value)
+        why = json.loads(answer.text)["why"]  # type: ignore[attr-defined]
+        assert (422, kit.refusal.told(language)) == (answer.status, why)
+    assert board.saved is None
+
+
+def test_a_camera_without_a_picture(board: Board, kit: Kit) -> None:
+    """The page is told so, not that the agent starts anew."""
+    cookie, kit.jpeg = let_in(board), b""
+    answer = ask(board, "GET", "/look", Cookie=cookie)
+    assert 503 == answer.status
+    assert "no picture" in json.loads(answer.text)["why"]  # type: ignore[attr-defined]
+
+
+def test_what_was_sent_is_read(board: Board) -> None:
+    """No answer is lost to a connection that is reset: of who is in, and of who is not."""
+    cookie = let_in(board)
+    for path, name, status in (("/finish", "", 403), ("/none", cookie, 404), ("/finish", cookie, 200)):
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nCookie: {name}\r\n"
+        body = f"Content-Type: {JSON}\r\nContent-Length: 2\r\n\r\n{{}}"
+        with socket.create_connection((board_server.HOST, board.port), 20) as connection:
+            connection.sendall((head + body).encode())
+            answer = b""
+            while part := connection.recv(4096):  # a reset would raise
+                answer += part
+        assert f" {status} ".encode() in answer.partition(b"\r\n")[0]
+
+
+def test_more_connections_than_a_browser_opens(board: Board) -> None:
+    """They are closed at once; those that are there are served, and leave their room behind."""
+    with ExitStack() as stack:
+        held = [
+            stack.enter_context(socket.create_connection((board_server.HOST, board.port), 20))
+            for _ in range(CONNECTIONS_MAX)
+        ]
+        with socket.create_connection((board_server.HOST, board.port), 20) as another:
+            assert b"" == another.recv(1)
+        held[0].sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert held[0].recv(4096).startswith(b"HTTP/1.0 200 ")
+    wait_for(lambda: room(board), 20)
+
+
+def room(board: Board) -> bool:
+    """Whether a request is answered."""
+    try:
+        return ask(board, "GET", "/board.css").status == 200
+    except OSError:
+        return False
 
 
 def test_finishing_without_a_change(board: Board, kit: Kit) -> None:

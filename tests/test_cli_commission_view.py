@@ -19,6 +19,7 @@ from agent.cli import commission_view
 from agent.cli.commission_desk import Desk
 from agent.config_layers import Origin
 from agent.errors import StorageError
+from agent.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,11 +141,12 @@ def test_one_of_two(agent: Agent, tmp_path: Path) -> None:
 
 def test_a_refusal_is_told_once(agent: Agent) -> None:
     """With what to do, as the agent has it."""
-    agent.refusal = StorageError("the disk is full", fix="free some of it")
-    code, out, err = agent.view("--none")
-    assert (3, "") == (code, out)
-    assert 1 == err.count("the disk is full")
-    assert 1 == err.count("free some of it")
+    agent.refusal = StorageError(say("no space is left"), fix=say("correct what is named"))
+    for lang, told in (("en", "no space is left. Fix: "), ("uk", "місця немає. Що робити: ")):
+        code, out, err = agent.view("--none", lang=lang)
+        assert (3, "") == (code, out)
+        assert told in err
+        assert 1 == err.count(told[-5:])
     assert agent.kept() is None
 
 

@@ -191,6 +191,7 @@ def test_errors_speak_both_where_they_can() -> None:
     assert "no agent runs here. Fix: correct the card" == str(error) == error.told("en")
     assert "агент тут не працює. Що робити: виправте картку моделі" == error.told("uk")
     assert "a. Fix: b" == StairwellError("a", fix="b").told("uk")
+    assert "а. Що робити: б" == StairwellError(given("a", "а"), fix=given("b", "б")).told("uk")
 
 
 DEPOT = {

@@ -37,6 +37,7 @@ HOST = "127.0.0.1"
 NAMES = {"localhost", "127.0.0.1"}
 """By which a browser may call it; the port may be another at the near end of the tunnel."""
 COOKIE = "stairwell-board"
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 BODY_MAX = hatch.LETTER_MAX
 FORM_MAX = 256  # bytes: a code, and the field's name
 LENGTH_DIGITS = 9  # of a Content-Length: int() refuses thousands of them
@@ -128,16 +129,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Let in, draw, finish: only from this very page."""
         if not self._called_rightly():
             return
+        # Read it first: who closes a connection over what was not read resets it, and the answer may be lost.
+        body = self._body(*((FORM, FORM_MAX) if self.path == "/enter" else (JSON, BODY_MAX)))
+        if body is None:
+            return
         if self.headers.get("Origin") != f"http://{self.headers['Host']}":
             self._fail(403, say("this did not come from the page itself"))
         elif self.path == "/enter":
-            self._enter()
+            self._enter(body)
         elif not self._is_in():
             self._fail(403, say("the code has to be typed in first"))
         elif self.path == "/save":
-            body = self._body("application/json", BODY_MAX)
-            if body is not None:
-                self._tell(functools.partial(self._save, body))
+            self._tell(functools.partial(self._save, body))
         elif self.path == "/finish":
             self._tell(self._finish)
         else:
@@ -178,10 +181,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._html(200, board_page.door(board.kit, board.language, None))
 
-    def _enter(self) -> None:
-        body, board = self._body("application/x-www-form-urlencoded", FORM_MAX), self._board
-        if body is None:
-            return
+    def _enter(self, body: bytes) -> None:
+        board = self._board
         typed = parse_qs(body.decode("ascii", errors="replace")).get("code", [""])[0]
         try:
             token = board.door.enter(typed, board.now(), lambda: board.note("entered"))
@@ -262,17 +263,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._fail(411, say("the length is missing"))
         elif len(length) > LENGTH_DIGITS or int(length) > longest:
             self._fail(413, say("this is too long"))
-        elif self.headers.get_content_type() != kind:
-            self._fail(415, say("this is of another kind"))
         else:
-            return self.rfile.read(int(length))
+            body = self.rfile.read(int(length))
+            if self.headers.get_content_type() == kind:
+                return body
+            self._fail(415, say("this is of another kind"))
         return None
 
     def _fail(self, status: int, why: Text) -> None:
         self._json({"why": why.told(self._board.language)}, status)
 
     def _json(self, value: object, status: int = 200) -> None:
-        self._send(status, "application/json", json.dumps(value).encode())
+        self._send(status, JSON, json.dumps(value).encode())
 
     def _html(self, status: int, page: str) -> None:
         self._send(status, "text/html; charset=utf-8", page.encode())
