@@ -142,6 +142,13 @@ def test_nothing_without_the_code(board: Board, kit: Kit) -> None:
     assert ["opened"] == kit.told
 
 
+def test_it_is_on_no_network(board: Board) -> None:
+    """Nobody reaches it but over the kit's own loopback, of whose addresses it has one."""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", board.port), 20)
+    assert 200 == ask(board, "GET", "/").status
+
+
 def test_every_answer_is_strict(board: Board) -> None:
     """No foreign script, no frame, nothing stored, no guessing of types: the refused ones, too."""
     cookie = let_in(board)
@@ -153,6 +160,7 @@ def test_every_answer_is_strict(board: Board) -> None:
         ("GET", "/board.css"),
     ):
         answer = ask(board, method, path, Cookie=cookie)
+        assert (404 if path == "/none" else 501 if method == "PUT" else 200) == answer.status
         policy = answer.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
         assert "unsafe" not in policy
@@ -252,6 +260,16 @@ def test_a_foreign_page_cannot_act(headers: dict[str, str], status: int, board: 
     value = {"base": Draft().digest, "draft": {"masks": [mask], "zones": []}}
     assert status == save(board, cookie, value, **headers).status
     assert Draft() == kit.drawn
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:80", "localhost:80@evil.example", ""]
+)
+def test_a_foreign_name_sees_nothing(host: str, board: Board) -> None:
+    """A page that has its own name resolved to the loopback gets neither picture nor page, cookie or not."""
+    cookie = let_in(board)
+    for path in ("/", "/look", "/drawn", "/board.js"):
+        assert 421 == ask(board, "GET", path, Host=host, Cookie=cookie).status
 
 
 def test_another_port_at_the_near_end(board: Board) -> None:

@@ -286,10 +286,18 @@ def test_what_is_noted_is_printable(desk: Desk) -> None:
 
 def test_an_agent_of_another_version(tmp_path: Path) -> None:
     """One that knows no drawing answers nothing; one that answers otherwise is not believed either."""
-    old = Hatch(tmp_path / hatch.NAME, {}, {"redraw": lambda _user, _letter: b'{"changed": "?"}'})
+    old = Hatch(
+        tmp_path / hatch.NAME,
+        {"aim": lambda _: b"\xff\xd8JPEG"},
+        {"redraw": lambda _user, _letter: b'{"changed": "?"}'},
+    )
     old.start()
     try:
-        for question in (lambda: drawing.drawn(tmp_path), lambda: drawing.redraw(tmp_path, draft(LEFT))):
+        for question in (
+            lambda: viewfinder.look(tmp_path),
+            lambda: drawing.drawn(tmp_path),
+            lambda: drawing.redraw(tmp_path, draft(LEFT)),
+        ):
             with pytest.raises(StairwellError, match="of another version"):
                 question()
     finally:

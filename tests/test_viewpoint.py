@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from app_parts import settings, toml
 
-from agent import viewpoint
+from agent import checkedfile, viewpoint
 from agent.config import Settings, load, settled
 from agent.config_layers import Layers, Origin
 from agent.errors import ConfigError, StorageError
@@ -150,6 +150,9 @@ def test_wrong_settings_are_told_though_a_drawing_is_lost(file: Path, tmp_path: 
 def test_nothing_else_can_be_smuggled_in(file: Path, tmp_path: Path) -> None:
     """A layer with a key that nobody can draw is no layer of ours: it is taken for damage."""
     viewpoint.write(tmp_path, {"clips": {"seal": "none"}})
+    assert viewpoint.LOST == viewpoint.read(tmp_path)
+    for name in (viewpoint.NAME, viewpoint.COPY):
+        checkedfile.write(tmp_path / name, b"{whole, and no JSON")
     assert viewpoint.LOST == viewpoint.read(tmp_path)
     assert "none" != Layers.read(Settings, file).drawn.get("clips", {}).get("seal")
 

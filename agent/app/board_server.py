@@ -15,6 +15,7 @@ import functools
 import http.server
 import json
 import logging
+import re
 import socketserver
 import threading
 from typing import TYPE_CHECKING, ClassVar
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from agent.words import Text
 
 HOST = "127.0.0.1"
-NAMES = {"localhost", "127.0.0.1"}
+NAMES = re.compile(r"(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
 """By which a browser may call it; the port may be another at the near end of the tunnel."""
 COOKIE = "stairwell-board"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -156,8 +157,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         _LOG.debug("%s", (format % args).encode("unicode_escape").decode())
 
     def _called_rightly(self) -> bool:
-        host = self.headers.get("Host", "")
-        if host.rpartition(":")[0] in NAMES or host in NAMES:
+        if NAMES.fullmatch(self.headers.get("Host", "")):
             return True
         self._fail(421, say("this page is called localhost"))
         return False
