@@ -91,6 +91,87 @@ def test_one_data_partition_for_one_card(tmp_path: Path, kit: Rendered) -> None:
     assert rendered(tmp_path, READ_ONLY) == kit
 
 
+class DataPartition:
+    """The end of that script, on an image in place of the partition; mount(8) does what it is told."""
+
+    def __init__(self, directory: Path, kit: Rendered) -> None:
+        self.image = directory / "data"
+        with self.image.open("wb") as file:
+            file.truncate(16 << 20)
+        whole = kit.boot["partition"]
+        (self.uuid,) = re.findall(r"^uuid=(.*)$", whole, re.MULTILINE)
+        head = f"set -eu\nuuid={self.uuid}\ndata={self.image}\n"
+        head += 'say() { echo "$*"; }\ndie() { say "$*"; exit 1; }\n'
+        end = whole[whole.index("# A file system whose making") :].replace("/run/", f"{directory}/")
+        self.script = directory / "script"
+        self.script.write_text(head + end)
+        self.programs = directory / "bin"
+        self.programs.mkdir()
+        for name in ("mount", "umount"):
+            (self.programs / name).symlink_to("/bin/true")
+
+    def run(self) -> tuple[int, str]:
+        """Its exit code, and what it said."""
+        path = f"{self.programs}:{os.environ['PATH']}:/usr/sbin:/sbin"
+        done = subprocess.run(
+            ["sh", self.script], env={"PATH": path}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+    def marks(self) -> tuple[str, str, str]:
+        """Label and UUID of the file system, and what is another one each time that it is made."""
+        told = subprocess.run(
+            ["/usr/sbin/dumpe2fs", "-h", self.image], capture_output=True, text=True, check=True
+        ).stdout
+        names = ("Filesystem volume name", "Filesystem UUID", "Directory Hash Seed")
+        label, uuid, seed = (re.findall(rf"^{name}: +(\S+)$", told, re.MULTILINE)[0] for name in names)
+        return label, uuid, seed
+
+
+@pytest.fixture
+def partition(tmp_path: Path, kit: Rendered) -> DataPartition:
+    return DataPartition(tmp_path, kit)
+
+
+def test_a_data_partition_is_made_once(partition: DataPartition) -> None:
+    """And never again, though first boot is cut and repeated."""
+    assert 0 == partition.run()[0]
+    first = partition.marks()
+    assert ("stairwell", partition.uuid) == first[:2]
+    assert (0, "") == partition.run()
+    assert first == partition.marks()
+
+
+def test_a_data_partition_that_does_not_mount(partition: DataPartition) -> None:
+    """It is mended or left to people: keys and clips may be on it."""
+    partition.run()
+    first = partition.marks()
+    (partition.programs / "mount").unlink()
+    (partition.programs / "mount").symlink_to("/bin/false")
+    code, said = partition.run()
+    assert 1 == code
+    assert "the data partition does not mount" in said
+    assert first == partition.marks()
+
+
+@pytest.mark.parametrize("cut", ["label", "uuid"])
+def test_a_data_partition_whose_making_was_cut(partition: DataPartition, cut: str) -> None:
+    """Or one of another card: made anew."""
+    partition.run()
+    first = partition.marks()
+    match cut:
+        case "label":
+            subprocess.run(["/usr/sbin/e2label", partition.image, "stairwell-new"], check=True)
+        case "uuid":
+            subprocess.run(
+                ["/usr/sbin/tune2fs", "-U", "random", partition.image], check=True, capture_output=True
+            )
+    assert 0 == partition.run()[0]
+    label, uuid, seed = partition.marks()
+    assert ("stairwell", partition.uuid) == (label, uuid)
+    assert first[2] != seed
+
+
 def test_a_writable_root_has_none_of_it(tmp_path: Path) -> None:
     """By default nothing is partitioned, mounted or taken off the image's command line."""
     kit = rendered(tmp_path)
