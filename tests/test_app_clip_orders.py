@@ -6,11 +6,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from app_parts import settings
 from kits import EVENT, Kit, name
 from uploads import Uploads
 
 from agent.app import clip_orders
 from agent.app.clip_orders import ClipOrders
+from agent.app.trust import https_context
 from agent.backbone.commands import Job
 from agent.backbone.orders import ORDERS
 from agent.clips import store
@@ -37,7 +39,8 @@ class Obeying:
     def ask(self, order: str, **args: Any) -> Outcome:  # noqa: ANN401 - as the contract says
         """Do it."""
         kit = self.kit
-        executors = ClipOrders(kit.settings, kit.journal, kit.reporter, kit.premises).executors
+        context = https_context(kit.settings.backbone)
+        executors = ClipOrders(kit.settings, kit.journal, kit.reporter, kit.premises, context).executors
         given = ORDERS[order].args.model_validate(args)
         return executors[order](Job(REQ, given, lambda _: None, self.stopping))
 
@@ -120,12 +123,9 @@ def test_the_citys_own_authority_is_trusted(obeying: Obeying, tmp_path: Path) ->
 
 def test_an_authority_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     """At the start, with the key and the file."""
-    obeying = Obeying(tmp_path)
-    backbone = obeying.kit.settings.backbone.model_copy(update={"ca_file": tmp_path / "absent.pem"})
-    obeying.kit.settings = obeying.kit.settings.model_copy(update={"backbone": backbone})
+    backbone = settings(tmp_path).backbone.model_copy(update={"ca_file": tmp_path / "absent.pem"})
     with pytest.raises(ConfigError, match=r"backbone.ca_file = .*absent.pem"):
-        obeying.ask("clip/list")
-    obeying.kit.end()
+        https_context(backbone)
 
 
 def test_a_file_that_is_not_there_is_said(obeying: Obeying, tmp_path: Path) -> None:

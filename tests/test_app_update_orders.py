@@ -18,6 +18,7 @@ from test_app_update import KEYS, Between, acknowledge, content, guard, home, ki
 
 from agent import viewpoint
 from agent.app import ordered, tries, update_orders
+from agent.app.trust import https_context
 from agent.app.update_orders import UpdateOrders
 from agent.app.updatebook import Standing, UpdateBook
 from agent.backbone import docket
@@ -84,6 +85,7 @@ class City:
             self.settings,
             CLOCK,
             UpdateBook(self.settings, CLOCK),
+            https_context(self.settings.backbone),
             lambda: self.quiet,
             self.left.set,
             home=self.home,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agent.app.transfer import Transfer
-from agent.app.trust import https_context
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import ClipArgs, ListArgs, UploadArgs
 from agent.clips import store
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from typing import BinaryIO
 
@@ -32,18 +32,21 @@ _GONE = Outcome(
 
 
 class ClipOrders:
-    """Does them, in the threads of the lanes.
+    """Does them, in the threads of the lanes; `context` is that of the agent's https (`trust`)."""
 
-    Raises:
-        ConfigError: `backbone.ca_file` cannot be used.
-    """
-
-    def __init__(self, settings: Settings, journal: Journal, reporter: Reporter, premises: Premises) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        reporter: Reporter,
+        premises: Premises,
+        context: ssl.SSLContext,
+    ) -> None:
         self._directory = settings.clips_dir
         self._journal = journal
         self._reporter = reporter
         self._premises = premises
-        self._context = https_context(settings.backbone)
+        self._context = context
 
     @property
     def executors(self) -> dict[str, Callable[[Job], Outcome]]:

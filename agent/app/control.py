@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.app.clip_orders import ClipOrders
 from agent.app.redaction import redacted
+from agent.app.trust import https_context
 from agent.app.update_orders import UpdateOrders
 from agent.app.updatebook import UpdateBook
 from agent.backbone.commands import Commands
@@ -75,8 +76,9 @@ class Control:
         self._leave = leave
         self._leds = leds
         self._reboot = reboot_request
-        clips = ClipOrders(settings, journal, reporter, premises)
-        updates = UpdateOrders(settings, clock, UpdateBook(settings, clock), quiet, leave)
+        context = https_context(settings.backbone)  # one for both: each has all public authorities, 0.8 MB
+        clips = ClipOrders(settings, journal, reporter, premises, context)
+        updates = UpdateOrders(settings, clock, UpdateBook(settings, clock), context, quiet, leave)
         self._commands = Commands(
             topics,
             settings.backbone.platform_keys,

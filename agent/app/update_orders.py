@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from agent.app.fetch import Fetch
 from agent.app.ontrial import OWN
-from agent.app.trust import https_context
 from agent.app.updatebook import CONFIRMED, NOT_INSTALLED, ROLLED_BACK
 from agent.backbone.commands import INTERRUPTED
 from agent.backbone.docket import Outcome
@@ -25,6 +24,7 @@ from agent.reasons import reason
 from agent.words import say
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -46,13 +46,10 @@ CHUNK = 1 << 20
 
 
 class UpdateOrders:
-    """Does it, in the thread of its lane.
+    """Does it, in the thread of its lane; `context` is that of the agent's https (`trust`).
 
     `quiet` tells whether neither an event nor a clip is under way; `leave` begins the end of the process.
     `own` is the release that this process is of.
-
-    Raises:
-        ConfigError: `backbone.ca_file` cannot be used.
     """
 
     def __init__(
@@ -60,6 +57,7 @@ class UpdateOrders:
         settings: Settings,
         clock: Clock,
         book: UpdateBook,
+        context: ssl.SSLContext,
         quiet: Callable[[], bool],
         leave: Callable[[], None],
         *,
@@ -70,7 +68,7 @@ class UpdateOrders:
         self._keys = settings.update.release_keys
         self._state = settings.state.dir
         self._place = installation.place(settings.state.dir)
-        self._context = https_context(settings.backbone)
+        self._context = context
         self._clock = clock
         self._book = book
         self._quiet = quiet
