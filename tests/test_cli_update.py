@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import agent
 from agent.app.update import machine
-from agent.cli import app
+from agent.cli import USAGE, app
 from agent.cli.update import start_anew
 from agent.device.releases import Releases, Trial
 from agent.errors import ConfigError, UpdateError
@@ -107,6 +107,13 @@ def test_a_release_that_does_not(city: Path, tmp_path: Path, main: str, message:
     with pytest.raises(UpdateError, match=message):
         update(city, sign(city, tree, "99.0"))
     assert (None, None) == (Releases(city / "home").current(), Releases(city / "home").trial())
+
+
+def test_a_bundle_beside_an_order(city: Path) -> None:
+    """What was ordered is fetched by the agent: a file beside it is a slip of the hand."""
+    done = CliRunner().invoke(app, ["update", str(city / "release"), "--asked"])
+    assert USAGE == done.exit_code
+    assert "the release that was ordered is taken" in done.output
 
 
 def test_an_agent_that_does_not_start_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,18 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from app_parts import Hands, toml
+from kits import Kit
 
+from agent.app.opening import Opening
 from agent.device.systemroot import LIST, MARK, Opened, SystemRoot
 from agent.doctor import systemroot
 from agent.errors import StairwellError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from agent.words import Text
 
 REPAIR = Opened("olena", "a new kernel", "2026-11-27T10:00:00.000Z")
 
@@ -44,6 +49,29 @@ def test_a_repair(tmp_path: Path) -> None:
     system.close()
     assert system.opened is None
     system.close()
+
+
+def test_a_repair_is_in_the_audit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who opened it, why, and who closed it; of settings that are wrong the journal alone tells."""
+    system, store = kit(tmp_path), Kit(tmp_path)
+    config = tmp_path / "agent.toml"
+    config.write_text(toml(store.settings))
+    unnoted: list[Text] = []
+    opening = Opening(system, config, Hands(), unnoted.append)
+    opening.open("olena", "a new kernel")
+    opening.close("petro")
+    lines = store.journal.ask(
+        lambda tx: tx.execute("SELECT cmd, by, status, text FROM audit ORDER BY n").fetchall()
+    )
+    assert [("root/open", "olena", "ok", "a new kernel"), ("root/close", "petro", "ok", None)] == lines
+    store.end()
+    assert [] == unnoted
+
+    config.write_text("[kit")
+    opening.open("olena", "the settings")
+    assert "the settings" == (system.opened or REPAIR).why
+    assert "no valid TOML" in unnoted[0].en
+    assert "root/open by olena: the settings" in caplog.text
 
 
 def test_a_damaged_mark_keeps_it_open(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.app.opening import Opening
 from agent.cli.language import Lang, language
+from agent.cli.options import ConfigFile, config_path
+from agent.device.account import asker
 from agent.device.clock import SystemClock
 from agent.device.systemroot import Opened, SystemRoot
-from agent.words import Language, say
+from agent.words import Language, Text, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 app = typer.Typer(help="The read-only root of this kit: how it stands, open it for a repair, close it.")
 RESTART = say("In force after a restart: sudo systemctl reboot")
@@ -33,6 +37,7 @@ def open_(
     why: Annotated[
         str, typer.Option("--why", metavar="TEXT", help="What has to be mended; the doctor tells it.")
     ],
+    config: ConfigFile = None,
     lang: Lang = None,
 ) -> None:
     """Let the root be writable from the next start on, until it is closed again; the doctor warns meanwhile.
@@ -40,17 +45,24 @@ def open_(
     For example: `sudo stairwell root open --why "new kernel" && sudo systemctl reboot`
     """
     speech, system = language(lang), SystemRoot()
-    system.open_for(Opened(os.environ.get("SUDO_USER") or getpass.getuser(), why, SystemClock().stamp().ts))
+    _opening(system, config, speech).open(asker(), why)
     _tell(system.opened, speech)
     typer.echo(RESTART.told(speech))
 
 
 @app.command()
-def close(lang: Lang = None) -> None:
+def close(config: ConfigFile = None, lang: Lang = None) -> None:
     """Let the root be read-only from the next start on: the repair is over."""
-    speech, system = language(lang), SystemRoot()
-    system.close()
+    speech = language(lang)
+    _opening(SystemRoot(), config, speech).close(asker())
     typer.echo(RESTART.told(speech))
+
+
+def _opening(system: SystemRoot, config: Path | None, speech: Language) -> Opening:
+    def tell(why: Text) -> None:
+        typer.echo(say("Not noted in the audit: {why}", why=why).told(speech), err=True)
+
+    return Opening(system, config_path(config), SystemClock(), tell)
 
 
 def _tell(repair: Opened | None, speech: Language) -> None:

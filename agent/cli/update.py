@@ -51,6 +51,8 @@ def update(
     none after 15 minutes, what ran before runs again. The audit tells who began it and how it ended. After a
     power cut, say the same again.
     """
+    if bundle is not None and asked:
+        raise typer.BadParameter("the release that was ordered is taken, and no other", param_hint="BUNDLE")
     speech, releases = language(lang), Releases(home)
     if bundle is None and not asked:
         _show(releases, speech)
