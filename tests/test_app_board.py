@@ -14,6 +14,7 @@ import pytest
 from app_parts import Hands, settings
 from broker import wait_for
 
+from agent import viewpoint
 from agent.app import board as boards
 from agent.app import board_page, board_server, hatch
 from agent.app.board import Board, Saved
@@ -361,6 +362,16 @@ def test_finishing_without_a_change(board: Board, kit: Kit) -> None:
     assert 200 == finish().status
     assert Saved(kit.drawn.digest, 1, 0) == board.saved
     assert "finished" == board.wait()
+
+
+def test_finishing_over_a_lost_drawing(board: Board, kit: Kit) -> None:
+    """Nobody finds right what only stands in for it."""
+    cookie = let_in(board)
+    kit.drawn = Draft.model_validate(viewpoint.LOST["privacy"])
+    answer = ask(board, "POST", "/finish", b"{}", Content_Type=JSON, Cookie=cookie)
+    assert 503 == answer.status
+    assert "what was drawn is damaged" in json.loads(answer.text)["why"]  # type: ignore[attr-defined]
+    assert (None, False) == (board.saved, board.finished.is_set())
 
 
 def test_an_agent_that_begins_anew(board: Board, kit: Kit) -> None:

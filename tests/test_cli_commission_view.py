@@ -10,6 +10,7 @@ from app_parts import Hands, settings, toml
 from commandline import stairwell
 from kits import Kit
 
+from agent import viewpoint
 from agent.app import hatch
 from agent.app.board import Board
 from agent.app.drawing import Draft, Drawn, Verdict
@@ -157,6 +158,16 @@ def test_an_agent_that_does_not_come_back(agent: Agent, monkeypatch: pytest.Monk
     code, _, err = agent.view("--none")
     assert 1 == code
     assert "saved, but the agent is not back with it" in err
+    assert agent.kept() is None
+
+
+def test_a_lost_drawing_is_nobodys(agent: Agent, tmp_path: Path) -> None:
+    """What stands in for it is not kept as what is wanted."""
+    (mask,) = viewpoint.LOST["privacy"]["masks"]
+    file = tmp_path / "lost.toml"
+    file.write_text(f'[[masks]]\nname = "{mask["name"]}"\npolygon = {mask["polygon"]}\n')
+    code, _, err = agent.view("--file", file)
+    assert (1, True) == (code, "Draw masks and zones again" in err)
     assert agent.kept() is None
 
 

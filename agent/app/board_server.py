@@ -250,7 +250,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Nothing comes any more; who saved nothing finds right what is there."""
         if self._board.saved is None:
             found = drawing.drawn(self._board.state)
-            self._board.keep(found.digest, found.draft)
+            self._board.keep(found.digest, found.draft.drawn_by_somebody())
         try:
             self._json({})
         finally:  # it is finished for a browser that has gone, too

@@ -62,11 +62,27 @@ class Draft(BaseModel):
         """Those in force, of which a file may have more than can be drawn."""
         return cls(masks=settings.privacy.masks, zones=settings.view.zones)
 
+    def drawn_by_somebody(self) -> Draft:
+        """Itself.
+
+        Raises:
+            StairwellError: its mask only stands in for a drawing that cannot be read.
+        """
+        if self.masks == _LOST:
+            raise StairwellError(
+                say("what was drawn is damaged: the whole picture is masked in its place"),
+                fix=say("Draw masks and zones again: stairwell commission view"),
+            )
+        return self
+
     @property
     def digest(self) -> str:
         """Tells it from another one."""
         body = json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
         return hashlib.sha256(body).hexdigest()[:16]
+
+
+_LOST = Draft.model_validate(viewpoint.LOST["privacy"]).masks
 
 
 def _drawable(draft: Draft) -> Draft:

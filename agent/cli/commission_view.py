@@ -116,7 +116,12 @@ def put(desk: Desk, draft: drawing.Draft) -> dict[str, Any]:
 
 
 def kept(desk: Desk, draft: drawing.Draft) -> dict[str, Any]:
-    """Keep that this drawing, which is in force, is the one that is wanted."""
+    """Keep that this drawing, which is in force, is the one that is wanted.
+
+    Raises:
+        StairwellError: nobody drew it.
+    """
+    draft.drawn_by_somebody()
     found = {"masks": len(draft.masks), "zones": len(draft.zones), "digest": draft.digest}
     desk.note(Step.VIEW, "passed", found)
     desk.tell(say("In force: {drawn}", drawn=told(draft)), "green")
