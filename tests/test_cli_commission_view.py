@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -179,11 +180,15 @@ def test_without_an_agent(agent: Agent) -> None:
         assert (1, True) == (code, "no agent runs here" in err)
 
 
-def test_an_interrupted_page(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends it, which is noted; nothing was saved, so that nothing is kept."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_interrupted_page(number: signal.Signals, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends it, or a session that breaks off, which is noted; nothing was saved, so nothing is kept."""
+    before = signal.getsignal(number)
 
     def interrupt(_: Board) -> str:
-        raise KeyboardInterrupt
+        assert signal.default_int_handler is signal.getsignal(number)
+        signal.raise_signal(number)
+        return "finished"
 
     monkeypatch.setattr(Board, "wait", interrupt)
     monkeypatch.setenv("SUDO_USER", "olena")
@@ -192,6 +197,6 @@ def test_an_interrupted_page(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> N
     assert (2, "Nothing was saved.\n") == (code, out)
     assert " olena@192.0.2.1\n" in err
     assert ["opened", "closed: interrupted"] == agent.told
-    assert agent.kept() is None
+    assert (None, before) == (agent.kept(), signal.getsignal(number))
     code, out, _ = agent.view("--port", 0, "--json")
     assert (2, {"v": 1, "passed": False}) == (code, json.loads(out))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import signal
 import socket
 import time
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +28,7 @@ from agent.reasons import reason
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from agent.config import Mask
     from agent.config_rules import Zone
@@ -88,16 +90,28 @@ def drawn(desk: Desk, port: int = board.PORT) -> dict[str, Any] | None:
         ConfigError: nothing can listen at the port.
         StairwellError: no agent answers, or it is not back with the drawing in time.
     """
-    saved = asked(
-        lambda: board.serve(
-            desk.settings, desk.clock, desk.language, port, lambda opened: _invite(opened, desk.language)
+    with _interrupted(signal.SIGHUP, signal.SIGTERM):
+        saved = asked(
+            lambda: board.serve(
+                desk.settings, desk.clock, desk.language, port, lambda opened: _invite(opened, desk.language)
+            )
         )
-    )
     if saved is None:
         desk.tell(say("Nothing was saved."), "red")
         return None
     _await(desk, saved.digest)
     return kept(desk, in_force(desk))
+
+
+@contextmanager
+def _interrupted(*numbers: signal.Signals) -> Iterator[None]:
+    """These signals are a Ctrl-C: a session that breaks off in a stairwell ends the page in order, too."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def put(desk: Desk, draft: drawing.Draft) -> dict[str, Any]:
