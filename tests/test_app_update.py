@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections import namedtuple
@@ -25,7 +26,8 @@ from agent.errors import ConfigError, StorageError, UpdateError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GUARD = Path(__file__).parent.parent / "scripts" / "deb" / "trial"
+ROOT = Path(__file__).parent.parent
+GUARD = ROOT / "scripts" / "deb" / "trial"
 KEY = Ed25519PrivateKey.from_private_bytes(b"releases of the city, a test key")
 KEYS = (PublicKey(KEY.public_key()).text,)
 ARCHITECTURE, PYTHON = update.machine()
@@ -66,6 +68,10 @@ def install(home: Path, bundle: Path, prove: Callable[[Path, Manifest], None] = 
     return update.install(bundle, KEYS, kit(home), prove, lambda _: None, lambda _: None)
 
 
+UMASK = 0o077
+"""That of the agent's unit, before whose starts the guard runs."""
+
+
 def guard(home: Path, word: str) -> list[str]:
     """Let the guard act; what it asked of the service manager."""
     asked = home.parent / "asked"
@@ -76,7 +82,7 @@ def guard(home: Path, word: str) -> list[str]:
         "STAIRWELL_HOME": str(home),
         "RUNTIME_DIRECTORY": str(home.parent / "run"),
     }
-    subprocess.run([GUARD, word], env=environment, check=True, capture_output=True)
+    subprocess.run([GUARD, word], env=environment, check=True, capture_output=True, umask=UMASK)
     return asked.read_text().splitlines() if asked.exists() else []
 
 
@@ -140,6 +146,19 @@ def test_two_starts_that_fail(home: Path, before: int | None) -> None:
     assert kit(home).trial() is None
     assert "1.0-6 started 2 times without an acknowledgement" == kit(home).failed()
     assert (before or 3) == kit(home).floor()
+
+
+def test_the_agent_can_read_what_the_guard_writes(home: Path) -> None:
+    """Both are other users; a trial that cannot be read would be none, and nobody would acknowledge it."""
+    assert f"UMask={UMASK:04o}" in (ROOT / "systemd/stairwell-agent.service").read_text().splitlines()
+    install(home, made(home.parent, 6))
+    modes = []
+    for name in ("trial", "trial", "failed"):
+        guard(home, "start")
+        modes.append(stat.S_IMODE((home / name).stat().st_mode))
+    assert [0o644] * 3 == modes
+    confirmed(home, 7)
+    assert 0o644 == stat.S_IMODE((home / "floor").stat().st_mode)
 
 
 def test_no_acknowledgement_in_time(home: Path) -> None:
