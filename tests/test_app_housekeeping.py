@@ -349,6 +349,21 @@ def test_a_full_disk_is_given_room(open_kit: Callable[..., Kit], monkeypatch: py
     assert [young.path] == kit.files()
 
 
+def test_room_for_what_is_no_clip(open_kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as somebody asks for it the oldest make it, beside the reserve."""
+    kit = open_kit()
+    old, young = kit.clip(1), kit.clip(2)
+    monkeypatch.setattr("agent.app.housekeeping.health.free_bytes", lambda _: ballast.ROOM + 100)
+    with kit.premises.kept_free(ballast.ROOM + 101) as wanted:
+        assert ballast.ROOM + 101 == wanted
+        kit.housekeeping.run(None)
+        assert [young.path] == kit.files()
+        kit.clip(3)
+    kit.housekeeping.run(None)
+    assert 2 == len(kit.files())
+    assert not (kit.directory / old.path).exists()
+
+
 def test_a_clip_that_the_recorder_gave_up_is_taken_up_while_it_runs(open_kit: Callable[..., Kit]) -> None:
     """What a disk refused is announced as far as it plays; the clip under way is left alone."""
     kit = open_kit()

@@ -6,6 +6,8 @@ import hashlib
 import os
 import stat
 import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,9 +29,10 @@ from agent.backbone.docket import AuditLine, Outcome
 from agent.backbone.orders import Args, UpdateArgs
 from agent.config import Settings
 from agent.config_layers import Layers
-from agent.device import installation
+from agent.device import installation, release
 from agent.device.clock import SystemClock
 from agent.device.installation import Request
+from agent.device.releases import unpacked
 from agent.errors import StairwellError, StorageError, UpdateError
 from pki import Authority
 
@@ -60,6 +63,8 @@ class City:
         self.left = threading.Event()
         self.quiet = True
         self.requests: list[Request] = []
+        self.made_free: list[int] = []
+        self.wanted = 0
         self.root = True
         self.releases = kit(home)
         self.on_asked: Callable[[], None] = lambda: None
@@ -88,6 +93,7 @@ class City:
             https_context(self.settings.backbone),
             lambda: self.quiet,
             self.left.set,
+            self._kept_free,
             home=self.home,
             own=own,
             ask=self._ask,
@@ -111,6 +117,13 @@ class City:
 
     def _job(self, args: Args, stopping: threading.Event | None) -> Job:
         return Job(self.req, args, lambda _: None, stopping or threading.Event())
+
+    @contextmanager
+    def _kept_free(self, size: int) -> Iterator[int]:
+        """As retention does: with the oldest clips room is made, until somebody asks."""
+        self.made_free.append(size)
+        yield self.wanted
+        self.made_free.append(0)
 
     def _ask(self, state: Path, request: Request) -> None:
         """As the units do: the request is left, and root answers it."""
@@ -292,6 +305,29 @@ def test_an_event_that_does_not_end(city: City, monkeypatch: pytest.MonkeyPatch)
     city.quiet = False
     assert "busy" == code(city.order(city.serve(made(city.home.parent, 5))))
     assert [] == city.requests
+
+
+def test_a_full_card(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest clips make room before root takes it, for its copy too; where none can go root decides."""
+    city.home.mkdir()
+    looks = iter([99, 99, 100])
+    city.wanted = 100
+    monkeypatch.setattr(update_orders, "health", SimpleNamespace(free_bytes=lambda _: next(looks)))
+    bundle = made(city.home.parent, 5)
+    with bundle.open("rb") as stream:
+        size = bundle.stat().st_size + unpacked(release.read(stream, "ours", KEYS))
+    city.on_asked = lambda: city.made_free.append(-1)
+    assert city.order(city.serve(bundle)) is None
+    assert [size, 0, -1] == city.made_free
+    assert [] == list(looks)
+
+    monkeypatch.setattr(update_orders, "health", SimpleNamespace(free_bytes=lambda _: 99))
+    monkeypatch.setattr(update_orders, "ROOM_S", 0.05)
+    for _ in range(3):
+        guard(city.home, "start")
+    city.req = req()
+    assert city.order(city.serve(made(city.home.parent, 6))) is None
+    assert "1.0-6" == kit(city.home).current()
 
 
 def test_a_kit_that_knows_no_key_or_tries_another(city: City) -> None:

@@ -78,7 +78,9 @@ class Control:
         self._reboot = reboot_request
         context = https_context(settings.backbone)  # one for both: each has all public authorities, 0.8 MB
         clips = ClipOrders(settings, journal, reporter, premises, context)
-        updates = UpdateOrders(settings, clock, UpdateBook(settings, clock), context, quiet, leave)
+        updates = UpdateOrders(
+            settings, clock, UpdateBook(settings, clock), context, quiet, leave, premises.kept_free
+        )
         self._commands = Commands(
             topics,
             settings.backbone.platform_keys,

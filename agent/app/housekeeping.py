@@ -98,7 +98,7 @@ class Housekeeping:
             free_bytes=free or 0,
             settings=self._settings.clips,
             in_use={in_use} if in_use else set(),
-            wanted_bytes=_room(rows) if full else ballast.ROOM,
+            wanted_bytes=max(self._premises.spare, _room(rows) if full else ballast.ROOM),
         )
         gone = set(erase(self._journal, self._reporter, plan, "retention"))
         sweep(self._journal, self._directory)

@@ -43,6 +43,8 @@ class Premises:
         }
         self._journal = journal
         self._closed_hook = closed_hook
+        self._reserve = int(settings.clips.reserve_mb * MEGABYTE)
+        self._wanted = 0
         self._mark: str | None = None
         self._beginning = threading.Lock()
         self._under_way: set[str] = set()
@@ -83,6 +85,23 @@ class Premises:
                 self._check_room()
             self._journal.opened(clip)
             self._under_way.add(clip.id)
+
+    @property
+    def spare(self) -> int:
+        """Bytes that retention is to keep free, of the settings' reserve and of what `kept_free` asks for."""
+        return self._reserve + self._wanted
+
+    @contextmanager
+    def kept_free(self, size: int) -> Iterator[int]:
+        """Meanwhile retention keeps `size` bytes free beside the reserve, for what is no clip; gives the sum.
+
+        One at a time asks for it.
+        """
+        self._wanted = size
+        try:
+            yield self.spare
+        finally:
+            self._wanted = 0
 
     def _check_room(self) -> None:
         for directory, floor in self._floors.items():

@@ -16,9 +16,9 @@ from agent.app.updatebook import CONFIRMED, NOT_INSTALLED, ROLLED_BACK
 from agent.backbone.commands import INTERRUPTED
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import UpdateArgs
-from agent.device import installation, release
+from agent.device import health, installation, release
 from agent.device.installation import Request, Status
-from agent.device.releases import HOME, SPARE_BYTES, Releases
+from agent.device.releases import HOME, SPARE_BYTES, Releases, unpacked
 from agent.errors import StairwellError, StorageError
 from agent.reasons import reason
 from agent.words import say
@@ -26,6 +26,7 @@ from agent.words import say
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from agent.app.updatebook import UpdateBook
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 FETCH_S = 3600.0  # 100 MB over 300 kbit/s take 45 minutes
 QUIET_S = 600.0  # how long an update waits for the end of an event; a longer one is a reason to ask again
+ROOM_S = 200.0  # three looks of retention, once a minute, and a slow card's deletions
 RESTART_S = 120.0  # once installed: the trial's minutes run, and a stop finishes the clip under way
 INSTALL_S = 2400.0  # more than the unit has; unpacking, reading back and proving take a Zero 2 W ten minutes
 LOOK_S = 1.0  # between two looks at how things stand: two small files
@@ -49,7 +51,8 @@ class UpdateOrders:
     """Does it, in the thread of its lane; `context` is that of the agent's https (`trust`).
 
     `quiet` tells whether neither an event nor a clip is under way; `leave` begins the end of the process.
-    `own` is the release that this process is of.
+    `kept_free` has retention keep room for what is no clip (`Premises`). `own` is the release that this
+    process is of.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class UpdateOrders:
         context: ssl.SSLContext,
         quiet: Callable[[], bool],
         leave: Callable[[], None],
+        kept_free: Callable[[int], AbstractContextManager[int]],
         *,
         home: Path = HOME,
         own: str = OWN,
@@ -73,6 +77,8 @@ class UpdateOrders:
         self._book = book
         self._quiet = quiet
         self._leave = leave
+        self._kept_free = kept_free
+        self._clips = settings.clips_dir
         self._home = home
         self._releases = Releases(home)
         self._own = own
@@ -101,6 +107,7 @@ class UpdateOrders:
                 return self._end(INTERRUPTED)
             why = f"an event or a clip has gone on for {QUIET_S:.0f} s; give the order again later"
             return self._end(_failed("busy", why))
+        self._make_room(job, found)
         request = Request(req=job.req, release=found.name)
         self._ask(self._state, request)
         return self._await(job, request)
@@ -122,6 +129,24 @@ class UpdateOrders:
         if manifest.name == current and trial is None:  # it may have been installed by hand meanwhile
             return Outcome(ok=True, code="runs-already", text=manifest.name)
         return manifest
+
+    def _make_room(self, job: Job, manifest: Manifest) -> None:
+        """Have the oldest clips make room for root's copy and the unpacked release, before it takes theirs.
+
+        Else no clip could begin on a full card until the next retention. Where they lie elsewhere there is
+        nothing to make, and where too few can go it is root who refuses.
+        """
+        try:
+            if self._home.stat().st_dev != self._clips.stat().st_dev:
+                return
+            size = unpacked(manifest) + (self._place / installation.BUNDLE).stat().st_size
+        except OSError:
+            return
+        until = self._clock.mono() + ROOM_S
+        with self._kept_free(size) as wanted:
+            while (health.free_bytes(self._home) or 0) < wanted:
+                if self._clock.mono() > until or job.stopping.wait(LOOK_S):
+                    return
 
     def _go_on(self, job: Job) -> Outcome | None:
         """Find out what became of an order that an earlier process was given, or have it gone on with."""

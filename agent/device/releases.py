@@ -180,7 +180,7 @@ class Releases:
             UpdateError: there is not.
             OSError: the disk cannot be asked.
         """
-        needed = SPARE_BYTES + sum(_on_disk(entry) for entry in manifest.files)
+        needed = SPARE_BYTES + unpacked(manifest)
         free = shutil.disk_usage(self._home).free
         if free < needed:
             raise UpdateError(
@@ -260,6 +260,11 @@ class Releases:
             return (self._home / name).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def unpacked(manifest: Manifest) -> int:
+    """Bytes that a release takes on the disk, its bytecode among them."""
+    return sum(_on_disk(entry) for entry in manifest.files)
 
 
 def _on_disk(entry: release.Entry) -> int:
