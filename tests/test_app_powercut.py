@@ -201,7 +201,7 @@ def test_a_recording_that_had_ended(board: Board) -> None:
             lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\0"),
             "the clip's file is not what was signed",
         ),
-        (lambda path: path.unlink(), f"{name(2)}.mp4: No such file or directory"),
+        (lambda path: path.unlink(), f"{name(2)}.mp4: there is no such file"),
     ],
 )
 def test_a_clip_whose_file_is_another(board: Board, damage: Callable[[Path], object], text: str) -> None:
@@ -251,6 +251,15 @@ def test_what_the_platform_took_is_no_loss(board: Board) -> None:
     kit.journal.ask(lambda tx: kit.outbox.watermark(tx, board.before["stream"], 1))
 
     assert {} == board.judged()
+
+
+def test_the_oldest_clips_may_go(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By retention, while the test runs: the newest alone are looked for."""
+    monkeypatch.setattr("agent.app.powercut.NEWEST", 1)
+    board.kit.clip(3)
+    before = noted(board.kit)
+    assert before is not None
+    assert [name(3)] == before["clips"]
 
 
 def test_clips_that_are_gone(board: Board) -> None:

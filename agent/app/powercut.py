@@ -132,7 +132,10 @@ def _cut(clock: Clock, boot: Boot, before: Mapping[str, Any]) -> Finding:
             "cut",
             False,
             say("the power was not cut: this is the same start of the board"),
-            say("Pull the plug, wait ten seconds, put it back, and come again in two minutes"),
+            say(
+                "Pull the plug while it records, wait ten seconds, put it back, and come again in two "
+                "minutes; to begin anew: sudo stairwell commission power --again"
+            ),
         )
     if boot.in_order:
         return Finding(
