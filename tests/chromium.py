@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -32,6 +33,8 @@ class Page:
         self.session: str | None = None
         self.complaints: list[str] = []
         """What the page wrote to its console as an error, and what its policy refused."""
+        self.dialogs: list[str] = []
+        """What it asks, and stands still for."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -61,6 +64,7 @@ class Page:
 
     def _hear(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            assert select.select([self._back], [], [], PATIENCE_S)[0], "the browser says nothing"
             part = os.read(self._back, 1 << 20)
             assert part, "the browser has ended"
             self._rest += part
@@ -72,7 +76,7 @@ class Page:
         if told.get("method") == "Log.entryAdded" and params["entry"]["source"] in {"security", "violation"}:
             self.complaints.append(params["entry"]["text"])
         if told.get("method") == "Page.javascriptDialogOpening":
-            self.complaints.append(f"dialog: {params['message']}")
+            self.dialogs.append(params["message"])
         return told
 
     def open(self, address: str) -> None:
@@ -94,6 +98,13 @@ class Page:
         ):
             assert time.monotonic() < deadline, f"{expression}: {self.ask('document.body.innerText')}"
             time.sleep(0.05)
+
+    def answer(self, *, accept: bool) -> str:
+        """What the page asks in a dialog, once it does; it goes on with this answer."""
+        while not self.dialogs:
+            self._hear()
+        self.call("Page.handleJavaScriptDialog", accept=accept)
+        return self.dialogs.pop()
 
     def place(self, selector: str, x: float = 0.5, y: float = 0.5) -> tuple[float, float]:
         """Where this fraction of an element is now; it is scrolled into view."""

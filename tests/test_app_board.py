@@ -13,68 +13,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from app_parts import Hands, settings
 from broker import wait_for
+from scripted import Scripted
 
 from agent import viewpoint
 from agent.app import board as boards
-from agent.app import board_page, board_server, hatch
+from agent.app import board_page, board_server
 from agent.app.board import Board, Saved
 from agent.app.board_server import CONNECTIONS_MAX, FORM, JSON
 from agent.app.doorkeeper import CODE_S, IDLE_S, LIFE_S, TRIES, Doorkeeper
-from agent.app.drawing import Draft, Drawn, Verdict
-from agent.app.hatch import Hatch
-from agent.app.viewfinder import Aim, Look, packed
+from agent.app.drawing import Draft
 from agent.config_layers import Origin
-from agent.errors import ConfigError, StorageError
+from agent.errors import ConfigError
 from agent.words import LANGUAGES, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-AIM = Aim(t=1, width=64, height=48, light=90, burnt=0, contrast=9, sharpness=2, states=(), persons=0)
-
-
-class Kit:
-    """A hatch that answers as an agent does, and keeps what it was told."""
-
-    def __init__(self, state: Path) -> None:
-        self.drawn = Draft()
-        self.told: list[str] = []
-        self.refuses = False
-        self.refusal: ConfigError | None = None
-        self.jpeg = b"\xff\xd8JPEG"
-        self.hatch = Hatch(
-            state / hatch.NAME,
-            {"aim": self._aim, "drawn": self._drawn},
-            {"redraw": self._redraw, "board": self._board},
-        )
-        self.hatch.start()
-
-    def _aim(self, _user: int) -> bytes:
-        return packed(Look(AIM, self.jpeg)) if self.jpeg else b""
-
-    def _drawn(self, _user: int) -> bytes:
-        found = Drawn(
-            draft=self.drawn, digest=self.drawn.digest, masks_from=Origin.REMOTE, zones_from=Origin.DRAWN
-        )
-        return found.model_dump_json().encode()
-
-    def _redraw(self, _user: int, letter: bytes) -> bytes:
-        if self.refusal:
-            return Verdict.refused(self.refusal).model_dump_json().encode()
-        self.drawn = Draft.model_validate_json(letter)
-        return Verdict(digest=self.drawn.digest, changed=True).model_dump_json().encode()
-
-    def _board(self, _user: int, letter: bytes) -> bytes:
-        if self.refuses:
-            raise StorageError("full", fix="none")
-        self.told.append(letter.decode())
-        return b"{}"
-
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    served = Kit(tmp_path)
+def kit(tmp_path: Path) -> Iterator[Scripted]:
+    served = Scripted(tmp_path)
     yield served
     served.hatch.close(5)
 
@@ -85,7 +44,7 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-def board(kit: Kit, tmp_path: Path, clock: Hands) -> Iterator[Board]:
+def board(kit: Scripted, tmp_path: Path, clock: Hands) -> Iterator[Board]:
     del kit
     served = Board(settings(tmp_path), clock, "en", 0)
     served.start()
@@ -130,7 +89,7 @@ def save(board: Board, cookie: str, value: Any, **headers: str) -> http.client.H
     return ask(board, "POST", "/save", body, **({"Content_Type": JSON, "Cookie": cookie} | headers))
 
 
-def test_nothing_without_the_code(board: Board, kit: Kit) -> None:
+def test_nothing_without_the_code(board: Board, kit: Scripted) -> None:
     """Neither picture nor drawing, nor the page; only the door, with its style and script."""
     assert "One-time code" in ask(board, "GET", "/").text  # type: ignore[attr-defined]
     for path in ("/look", "/drawn", "/etc/passwd", "/../board.py", "/board.html"):
@@ -173,7 +132,7 @@ def test_every_answer_is_strict(board: Board) -> None:
         assert "Python" not in str(answer.headers)
 
 
-def test_the_code_lets_in_once(board: Board, kit: Kit) -> None:
+def test_the_code_lets_in_once(board: Board, kit: Scripted) -> None:
     """The first browser, and noted; the second one is refused with the same code."""
     cookie = let_in(board)
     look = ask(board, "GET", "/look", Cookie=cookie)
@@ -223,11 +182,11 @@ def test_a_page_that_nobody_touches_ends(board: Board, clock: Hands) -> None:
     assert "idle" == board.wait()
 
 
-def test_nobody_gets_in_unnoted(board: Board, kit: Kit) -> None:
+def test_nobody_gets_in_unnoted(board: Board, kit: Scripted) -> None:
     """While the agent cannot note it the code lets nobody in, and stays good."""
-    kit.refuses = True
+    kit.deaf = True
     assert 503 == enter(board, board.door.code).status
-    kit.refuses = False
+    kit.deaf = False
     let_in(board)
 
 
@@ -254,7 +213,7 @@ def test_wrong_codes_close_the_door(board: Board) -> None:
         ({"Transfer_Encoding": "chunked"}, 411),
     ],
 )
-def test_a_foreign_page_cannot_act(headers: dict[str, str], status: int, board: Board, kit: Kit) -> None:
+def test_a_foreign_page_cannot_act(headers: dict[str, str], status: int, board: Board, kit: Scripted) -> None:
     """Not with the technician's own cookie: by another name, from another origin, as a plain form."""
     cookie = let_in(board)
     mask = {"name": "a", "polygon": [[0, 0], [1, 0], [1, 1]]}
@@ -279,9 +238,9 @@ def test_another_port_at_the_near_end(board: Board) -> None:
         assert 200 == ask(board, "GET", "/", Host=host, Origin="").status
 
 
-def test_saving(board: Board, kit: Kit) -> None:
+def test_saving(board: Board, kit: Scripted) -> None:
     """A drawing goes to the agent whole; what is none, or was begun with an older one, is told."""
-    cookie = let_in(board)
+    cookie, kit.masks_from = let_in(board), Origin.REMOTE
     found = json.loads(ask(board, "GET", "/drawn", Cookie=cookie).text)  # type: ignore[attr-defined]
     assert (["masks"], Draft().digest) == (found["fixed"], found["digest"])
     mask = {"name": "a", "polygon": [[0, 0], [1, 0], [1, 1]]}
@@ -297,7 +256,7 @@ def test_saving(board: Board, kit: Kit) -> None:
     assert "finished" == board.wait()
 
 
-def test_what_the_agent_refuses(board: Board, kit: Kit) -> None:
+def test_what_the_agent_refuses(board: Board, kit: Scripted) -> None:
     """It is told in the page's language, with what to do, and nothing counts as saved."""
     cookie = let_in(board)
     kit.refusal = ConfigError(say("the agent's socket: permission denied"), fix=say("correct what is named"))
@@ -310,7 +269,7 @@ def test_what_the_agent_refuses(board: Board, kit: Kit) -> None:
     assert board.saved is None
 
 
-def test_a_camera_without_a_picture(board: Board, kit: Kit) -> None:
+def test_a_camera_without_a_picture(board: Board, kit: Scripted) -> None:
     """The page is told so, not that the agent starts anew."""
     cookie, kit.jpeg = let_in(board), b""
     answer = ask(board, "GET", "/look", Cookie=cookie)
@@ -354,7 +313,7 @@ def room(board: Board) -> bool:
         return False
 
 
-def test_finishing_without_a_change(board: Board, kit: Kit) -> None:
+def test_finishing_without_a_change(board: Board, kit: Scripted) -> None:
     """Finds right what is in force, and needs the agent for it."""
     cookie = let_in(board)
     finish = functools.partial(ask, board, "POST", "/finish", b"{}", Content_Type=JSON, Cookie=cookie)
@@ -364,7 +323,7 @@ def test_finishing_without_a_change(board: Board, kit: Kit) -> None:
     assert "finished" == board.wait()
 
 
-def test_finishing_over_a_lost_drawing(board: Board, kit: Kit) -> None:
+def test_finishing_over_a_lost_drawing(board: Board, kit: Scripted) -> None:
     """Nobody finds right what only stands in for it."""
     cookie = let_in(board)
     kit.drawn = Draft.model_validate(viewpoint.LOST["privacy"])
@@ -374,7 +333,7 @@ def test_finishing_over_a_lost_drawing(board: Board, kit: Kit) -> None:
     assert (None, False) == (board.saved, board.finished.is_set())
 
 
-def test_an_agent_that_begins_anew(board: Board, kit: Kit) -> None:
+def test_an_agent_that_begins_anew(board: Board, kit: Scripted) -> None:
     """The page is told that it does not answer, and stays."""
     cookie = let_in(board)
     kit.hatch.close(5)
@@ -399,7 +358,7 @@ def test_a_port_that_is_taken(tmp_path: Path, clock: Hands) -> None:
             Board(settings(tmp_path), clock, "en", port)
 
 
-def test_serve_tells_where_and_ends(kit: Kit, tmp_path: Path, clock: Hands) -> None:
+def test_serve_tells_where_and_ends(kit: Scripted, tmp_path: Path, clock: Hands) -> None:
     """What was saved is returned; how it ended is noted."""
 
     def finish(opened: Board) -> None:

@@ -17,19 +17,23 @@ import pytest
 from app_parts import PEOPLE, query, settings, toml
 from broker import wait_for
 from chromium import chromium
+from scripted import Scripted
 
 from agent.app import drawing, hatch, viewfinder
 from agent.app.board import Board
 from agent.app.doorkeeper import IDLE_S
 from agent.app.service import serve
 from agent.config import load
+from agent.config_layers import Origin
 from agent.device.clock import SystemClock
+from agent.errors import StairwellError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chromium import Page
 
+AREA = {"name": "door", "polygon": [[0.2, 0.2], [0.4, 0.2], [0.4, 0.4], [0.2, 0.4]]}
 PICTURES = os.environ.get("BOARD_PICTURES")
 """A directory for screenshots, to look at by hand."""
 
@@ -201,8 +205,7 @@ def test_a_telephone(browser: Callable[..., Page], board: Board, kit: Path) -> N
 
 def test_the_keyboard(browser: Callable[..., Page], board: Board, kit: Path) -> None:
     """Whoever cannot point moves areas and corners by arrows, and removes them by a key."""
-    area = {"name": "door", "polygon": [[0.2, 0.2], [0.4, 0.2], [0.4, 0.4], [0.2, 0.4]]}
-    digest = drawing.redraw(load(kit).state.dir, drawing.Draft.model_validate({"masks": [area]})).digest
+    digest = drawing.redraw(load(kit).state.dir, drawing.Draft.model_validate({"masks": [AREA]})).digest
     wait_for(lambda: answers(load(kit).state.dir, digest), 60)
     page = browser(1024, 768)
     entered(page, board)
@@ -231,6 +234,71 @@ def test_a_forgotten_page(browser: Callable[..., Page], board: Board, clock: Lat
     shown = "document.getElementById('still').hidden, document.getElementById('still').getAttribute('src')"
     assert [True, None] == page.ask(f"[{shown}]")
     assert page.ask("[...document.querySelectorAll('button')].every(button => button.disabled)")
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[tuple[Board, Scripted]]:
+    """A page, and what is at the other side of it."""
+    agent = Scripted(tmp_path)
+    agent.jpeg = bytes(cv2.imencode(".jpg", np.full((48, 64), 90, np.uint8))[1])
+    served = Board(settings(tmp_path), SystemClock(), "en", 0)
+    served.start()
+    yield served, agent
+    served.close("test")
+    agent.hatch.close(10)
+
+
+def test_what_the_city_has_set(browser: Callable[..., Page], scripted: tuple[Board, Scripted]) -> None:
+    """Its masks are shown and named as its own; neither mouse nor keys change them, and zones go on."""
+    board, agent = scripted
+    agent.masks_from = Origin.REMOTE
+    agent.drawn = drawing.Draft.model_validate({"masks": [AREA]})
+    page = browser(1024, 768)
+    entered(page, board, "en")
+    assert "Masks are set by the city" in page.ask("document.getElementById('problem').textContent")
+    page.drag(page.place("#ink", 0.3, 0.3), page.place("#ink", 0.6, 0.6))
+    page.ask("document.querySelector('polygon').focus()")
+    for name in ("ArrowRight", "Delete"):
+        page.call("Input.dispatchKeyEvent", type="keyDown", key=name)
+    page.click("#remove")
+    page.click("#add-mask")
+    assert [{"kind": "mask", **AREA}] == page.ask("areas")
+    assert page.ask("[...document.querySelectorAll('li.mask input')].every(input => input.disabled)")
+    page.click("#add-zone")
+    page.drag(page.place("#ink", 0.5, 0.5), page.place("#ink", 0.9, 0.8))
+    assert ["mask", "zone"] == page.ask("areas.map(area => area.kind)")
+
+
+def test_what_is_not_taken(browser: Callable[..., Page], scripted: tuple[Board, Scripted]) -> None:
+    """A wrong name and a refusal are told, and stay unsaved; Finish asks before it leaves that behind."""
+    board, agent = scripted
+    page = browser(1024, 768)
+    entered(page, board, "en")
+    for left in (0.1, 0.5):
+        page.click("#add-mask")
+        page.drag(page.place("#ink", left, 0.2), page.place("#ink", left + 0.3, 0.8))
+    assert 2 == page.ask("areas.length")
+    rename = "(() => {{ const i = document.querySelector('li.mask input'); i.value = {}; {} }})()"
+    change = "i.dispatchEvent(new Event('change'))"
+    for name in ("Двері", "mask-2", ""):
+        page.ask(rename.format(json.dumps(name), change))
+        page.click("#save")
+        assert "small Latin letters" in page.ask("document.getElementById('problem').textContent")
+    assert drawing.Draft() == agent.drawn
+    page.ask(rename.format(json.dumps("Door_1"), change))
+
+    agent.refusal = StairwellError("the disk is full", fix="free some of it")
+    page.click("#save")
+    page.wait("document.getElementById('problem').textContent === 'the disk is full. Fix: free some of it'")
+    assert "Not saved yet" in page.ask("document.getElementById('state').textContent")
+
+    for leave in (False, True):
+        assert not board.finished.is_set()
+        page.ask("setTimeout(() => document.getElementById('finish').click()) && null")
+        assert "There is something that is not saved. Finish all the same?" == page.answer(accept=leave)
+    wait_for(board.finished.is_set, 60)
+    page.wait("document.getElementById('blank').textContent.startsWith('Finished')")
+    assert drawing.Draft() == agent.drawn
 
 
 def test_the_command(browser: Callable[..., Page], kit: Path) -> None:

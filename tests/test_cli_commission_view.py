@@ -10,16 +10,13 @@ import pytest
 from app_parts import Hands, settings, toml
 from commandline import stairwell
 from kits import Kit
+from scripted import Scripted
 
 from agent import viewpoint
-from agent.app import hatch
 from agent.app.board import Board
-from agent.app.drawing import Draft, Drawn, Verdict
-from agent.app.hatch import Hatch
 from agent.app.steps import Step
 from agent.cli import commission_view
 from agent.cli.commission_desk import Desk
-from agent.config_layers import Origin
 from agent.errors import StorageError
 from agent.words import say
 
@@ -30,41 +27,12 @@ if TYPE_CHECKING:
 DOOR = '[[masks]]\nname = "door"\npolygon = [[0, 0], [0.5, 0], [0.5, 1]]\n'
 
 
-class Agent:
-    """What answers at the hatch of the kit in `state`: it takes what is drawn, and is away once then."""
+class Agent(Scripted):
+    """The kit in `state`, at which somebody gives the command."""
 
     def __init__(self, state: Path) -> None:
         self.desk = Desk.open(state / "agent.toml", "en")
-        self.draft, self.away, self.stuck = Draft(), 0, False
-        self.refusal: StorageError | None = None
-        self.told: list[str] = []
-        self.hatch = Hatch(
-            state / hatch.NAME, {"drawn": self._drawn}, {"redraw": self._redraw, "board": self._board}
-        )
-
-    def _drawn(self, _user: int) -> bytes:
-        if self.away > 0:
-            self.away -= 1
-            return b""  # it ends in the middle of the answer
-        found = Drawn(
-            draft=self.draft,
-            digest="older" if self.stuck else self.draft.digest,
-            masks_from=Origin.DRAWN,
-            zones_from=Origin.DRAWN,
-        )
-        return found.model_dump_json().encode()
-
-    def _redraw(self, _user: int, letter: bytes) -> bytes:
-        if self.refusal:
-            return Verdict.refused(self.refusal).model_dump_json().encode()
-        wanted = Draft.model_validate_json(letter)
-        changed = wanted != self.draft or self.stuck
-        self.draft, self.away = wanted, int(changed)
-        return Verdict(digest=wanted.digest, changed=changed).model_dump_json().encode()
-
-    def _board(self, _user: int, letter: bytes) -> bytes:
-        self.told.append(letter.decode())
-        return b"{}"
+        super().__init__(state)
 
     def view(self, *words: object, lang: str = "en") -> tuple[int, str, str]:
         """Exit code, and what the command told where."""
@@ -84,7 +52,6 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
     (tmp_path / "agent.toml").write_text(toml(settings(tmp_path)), encoding="utf-8")
     kit = Kit(tmp_path, Hands())
     one = Agent(tmp_path)
-    one.hatch.start()
     yield one
     one.hatch.close(10)
     kit.database.close(10)
@@ -98,7 +65,7 @@ def test_a_file(agent: Agent, tmp_path: Path) -> None:
     code, out, _ = agent.view("--file", file)
     assert 0 == code
     assert ["Saved. The agent starts anew with it …", "In force: masks: door; zones: –"] == out.splitlines()
-    found = {"masks": 1, "zones": 0, "digest": agent.draft.digest}
+    found = {"masks": 1, "zones": 0, "digest": agent.drawn.digest}
     assert found | {"state": "passed"} == agent.kept()
 
     code, out, _ = agent.view("--file", file, "--json")
