@@ -176,6 +176,28 @@ def test_what_the_device_bench_does_not_know(device: ModuleType, option: str) ->
         device.main(**{option: ["lift"]})
 
 
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("options", [{"part": ["lift"]}, {"suite": "lift"}])
+def test_what_the_kit_bench_does_not_know(options: dict[str, Any]) -> None:
+    """It is refused with what is known, before anything is made."""
+    kit = importlib.import_module("kit")
+    with pytest.raises(StairwellError, match=r"lift: unknown\. Fix: known are .*(update|trixie)"):
+        kit.main(**options)
+
+
+@pytest.mark.usefixtures("device")
+def test_the_end_of_an_order(tmp_path: Path) -> None:
+    """Only the last answer to the request itself ends it."""
+    lines = [
+        "Connection error: refused",
+        *(json.dumps({"req": req, "status": status}) for req, status in (("b", "ok"), ("a", "progress"))),
+    ]
+    (tmp_path / "answers").write_text("\n".join([*lines, ""]))
+    ended = importlib.import_module("kit_orders").ended
+    assert ended(tmp_path / "answers", "a") is None
+    assert {"req": "b", "status": "ok"} == ended(tmp_path / "answers", "b")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_our_source_on_a_real_picamera2() -> None:

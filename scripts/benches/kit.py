@@ -1,8 +1,8 @@
 """From a blank card to a kit that is commissioned in its city's list, timed step by step; and cut off.
 
 One kit goes from the depot's list through card, first boot, first event and each step of `stairwell
-commission` to `stairwell fleet accept`; another loses its power at each step up to the first event; a list of
-a thousand kits is taken through the depot's commands.
+commission` to `stairwell fleet accept`; another loses its power at each step up to the first event; a third
+is ordered to take releases; a list of a thousand kits is taken through the depot's commands.
 
 Real are the depot's commands, the enrolment service, the broker with the reference consumer, the card's own
 files, scripts and packages, systemd, the firewall, first boot, burn-in, agent and TLS, the commissioning. Not
@@ -17,6 +17,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,25 +37,35 @@ from kit_commission import Site
 from kit_cuts import CUTS
 from kit_depot import Depot, insert, official, words_of
 from kit_machine import AGENT, FIRMWARE, PACKAGES, STATE, Machine, Networks
+from kit_orders import Orders
+from kit_update import Updates, released, roomy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from kit_cuts import Cut
 
 SUITES = ("bookworm", "trixie")
+PARTS = ("flow", "cuts", "update", "list")
 PART = "kit"
 CARD_S, INSTALL_S, FIRST_BOOT_S, EVENT_S = 120.0, 600.0, 600.0, 180.0
 
 
 def main(
+    part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; more than once.")] = None,
     suite: Annotated[str, typer.Option(help=f"{' or '.join(SUITES)}.")] = SUITES[0],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
-    """Time a kit from blank card to commissioned, cut another's power, take in a list of 1,000. As root."""
-    if suite not in SUITES:
-        raise StairwellError(f"--suite {suite}: unknown", fix=f"known are {', '.join(SUITES)}")
-    if not findings.show(findings_of(suite), as_json=as_json):
+    """Take kits through their lives, as root. Without --part: all of it.
+
+    flow: from a blank card to commissioned, timed; cuts: the power goes at each step; update: releases that
+    are ordered; list: 1,000 kits.
+    """
+    for option, chosen, known in (("suite", [suite], SUITES), ("part", part or (), PARTS)):
+        for name in chosen:
+            if name not in known:
+                raise StairwellError(f"--{option} {name}: unknown", fix=f"known are {', '.join(known)}")
+    if not findings.show(findings_of(suite, part or PARTS), as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -63,6 +74,7 @@ class Run:
     """One flow: what it has, and the seconds of each step that are measured on the way."""
 
     suite: str
+    work: Path
     depot: Depot
     networks: Networks
     root: Path
@@ -78,8 +90,23 @@ class Run:
         return Finding(PART, self.suite, check, promise, ok=bool(ok), s=round(s, 1), found=found)
 
 
-def findings_of(suite: str) -> Iterator[Finding]:
-    """The flow, the cuts, the list."""
+def findings_of(suite: str, parts: Collection[str]) -> Iterator[Finding]:
+    """What is found in these parts."""
+    kinds = {"flow": _flow, "cuts": _cut_off, "update": _updated}
+    chosen = {name: kind for name, kind in kinds.items() if name in parts}
+    if chosen:
+        with _begun(suite) as run:
+            yield _founded(run, len(chosen))
+            with run.depot.serving(run.networks.city):
+                for kit, (name, kind) in zip(run.kits, chosen.items(), strict=True):
+                    yield from kind(run, kit, run.work / name)
+    if "list" in parts:
+        yield from kit_fleet.findings_of()
+
+
+@contextmanager
+def _begun(suite: str) -> Iterator[Run]:
+    """What the kits of a run share."""
     root = container.ROOTS / f"{suite}-kit"
     if not (root / "etc/os-release").exists():
         container.debian(suite)  # its complaints, if it cannot be made
@@ -90,19 +117,14 @@ def findings_of(suite: str) -> Iterator[Finding]:
         depot.work.mkdir()
         image = official(work / "official.img", suite, root)
         debs = [built(suite, work / name, name) for name in ("amd64", "arm64")]
-        run = Run(suite, depot, networks, root, image, footage(work / "camera.mp4"), *debs)
-        yield _founded(run)
-        with depot.serving(networks.city):
-            yield from _flow(run, run.kits[0], work / "kit")
-            yield from _cut_off(run, run.kits[1], work / "cut")
-    yield from kit_fleet.findings_of()
+        yield Run(suite, work, depot, networks, root, image, footage(work / "camera.mp4"), *debs)
 
 
-def _founded(run: Run) -> Finding:
+def _founded(run: Run, kits: int) -> Finding:
     begun = time.monotonic()
     run.depot.found()
     made = time.monotonic()
-    run.kits = run.depot.take_in(len(("flow", "cuts")))
+    run.kits = run.depot.take_in(kits)
     found = {"city_s": round(made - begun, 1), "list_s": round(time.monotonic() - made, 1)}
     return run.finding(
         "depot", "a city is made, and its list taken in", run.kits, time.monotonic() - begun, **found
@@ -248,6 +270,17 @@ def _to_the_end(machine: Machine) -> None:
         if time.monotonic() > end:
             raise StairwellError("the kit does not come to its end", fix=f"it said: {machine.said()}")
         time.sleep(0.2)
+
+
+def _updated(run: Run, kit: str, work: Path) -> Iterator[Finding]:
+    """A third kit, which is ordered to take releases."""
+    card, orders = _prepared(run, kit), Orders(run.depot, run.networks.city, kit)
+    with Machine(run.root, work, run.networks.kit).made() as machine:
+        _built(run, card, machine)
+        with roomy(machine), orders.open():
+            _to_the_end(machine)
+            releases = released(run.native, run.suite, run.depot.release_key, orders.store)
+            yield from Updates(run, machine, orders, releases).findings()
 
 
 def _whole(run: Run, machine: Machine, kit: str, begun: float) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from pyrage import x25519
 import container
 from agent.card.boot import Boot
 from agent.city.office import Office
+from agent.city.settings import CitySettings
 from agent.device.enrolfile import EnrolFile
 from agent.errors import StairwellError
 from city import City
@@ -53,6 +54,14 @@ user_ca = "@user_ca@"
 [camera]
 overlay = "none"
 """
+DESK, EAR = "desk", "ear"
+DESKS = f"""
+user {DESK}
+topic write bm/v1/+/+/+/+/cmd/#
+user {EAR}
+topic read bm/v1/+/+/+/+/res/#
+"""
+"""Of the ACL: who gives orders and who hears the answers, beside the platform."""
 HEAD = "kit,oblast,city,district,katotth,precinct,building,entrance,floor,purpose,retention_h\n"
 ROW = ",51,odesa,kyivskyi,,,вулиця Прикладна {n},{entrance},1,безпека мешканців,72\n"
 
@@ -81,11 +90,11 @@ class Depot:
     def __init__(self, work: Path) -> None:
         self.work, self.directory = work, work / "city"
         self.claims, self.cards = work / "claims", work / "cards"
-        self.passphrase = work / "passphrase"
+        self.passphrase, self.release_key = work / "passphrase", work / "release.key"
         self._kits = work / "kits.toml"
 
     def found(self) -> None:
-        """Make the city, and the papers of its broker and its platform."""
+        """Make the city, the papers of its broker and its programs, and the key that signs releases."""
         self.work.mkdir(parents=True, exist_ok=True)
         self.passphrase.write_text("bench\n")
         recipient = x25519.Identity.generate().to_public()
@@ -93,10 +102,14 @@ class Depot:
         papers = ("--passphrase-file", self.passphrase, "--city", self.directory)
         stairwell("ca", "init", "--name", "odesa", *where, "--recipient", recipient, *papers)
         stairwell("ca", "issue", "broker", "--host", CITY_ADDRESS, "-o", self.work, *papers)
-        stairwell("ca", "issue", PLATFORM, "-o", self.work, *papers)
+        for name in (PLATFORM, DESK, EAR):
+            stairwell("ca", "issue", name, "-o", self.work, *papers)
         key = self.work / "user_ca"
         call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
         self._kits.write_text(CITY.replace("@user_ca@", key.with_suffix(".pub").read_text().strip()))
+        public = stairwell("ca", "release-key", "--key", self.release_key, "--open-key").strip()
+        settings = CitySettings.read(self.directory)
+        settings.model_copy(update={"release_keys": (public,)}).write(self.directory)
 
     def take_in(self, count: int) -> list[str]:
         """Kits of a list; their ids."""
@@ -175,15 +188,16 @@ class Depot:
                 program.wait(START_S)
 
     def _broker(self) -> Path:
-        store, config = self.work / "store", self.work / "mosquitto.conf"
+        store, config, acl = self.work / "store", self.work / "mosquitto.conf", self.work / "acl"
         store.mkdir()
+        acl.write_text(ACL.read_text("utf-8") + DESKS, "utf-8")
         place = {
             "listener": f"{BROKER_PORT} {CITY_ADDRESS}",
             "cafile": str(self.work / "chain.pem"),
             "certfile": str(self.work / "broker.pem"),
             "keyfile": str(self.work / "broker.key"),
             "crlfile": str(self.directory / "crl.pem"),
-            "acl_file": str(ACL),
+            "acl_file": str(acl),
             "persistence_location": f"{store}/",
         }
         (self.work / "chain.pem").write_text((self.directory / "root.pem").read_text())

@@ -224,7 +224,7 @@ class Machine:
     def said(self) -> str:
         """The end of its journal, or of its console."""
         if self.up:
-            return self.run("journalctl", "--no-pager", "--output=cat", "--boot", "--lines=40").stdout
+            return self.run("journalctl", "--no-pager", "--output=cat", "--lines=40").stdout
         return self.console()
 
     def console(self) -> str:
