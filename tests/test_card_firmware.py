@@ -183,9 +183,10 @@ def test_cloud_init_takes_its_settings(whole: Rendered) -> None:
 
 
 def test_sudo_takes_its_rule(tmp_path: Path, whole: Rendered) -> None:
-    """Visudo finds no mistake: one would lock everybody out."""
+    """Visudo finds no mistake: one would lock everybody out. What the page for drawing needs is kept."""
     path = laid_out(whole, tmp_path / "root") / "etc/sudoers.d/60-stairwell"
     parse("visudo", "--check", "--strict", "--file", path)
+    assert 'Defaults:steward env_keep += "SSH_CONNECTION"' in path.read_text("utf-8").splitlines()
 
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed")

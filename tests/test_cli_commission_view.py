@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -145,6 +147,24 @@ def test_without_an_agent(agent: Agent) -> None:
     for words in (("--none",), ("--port", 0)):
         code, _, err = agent.view(*words)
         assert (1, True) == (code, "no agent runs here" in err)
+
+
+def test_a_page_on_which_something_was_saved(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in force in the end is told, and kept; without ssh the kit is called by its name."""
+
+    def save(opened: Board) -> str:
+        opened.keep(agent.drawn.digest, agent.drawn)
+        return "finished"
+
+    monkeypatch.setattr(Board, "wait", save)
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    agent.away = 1  # it is not back at once
+    code, out, err = agent.view("--port", 0)
+    assert (0, "In force: masks: –; zones: –\n") == (code, out)
+    assert f" {getpass.getuser()}@{socket.gethostname()}\n" in err
+    assert {"masks": 0, "zones": 0, "digest": agent.drawn.digest, "state": "passed"} == agent.kept()
+    assert "closed: finished" == agent.told[-1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
