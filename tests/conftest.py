@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from agent.device import account
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 hypothesis.settings.register_profile(
     "busy",  # the machine may be: how long an example takes says nothing about what it proves
@@ -26,6 +31,20 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("LANGUAGE", "en")
     monkeypatch.setattr(account, "SERVICE_USER", "nobody-of-this-machine")  # it may have a kit's user
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_a_process_of_its_own() -> Iterator[None]:
+    """A command that a test runs in here ends as in a terminal, and what it does with signals ends with it.
+
+    A shell starts what it puts into the background without the signal of Ctrl-C, and `stairwell run` takes
+    signals for itself until its process ends.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
