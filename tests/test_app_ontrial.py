@@ -76,6 +76,26 @@ def test_no_trial(home: Path) -> None:
     assert not said.now[FAILED][0]
 
 
+def test_a_trial_that_cannot_be_read(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not over: what was raised stays so, nothing is acknowledged, and the journal says it once."""
+    said = Said()
+    assert not judge(home, said, 0)
+    (home / "trial").unlink()
+    (home / "trial").mkdir()
+    watch = OnTrial(
+        said,  # type: ignore[arg-type]
+        UpdateBook(settings(home.parent), Hands()),
+        home.parent,
+        Releases(home, home),
+        OWN,
+    )
+    for _ in range(2):
+        watch.judge(Delivery(connected=True, taken=9, delivered=9))
+    assert (True, OWN) == said.now[TRIAL]
+    assert not (home.parent / MARK).exists()
+    assert 1 == len([line for line in caplog.messages if f"{home / 'trial'}: it is a directory" in line])
+
+
 def test_what_was_taken_back_is_told(home: Path) -> None:
     """The city hears which release failed, and why."""
     (home / "failed").write_text("1.0-7 started 2 times without an acknowledgement\n")

@@ -93,7 +93,7 @@ class Between(Releases):
         super().__init__(home, home.parent / "package")
         self._bundle: Path | None = bundle
 
-    def _line(self, name: str) -> str:
+    def _line(self, name: str) -> str | None:
         found = super()._line(name)
         if name == releases.TRIAL and self._bundle is not None:
             bundle, self._bundle = self._bundle, None
@@ -204,6 +204,7 @@ def test_a_damaged_trial(home: Path, line: str) -> None:
     (home / "trial").write_text(line)
     guard(home, "start")
     assert (None, False) == (kit(home).current(), (home / "trial").exists())
+    assert "1.0-5 the trial's file was damaged" == kit(home).failed()
 
 
 def test_a_trial_of_what_does_not_run(home: Path) -> None:
@@ -232,8 +233,13 @@ def test_what_is_refused(home: Path) -> None:
         install(home, made(home.parent, 8, python="3.9"))
     with pytest.raises(UpdateError, match="its counter is 3, and this kit has seen 3"):
         install(home, made(home.parent, 3))
+    (home / "floor").write_bytes(b"\xff")  # no reason to let an older one in
+    fifth = made(home.parent, 5)
+    with pytest.raises(StorageError, match=r"floor: no text"):
+        install(home, fifth)
+    (home / "floor").write_text("3\n")
     assert [] == list((home / "releases").iterdir())
-    install(home, made(home.parent, 5))
+    install(home, fifth)
     with pytest.raises(UpdateError, match=r"1\.0-5 is on trial"):
         install(home, made(home.parent, 6))
     assert install(home, home.parent / "bundle-5").trial is None

@@ -198,6 +198,27 @@ def test_a_release_that_is_taken_back(city: City) -> None:
     assert [] == left_over(city)
 
 
+@pytest.mark.parametrize("damage", ["unreadable", "empty", "no text", "words"])
+def test_a_trial_that_cannot_be_read(city: City, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """It is no success: the order waits until the guard has taken the release back, or for long enough."""
+    assert city.order(city.serve(made(city.home.parent, 5))) is None
+    trial = city.home / "trial"
+    trial.unlink()
+    if damage == "unreadable":
+        trial.mkdir()  # by nobody, not even by root
+        monkeypatch.setattr(update_orders, "INSTALL_S", 0.1)
+        found = city.go_on("package")
+        assert "no-answer" == code(found)
+        assert found is not None
+        assert f"{trial}: it is a directory" in str(found.text)
+    else:
+        trial.write_bytes({"empty": b"", "no text": b"\xff\xff", "words": b"1.0-5 on trial"}[damage])
+        threading.Timer(0.2, lambda: guard(city.home, "start")).start()
+        assert "rolled-back" == code(city.go_on("package"))
+    assert ["installing"] == [name for _, name, _ in city.codes()]
+    assert [] == left_over(city)
+
+
 class PowerCut(BaseException):
     """At the worst moment."""
 
@@ -231,8 +252,7 @@ def test_what_failed_for_another(city: City) -> None:
     stopping = threading.Event()
 
     def look() -> None:
-        releases = kit(city.home)
-        UpdateBook(city.settings, CLOCK).follow(Standing(*releases.standing(), releases.failed()))
+        UpdateBook(city.settings, CLOCK).follow(Standing.of(kit(city.home)))
 
     def asked() -> None:
         look()

@@ -52,6 +52,7 @@ class OnTrial:
         self._mark = runtime / MARK
         self._own = own
         self._marked = False
+        self._unknown = False
 
     @classmethod
     def here(cls, announcer: Announcer, settings: Settings, clock: Clock) -> OnTrial:
@@ -60,11 +61,19 @@ class OnTrial:
 
     def judge(self, delivery: Delivery) -> None:
         """Take in how messages get through."""
-        (current, trial), failed = self._releases.standing(), self._releases.failed()
+        try:
+            standing = Standing.of(self._releases)
+        except StorageError as error:  # then neither alarm changes, and nothing is acknowledged
+            if not self._unknown:
+                log.warning("whether a release is on trial is not known: %s", error)
+            self._unknown = True
+            return
+        self._unknown = False
+        trial, failed = standing.trial, standing.failed
         self._announcer.alarm(TRIAL, active=trial is not None, detail=trial.release if trial else "over")
         self._announcer.alarm(FAILED, active=failed is not None, detail=failed or "none")
         try:
-            self._book.follow(Standing(current, trial, failed))
+            self._book.follow(standing)
         except StorageError as error:  # it has alarms of its own, and is asked again
             log.debug("what became of an update is not noted: %s", error)
         if self._marked or trial is None or trial.release != self._own or not delivery.delivered:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.app.fetch import Fetch
 from agent.app.ontrial import OWN
-from agent.app.updatebook import CONFIRMED, NOT_INSTALLED, ROLLED_BACK
+from agent.app.updatebook import CONFIRMED, NOT_INSTALLED, ROLLED_BACK, Standing
 from agent.backbone.commands import INTERRUPTED
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import UpdateArgs
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.device.clock import Clock
     from agent.device.release import Manifest
-    from agent.device.releases import Trial
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ ROOM_S = 200.0  # three looks of retention, once a minute, and a slow card's del
 RESTART_S = 120.0  # once installed: the trial's minutes run, and a stop finishes the clip under way
 INSTALL_S = 2400.0  # more than the unit has; unpacking, reading back and proving take a Zero 2 W ten minutes
 LOOK_S = 1.0  # between two looks at how things stand: two small files
-CHUNK = 1 << 20
+TAKEN = frozenset({Status.BEGUN, Status.OK})  # root has taken the request in hand
 
 
 class UpdateOrders:
@@ -153,8 +152,11 @@ class UpdateOrders:
         request = installation.asked(self._state)
         if request is None or request.req != job.req:
             return INTERRUPTED
-        current, trial = self._releases.standing()
-        if current != request.release and self._found(request, current, trial) is None:
+        try:
+            answer, standing = self._look(request)
+        except StorageError:  # it is looked at again
+            return self._await(job, request)
+        if standing.current != request.release and _found(request, standing, answer) is None:
             # A power cut may have kept root from it; to ask twice does no harm.
             self._ask(self._state, request)
         return self._await(job, request)
@@ -164,16 +166,22 @@ class UpdateOrders:
         until = self._clock.mono() + INSTALL_S
         noted = False
         while not job.stopping.wait(LOOK_S):
-            current, trial = self._releases.standing()
-            noted = noted or self._noted(request)
-            if trial is not None and trial.release == request.release:
+            try:
+                answer, standing = self._look(request)
+            except StorageError as error:  # the guard mends what is damaged
+                if self._clock.mono() > until:
+                    return self._end(_failed("no-answer", str(error)))
+                continue
+            # What failed before root began, did so for somebody else.
+            noted = noted or (answer[0] in TAKEN and self._noted(request))
+            if standing.trial is not None and standing.trial.release == request.release:
                 if self._own == request.release:
                     until = self._clock.mono() + INSTALL_S
                     continue
                 self._wait_for_quiet(job, RESTART_S)
                 self._leave()
                 return None
-            outcome = self._found(request, current, trial)
+            outcome = _found(request, standing, answer)
             if outcome is not None:
                 return self._end(outcome)
             if self._clock.mono() > until:
@@ -182,10 +190,7 @@ class UpdateOrders:
         return None
 
     def _noted(self, request: Request) -> bool:
-        """Note who gave the order once root begins: what failed before, did so for somebody else."""
-        status, _ = installation.answered(self._home, request) or ("", "")
-        if status not in {Status.BEGUN, Status.OK}:
-            return False
+        """Note who gave the order; whether that is done."""
         try:
             self._book.hand_over(request.req, request.release)
         except StorageError as error:  # it has alarms of its own, and is asked again
@@ -193,17 +198,15 @@ class UpdateOrders:
             return False
         return True
 
-    def _found(self, request: Request, current: str | None, trial: Trial | None) -> Outcome | None:
-        """How it ended; None if it has not. `current` and `trial` are of one moment."""
-        if current == request.release and trial is None:
-            return Outcome(ok=True, code=CONFIRMED, text=request.release)
-        status, why = installation.answered(self._home, request) or ("", "")
-        failed = self._releases.failed()
-        # Before that a failure is one of an earlier time.
-        begun = status in {Status.BEGUN, Status.OK}
-        if begun and failed is not None and failed.split()[0] == request.release:
-            return _failed(ROLLED_BACK, failed)
-        return _failed(NOT_INSTALLED, why) if status == Status.FAILED else None
+    def _look(self, request: Request) -> tuple[tuple[str, str], Standing]:
+        """What root has said to it, and why, empty as long as that is nothing; then how the releases stand.
+
+        In this order: an earlier failure of the same release is gone once root has begun.
+
+        Raises:
+            StorageError: as `Standing.of`.
+        """
+        return installation.answered(self._home, request) or ("", ""), Standing.of(self._releases)
 
     def _fetch(self, job: Job, args: UpdateArgs) -> Outcome | None:
         """Have the bundle at its place; what keeps it from being there.
@@ -256,6 +259,17 @@ class UpdateOrders:
     def _end(self, outcome: Outcome) -> Outcome:
         installation.forget(self._state)
         return outcome
+
+
+def _found(request: Request, standing: Standing, answer: tuple[str, str]) -> Outcome | None:
+    """How it ended; None if it has not."""
+    if standing.current == request.release and standing.trial is None:
+        return Outcome(ok=True, code=CONFIRMED, text=request.release)
+    status, why = answer
+    # Before root began, a failure is one of an earlier time.
+    if status in TAKEN and standing.took_back(request.release):
+        return _failed(ROLLED_BACK, standing.failed or "")
+    return _failed(NOT_INSTALLED, why) if status == Status.FAILED else None
 
 
 def _failed(code: str, text: str) -> Outcome:

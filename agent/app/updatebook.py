@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.device.clock import Clock
     from agent.device.release import Manifest
-    from agent.device.releases import Trial
+    from agent.device.releases import Releases, Trial
     from agent.words import Text
 
 COMMAND = "update"
@@ -45,6 +45,20 @@ class Standing:
     current: str | None
     trial: Trial | None
     failed: str | None
+
+    @classmethod
+    def of(cls, releases: Releases) -> Standing:
+        """As they stand now.
+
+        Raises:
+            StorageError: something of it cannot be read.
+        """
+        current, trial = releases.standing()
+        return cls(current, trial, releases.failed())
+
+    def took_back(self, release: str) -> bool:
+        """Whether it is this release that was tried last in vain."""
+        return self.failed is not None and self.failed.split()[0] == release
 
 
 class UpdateBook:
@@ -117,8 +131,8 @@ def following(last: AuditLine | None, standing: Standing) -> AuditLine | None:
         return None
     if under_way.text == standing.current:
         return due("ok", CONFIRMED, under_way.text)
-    if standing.failed is not None and standing.failed.split()[0] == under_way.text:
-        return due("failed", ROLLED_BACK, standing.failed)
+    if standing.took_back(under_way.text):
+        return due("failed", ROLLED_BACK, standing.failed or "")
     return None
 
 

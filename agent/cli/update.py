@@ -10,7 +10,7 @@ import typer
 import agent
 from agent.app import ordered
 from agent.app.update import Battery, install
-from agent.app.updatebook import Attempt, UpdateBook
+from agent.app.updatebook import Attempt, Standing, UpdateBook
 from agent.cli.language import Lang, language
 from agent.cli.options import ConfigFile, config_path
 from agent.config import Settings, load
@@ -118,9 +118,10 @@ def _tell(step: Text, speech: Language) -> None:
 
 
 def _show(releases: Releases, speech: Language) -> None:
-    (current, trial), failed = releases.standing(), releases.failed()
+    standing = Standing.of(releases)
     package = say("the package, {version}", version=agent.__version__)
-    lines = [say("runs:   {release}", release=current or package)]
+    lines = [say("runs:   {release}", release=standing.current or package)]
+    trial = standing.trial
     if trial is not None:
         lines.append(
             say(
@@ -130,8 +131,8 @@ def _show(releases: Releases, speech: Language) -> None:
                 previous=trial.previous,
             )
         )
-    if failed is not None:
-        lines.append(say("failed: {why}", why=failed))
+    if standing.failed is not None:
+        lines.append(say("failed: {why}", why=standing.failed))
     lines.append(say("floor:  {counter}", counter=releases.floor()))
     for line in lines:
         typer.echo(line.told(speech))

@@ -33,7 +33,8 @@ from pydantic import ValidationError
 from agent.device import release
 from agent.device.release import Manifest
 from agent.durable import sync_directory, write_whole
-from agent.errors import UpdateError
+from agent.errors import StorageError, UpdateError
+from agent.reasons import reason
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -98,42 +99,64 @@ class Releases:
             yield
 
     def current(self) -> str | None:
-        """The release that the link names; None for the package."""
+        """The release that the link names; None for the package.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        path = self._home / CURRENT
         try:
-            return (self._home / CURRENT).readlink().name
-        except OSError:
+            return path.readlink().name
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise _unread(path, error) from None
 
     def standing(self) -> tuple[str | None, Trial | None]:
         """The release that the link names, and the trial that goes on, as both were at one moment.
 
         Without a trial the release of an update is one that was confirmed: to look at one file after the
         other would take a release for that which was switched to in between.
+
+        Raises:
+            StorageError: one of the two cannot be read, and what cannot be read is no success.
         """
         current = self.current()
         while True:
-            found = Trial.of(self._line(TRIAL))
+            line = self._line(TRIAL)
+            found = None if line is None else Trial.of(line)
+            if line is not None and found is None:
+                raise StorageError(
+                    say("{path}: the mark of a trial is damaged", path=self._home / TRIAL),
+                    fix=say("none needed: the guard of the trial takes the release back"),
+                )
             if (now := self.current()) == current:
                 return current, found if found is not None and found.release == current else None
             current = now
 
     def trial(self) -> Trial | None:
-        """The trial that goes on; None if there is none, also when it is of a release that does not run."""
+        """The trial that goes on; None if there is none, also when it is of a release that does not run.
+
+        Raises:
+            StorageError: as `standing`.
+        """
         return self.standing()[1]
 
     def floor(self) -> int:
-        """The counter below which no release is taken: acknowledged here, or the package's own."""
-        own = _number(self._line(FLOOR))
-        try:
-            packaged = (self._package / COUNTER).read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            packaged = ""
-        return max(own, _number(packaged))
+        """The counter below which no release is taken: acknowledged here, or the package's own.
+
+        Raises:
+            StorageError: one of the two cannot be read: to take it for none would let an old release in.
+        """
+        return max(_number(self._line(FLOOR) or ""), _number(_line(self._package / COUNTER) or ""))
 
     def failed(self) -> str | None:
         """What was tried last in vain, and why, in one line; None if nothing was since the last success.
 
         It goes when the same release is tried anew.
+
+        Raises:
+            StorageError: it cannot be read.
         """
         return self._line(FAILED) or None
 
@@ -255,11 +278,8 @@ class Releases:
             sync_directory(self._home)
         return trial
 
-    def _line(self, name: str) -> str:
-        try:
-            return (self._home / name).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
+    def _line(self, name: str) -> str | None:
+        return _line(self._home / name)
 
 
 def unpacked(manifest: Manifest) -> int:
@@ -271,6 +291,28 @@ def _on_disk(entry: release.Entry) -> int:
     blocks = -(-entry.size // BLOCK) * BLOCK
     # Bytecode is about as long as its source.
     return 2 * blocks if entry.path.endswith(".py") else blocks
+
+
+def _line(path: Path) -> str | None:
+    """What is kept there in one line; None if there is no such file.
+
+    Raises:
+        StorageError: it is there, or may be, and cannot be read.
+    """
+    try:
+        return path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unread(path, error) from None
+
+
+def _unread(path: Path, error: OSError | UnicodeDecodeError) -> StorageError:
+    return StorageError(
+        say("{path}: {reason}", path=path, reason=reason(error)),
+        fix=say("replace the card: `stairwell doctor` tells more of it"),
+        errno=getattr(error, "errno", None),
+    )
 
 
 def _number(text: str) -> int:
