@@ -114,9 +114,8 @@ class Layers:
         drawn = _over(self.drawn, {"view": {"zones": zones}} if zones else {})
         ranked = [(Origin.FILE, self.file), (Origin.DRAWN, drawn), *above]
         if not any(_sets(layer, "privacy", "masks") for _, layer in above):
-            ranked.append(
-                (Origin.DRAWN, {"capture": drawn["capture"]})
-            )  # or nothing would be masked, nor seen
+            # Or nothing would be masked, nor seen.
+            ranked.append((Origin.DRAWN, {"capture": drawn["capture"]}))
         return ranked
 
     def explain(self, error: ValidationError, known: Mapping[str, Collection[str]]) -> ConfigError:

@@ -158,7 +158,7 @@ def test_a_page_on_which_something_was_saved(agent: Agent, monkeypatch: pytest.M
 
     monkeypatch.setattr(Board, "wait", save)
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.delenv("SUDO_UID", raising=False)
     agent.away = 1  # it is not back at once
     code, out, err = agent.view("--port", 0)
     assert (0, "In force: masks: –; zones: –\n") == (code, out)
@@ -178,11 +178,11 @@ def test_an_interrupted_page(number: signal.Signals, agent: Agent, monkeypatch: 
         return "finished"
 
     monkeypatch.setattr(Board, "wait", interrupt)
-    monkeypatch.setenv("SUDO_USER", "olena")
+    monkeypatch.setenv("SUDO_UID", "1")  # daemon, on every Debian
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 22")
     code, out, err = agent.view("--port", 0)
     assert (2, "Nothing was saved.\n") == (code, out)
-    assert " olena@192.0.2.1\n" in err
+    assert " daemon@192.0.2.1\n" in err
     assert ["opened", "closed: interrupted"] == agent.told
     assert (None, before) == (agent.kept(), signal.getsignal(number))
     code, out, _ = agent.view("--port", 0, "--json")

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 AREAS_MAX, CORNERS_MAX = 16, 64
 """Masks, and zones, of one drawing; corners of each. More is no drawing of a stairwell."""
 PATIENCE_S = 30.0  # a card that is slow with the audit, and with two files
-TEXT_MAX = 500  # characters of a line for the auditor
 ABOVE = {Origin.ENVIRONMENT, Origin.REMOTE}
 """The layers over what is drawn."""
 
@@ -280,9 +279,8 @@ class DrawingDesk:
 
     def _note(self, what: str, user: int, status: str, code: str | None, text: str) -> None:
         name = name_of(user)
-        shown = "".join(
-            char if char.isprintable() else "?" for char in text[:TEXT_MAX]
-        )  # some is the asker's
+        text = text[: docket.TEXT_MAX]  # some of it is the asker's
+        shown = "".join(char if char.isprintable() else "?" for char in text)
         line = docket.AuditLine(what, None, name, None, status, code, shown)
         self._journal.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))
         _AUDIT.info("%s by %s is %s: %s", what, name, status, line.text)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from agent.words import Text
 
 OPEN, CLOSE = "root/open", "root/close"
-TEXT_MAX = 500  # characters of a line for the auditor
 
 _AUDIT = logging.getLogger("audit")
 
@@ -58,7 +57,7 @@ class Opening:
 
     def _note(self, what: str, by: str, why: str | None) -> None:
         _AUDIT.warning("%s by %s: %s", what, by, why or "-")
-        line = docket.AuditLine(what, None, by, None, "ok", None, why and why[:TEXT_MAX])
+        line = docket.AuditLine(what, None, by, None, "ok", None, why)
         try:
             archive = Archive(load(self._config), self._clock)
             archive.ask(lambda tx: docket.audit(tx, line, self._clock.stamp()))

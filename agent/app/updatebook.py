@@ -33,7 +33,6 @@ ON_TRIAL, CONFIRMED, ROLLED_BACK = "on-trial", "confirmed", "rolled-back"
 INSTALLING, NOT_INSTALLED = "installing", "not-installed"
 STEPS = (INSTALLING, NOT_INSTALLED, ON_TRIAL, CONFIRMED, ROLLED_BACK)
 """The codes of lines that belong to one update; an order or a refusal beside it has others."""
-TEXT_MAX = 500  # characters of a line for the auditor
 
 _AUDIT = logging.getLogger("audit")
 
@@ -164,7 +163,7 @@ class Attempt:
 
     def _note(self, status: str, code: str | None, text: str) -> None:
         try:
-            self._book.note(AuditLine(COMMAND, None, self._by, None, status, code, text[:TEXT_MAX]))
+            self._book.note(AuditLine(COMMAND, None, self._by, None, status, code, text))
         except StorageError as error:
             self._unnoted(error.line)
         except OSError as error:

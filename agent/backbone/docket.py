@@ -30,6 +30,7 @@ KEPT = 1000
 KEPT_S = 86_400.0
 NONCES_MAX = 10_000  # of signed orders: the platform's own, so none of them is lost to a flood of others
 OUT_MAX = 4096  # bytes of a result that is kept: 1000 of them are 4 MB at most
+TEXT_MAX = 500  # characters of a line for the auditor
 AUDIT_MAX = 5000  # lines, some 1 MB: a year of a kit that is worked with
 
 SCHEMA = """
@@ -212,7 +213,7 @@ def forget(tx: sqlite3.Connection, now: Stamp) -> None:
 
 
 def audit(tx: sqlite3.Connection, line: AuditLine, now: Stamp) -> None:
-    """Add a line to the account; the oldest goes when there are too many."""
+    """Add a line to the account, its text cut to TEXT_MAX; the oldest goes when there are too many."""
     tx.execute(
         "INSERT INTO audit (boot, mono, ts, clk, cmd, req, by, key, status, code, text, passed_over) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -227,7 +228,7 @@ def audit(tx: sqlite3.Connection, line: AuditLine, now: Stamp) -> None:
             line.key,
             line.status,
             line.code,
-            line.text,
+            line.text and line.text[:TEXT_MAX],
             line.passed_over,
         ),
     )

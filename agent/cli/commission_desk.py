@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,7 @@ from agent.app.configured import in_force
 from agent.app.status import understood
 from agent.cli.language import language as spoken_in
 from agent.cli.options import config_path
-from agent.device.account import name_of
+from agent.device.account import asker
 from agent.device.clock import SystemClock
 from agent.errors import StairwellError
 from agent.words import say
@@ -48,11 +47,6 @@ def worded(text: str, most: int, hint: str, empty: str) -> str:
     if len(given) > most:
         raise typer.BadParameter(f"at most {most} characters, please", param_hint=hint)
     return given
-
-
-def who() -> str:
-    """Whose login gave the command, for the audit: of who used sudo, the own."""
-    return os.environ.get("SUDO_USER") or name_of(os.getuid())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +93,7 @@ class Desk:
 
     def note(self, step: Step, state: State, found: Mapping[str, Any], why: str | None = None) -> Entry:
         """Keep how a step stands, under the login of who works here."""
-        return self.steps.note(step, state, who(), found, why)
+        return self.steps.note(step, state, asker(), found, why)
 
     def status(self) -> Status:
         """What the running agent tells.

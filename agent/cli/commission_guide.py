@@ -12,10 +12,10 @@ from agent.app.steps import Step, missing
 from agent.backbone.fields import NAME_MAX, TEXT_MAX
 from agent.cli import commission_view, look
 from agent.cli.commission_aim import aimed, fit, looked, referred
-from agent.cli.commission_desk import who
 from agent.cli.commission_power import begun, judged
 from agent.cli.commission_sign import awaited
 from agent.cli.commission_walk import walked
+from agent.device.account import asker
 from agent.errors import StairwellError
 from agent.words import joined, say, verbatim
 
@@ -132,7 +132,7 @@ def _power(desk: Desk) -> bool:
 def _sign(desk: Desk) -> bool:
     name = desk.reply(say("Your first name and surname, to sign for this kit"), NAME_MAX)
     if name:
-        signoff.sign(desk.settings, desk.clock, name, who())
+        signoff.sign(desk.settings, desk.clock, name, asker())
     return True
 
 

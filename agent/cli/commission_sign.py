@@ -14,9 +14,10 @@ from agent.app import signoff
 from agent.app.chronicle import database_of
 from agent.app.configured import in_force
 from agent.backbone.fields import NAME_MAX, TEXT_MAX
-from agent.cli.commission_desk import NOT_PASSED, Desk, Json, who, worded
+from agent.cli.commission_desk import NOT_PASSED, Desk, Json, worded
 from agent.cli.language import Lang  # noqa: TC001 - typer reads it
 from agent.cli.options import ConfigFile, config_path
+from agent.device.account import asker
 from agent.durable import write_whole
 from agent.errors import StorageError
 from agent.reasons import reason
@@ -54,7 +55,7 @@ def sign(
     desk = Desk.open(config, lang, quiet=as_json)
     signed = None if again else signoff.signed(desk.steps.entries())
     if signed is None:
-        signed = signoff.sign(desk.settings, desk.clock, by, who(), despite)
+        signed = signoff.sign(desk.settings, desk.clock, by, asker(), despite)
     acknowledged = awaited(desk, signed, seconds)
     if as_json:
         found = {"v": 1, "by": signed.by, "ts": signed.ts, "seq": signed.seq, "acknowledged": acknowledged}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from agent.app.steps import Step
 from agent.cli.commission_desk import NOT_PASSED, Desk, Json
 from agent.cli.language import Lang  # noqa: TC001 - typer reads it
 from agent.cli.options import ConfigFile  # noqa: TC001 - the same
+from agent.device.account import asker
 from agent.errors import ConfigError, StairwellError
 from agent.reasons import reason
 from agent.words import say, verbatim
@@ -176,7 +176,7 @@ def read(file: Path) -> drawing.Draft:
 
 def _invite(opened: board.Board, language: Language) -> None:
     """Tell where the page is, and its code; not among what is JSON."""
-    login = os.environ.get("SUDO_USER") or getpass.getuser()
+    login = asker()
     reached = os.environ.get("SSH_CONNECTION", "").split()
     host = reached[2] if reached else socket.gethostname()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
