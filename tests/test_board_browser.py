@@ -229,7 +229,11 @@ def test_a_forgotten_page(browser: Callable[..., Page], board: Board, clock: Lat
     entered(page, board)
     before = page.ask("document.getElementById('still').src")
     page.wait(f"document.getElementById('still').src !== {json.dumps(before)}")
+    ended = threading.Thread(target=lambda: board.close(board.wait()))  # as the command does
+    ended.start()
     clock.ahead += IDLE_S
+    ended.join(60)
+    assert not ended.is_alive()
     page.wait("document.getElementById('blank').textContent.startsWith('Сторінка')")
     shown = "document.getElementById('still').hidden, document.getElementById('still').getAttribute('src')"
     assert [True, None] == page.ask(f"[{shown}]")
@@ -262,6 +266,7 @@ def test_what_the_city_has_set(browser: Callable[..., Page], scripted: tuple[Boa
         page.call("Input.dispatchKeyEvent", type="keyDown", key=name)
     page.click("#remove")
     page.click("#add-mask")
+    page.drag(page.place("#ink", 0.5, 0.5), page.place("#ink", 0.9, 0.8))
     assert [{"kind": "mask", **AREA}] == page.ask("areas")
     assert page.ask("[...document.querySelectorAll('li.mask input')].every(input => input.disabled)")
     page.click("#add-zone")

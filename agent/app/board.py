@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 PORT = 8470
 """Unless another one is asked for. None of IANA's well-known ones; a kit's sshd lets this one through."""
 LOOK_S = 0.1  # between two looks whether the page is over
+TELL_S = 3.0  # a page that is over is refused for so long before nobody answers: it looks once a second
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,10 +110,14 @@ class Board:
         self._thread.start()
 
     def wait(self) -> str:
-        """Until somebody has finished, or nobody may use it any more: why, in one word."""
+        """Until somebody has finished, or nobody may use it any more: why, in one word.
+
+        A page whose time is over learns it meanwhile: with nobody to answer it would ask about the tunnel.
+        """
         while not self.finished.wait(LOOK_S):
             end = self.door.end(self.now())
             if end is not None:
+                time.sleep(TELL_S if end in {"idle", "over"} else 0)
                 return end
         return "finished"
 

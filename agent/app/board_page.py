@@ -57,7 +57,9 @@ TEXTS: dict[str, Text] = {
     "bad_name": say("A name has small Latin letters, digits and dashes, and each name is there once."),
     "full": say("There are sixteen of them; there is no room for more."),
     "no_picture": say("No picture now."),
-    "away": say("The kit does not answer: is the tunnel (ssh) still open?"),
+    "away": say(
+        "The kit does not answer: are the tunnel (ssh) and the command that serves this page still open?"
+    ),
     "out": say("The page is over: ask for a new code on the kit."),
     "done": say("Finished. This page can be closed."),
     "leave": say("There is something that is not saved. Finish all the same?"),
