@@ -275,13 +275,15 @@ def test_what_cannot_be_noted_is_not_done(desk: Desk, tmp_path: Path) -> None:
     assert (0, []) == (desk.anew, list(tmp_path.glob("drawn*")))
 
 
-def test_what_is_noted_is_printable(desk: Desk) -> None:
+def test_what_is_noted_is_printable(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """A part of it comes from who asks, and whoever reads the audit does so at a terminal."""
     desk.desk.board(0, "opened\x1b[2J\n\u202eвхід".encode() + b"\xff")
     desk.desk.redraw(0, b'{"a\\u001b[2J": 1}')
     (_, _, opened), (_, _, refused) = desk.audit()
     assert "opened?[2J??вхід\ufffd" == opened
     assert "a?[2J: unknown key" in refused
+    assert "?[2J" in caplog.text
+    assert not {"\x1b", "\u202e"} & set(caplog.text)
 
 
 def test_an_agent_of_another_version(tmp_path: Path) -> None:

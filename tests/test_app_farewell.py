@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ from app_parts import Hands
 from broker import Broker, Listener, Peer, free_port, wait_for
 from kits import Kit
 
+from agent.app import farewell
 from agent.app.farewell import MEETING_S, Farewell
 
 if TYPE_CHECKING:
@@ -46,19 +49,23 @@ def test_a_first_try_that_breaks(kit: Settings) -> None:
     peer.close()
 
 
-def test_a_broker_that_was_away(kit: Settings, tmp_path: Path) -> None:
+def test_a_broker_that_was_away(kit: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Erasing takes its time: the word goes over the connection that there is then."""
-    broker = Broker(tmp_path)
-    broker.start()
-    with Farewell(at(broker.port, kit), Hands()) as last:
+    monkeypatch.setattr(farewell, "TAKEN_S", 60.0)
+    with ExitStack() as stack:
+        broker = Broker(tmp_path)
+        broker.start()
+        stack.callback(broker.stop)
+        last = stack.enter_context(Farewell(at(broker.port, kit), Hands()))
         assert not last.silent
         broker.stop()
-        broker.start()
+        back = threading.Timer(1.5, broker.start)
+        back.start()
+        stack.callback(back.join)
+        assert last.say(TOLD)  # once, as an erasure does
         listener = Listener(broker.port)
-        wait_for(lambda: last.say(TOLD))
+        stack.callback(listener.close)
         wait_for(lambda: any(b"erased" in heard.payload for heard in listener.heard))
-        listener.close()
-    broker.stop()
 
 
 def test_a_broker_that_is_not_there(kit: Settings) -> None:

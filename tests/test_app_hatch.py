@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
     where = tmp_path / hatch.NAME
-    server = Hatch(where, {"status": lambda _: b'{"up": 1}', "still": lambda _: bytes(300_000)})
+    answers = {"status": lambda _: b'{"up": 1}', "still": lambda _: bytes(300_000)}
+    server = Hatch(where, answers, {"redraw": lambda _user, _letter: b"{}"})
     server.start()
     yield where
     server.close(5)
@@ -65,12 +66,16 @@ def test_a_client_that_says_nothing_is_left(path: Path, monkeypatch: pytest.Monk
         assert hatch.ask(path, "status", 30) == b'{"up": 1}'
 
 
-def test_a_client_that_asks_byte_by_byte_is_left(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is that of the whole question, not of each byte."""
+@pytest.mark.parametrize("begun", [b"", b"redraw\n"], ids=["question", "letter"])
+def test_a_client_that_asks_byte_by_byte_is_left(
+    path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Its time is that of the whole question and its letter, not of each byte."""
     monkeypatch.setattr(hatch, "PATIENCE_S", 0.2)
     said = 0
     with socket.socket(socket.AF_UNIX) as slow, suppress(BrokenPipeError, ConnectionResetError):
         slow.connect(str(path))
+        slow.sendall(begun)
         while said <= hatch.QUESTION_MAX:
             slow.sendall(b"x")
             said += 1
