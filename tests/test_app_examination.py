@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import os
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ from agent.app.status import (
     OutboxStatus,
     Status,
 )
+from agent.backbone.causes import Cause
 from agent.device.clock import SystemClock
 from agent.doctor import runner
 from agent.doctor.registry import ALARMS
@@ -224,6 +227,77 @@ def test_ports(tmp_path: Path) -> None:
     verdict = ask("net.tcp", settings(tmp_path, backbone=broker_at(free_port())))
     assert verdict.status == "fail"
     assert "refused" in verdict.text.en
+
+
+def test_two_addresses_that_drop_packets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are tried within the check's time, and the network is to be looked at: no reboot helps."""
+    spent = []
+
+    def dropped(_where: object, timeout: float) -> None:
+        spent.append(2 * timeout)  # for each of the two
+        raise TimeoutError
+
+    two = [(0, 0, 0, "", (address, 8883)) for address in ("192.0.2.1", "2001:db8::1")]
+    monkeypatch.setattr(
+        uplink, "socket", standin(socket, getaddrinfo=lambda *_, **__: two, create_connection=dropped)
+    )
+    asked = check("net.tcp", settings(tmp_path, backbone=broker_at(8883)))
+    assert asked.ask() == asked.late
+    assert asked.late is not None
+    assert asked.late.fix == ALARMS["net.tcp"].fix
+    assert spent[0] < asked.box_s
+    assert check("net.tls", settings(tmp_path, backbone=broker_at(8883))).late == asked.late
+
+
+PASSING = {Cause.REFUSED, Cause.SHUTDOWN, Cause.CLOSED, Cause.RENEWED}
+
+
+@pytest.mark.parametrize("cause", sorted(set(Cause) - PASSING))
+def test_each_cause_has_its_own_fix(cause: Cause, told: list[Status], tmp_path: Path) -> None:
+    """Who poses as this kit is not found by looking at the broker's name."""
+    told[0] = changed("link", connected=False, cause=cause.value)
+    verdict = ask("net.mqtt", settings(tmp_path))
+    assert verdict.fix not in {None, uplink.BROKER}
+    if cause is Cause.TAKEN_OVER:
+        assert verdict.fix == ALARMS["identity.cloned"].fix
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("version", ["tlsv1.2", "tlsv1.3"])
+def test_a_certificate_that_the_broker_refuses(version: str, tmp_path: Path) -> None:
+    """In TLS 1.3 the handshake is over before the broker has looked at it."""
+    city, other = Authority(tmp_path / "city"), Authority(tmp_path / "other")
+    kit = other.issue(KIT)
+    lines = (*tls_listener(city, city.issue("broker", "127.0.0.1"), mutual=True), f"tls_version {version}")
+    broker = Broker(tmp_path, listener=lines)
+    broker.start()
+    tls = {"tls": True, "ca_file": city.ca, "cert_file": kit[0], "key_file": kit[1]}
+    verdict = ask("net.tls", settings(tmp_path, backbone=broker_at(broker.port, **tls)))
+    broker.stop()
+    assert verdict.status == "fail"
+    assert verdict.fix == uplink.FIXES[Cause.TLS_REJECTED]
+
+
+def test_a_port_with_tls_and_no_mqtt(tmp_path: Path) -> None:
+    """A web server's, say: the handshake alone would pass."""
+    city = Authority(tmp_path)
+    certificate, key = city.issue("web", "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with context.wrap_socket(server.accept()[0], server_side=True) as peer:
+                peer.recv(100)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        backbone = broker_at(server.getsockname()[1], tls=True, ca_file=city.ca)
+        verdict = ask("net.tls", settings(tmp_path, backbone=backbone))
+        thread.join(10)
+    assert verdict.status == "fail"
+    assert "no MQTT" in verdict.text.en
 
 
 @pytest.mark.broker

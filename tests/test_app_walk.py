@@ -201,7 +201,7 @@ def test_where_nobody_is_seen(
             "no link to the broker (its certificate is for another name)",
             "backbone.host must be the name in the broker's certificate",
         ),
-        ({"connected": False, "cause": "lost"}, "link", "(the connection was lost)", "backbone.host"),
+        ({"connected": False, "cause": "lost"}, "link", "(the connection was lost)", "the signal"),
         ({"connected": False, "cause": "moonshine"}, "link", "(moonshine)", "backbone.host"),
         ({"connected": False}, "link", "(not connected yet)", "backbone.host"),
     ],

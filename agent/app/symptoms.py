@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import agent
 from agent.app import hatch
 from agent.app.status import understood
-from agent.app.uplink import BROKER, CAUSES, FIXES
+from agent.app.uplink import BROKER, CAUSES, WEAK, mended
 from agent.backbone.causes import Cause
 from agent.device import unit
 from agent.doctor import machine, service
@@ -159,7 +159,7 @@ def _latency(status: Status) -> Verdict:
 def _link(status: Status) -> Verdict:
     link = status.link
     if not link.connected:
-        return fail(say("{host}: {cause}", host=link.host, cause=no_link(link.cause)), _mended(link.cause))
+        return fail(say("{host}: {cause}", host=link.host, cause=no_link(link.cause)), mended(link.cause))
     if link.refused:
         return warn(
             counted("the broker refused {n} message", "the broker refused {n} messages", link.refused),
@@ -175,18 +175,14 @@ def no_link(cause: str | None) -> Text:
     return CAUSES[Cause(cause)] if cause in set(Cause) else verbatim(cause)
 
 
-def _mended(cause: str | None) -> Text:
-    return FIXES.get(Cause(cause), BROKER) if cause in set(Cause) else BROKER
-
-
 def _rtt(status: Status) -> Verdict:
     ms = status.link.rtt_ms
     if ms is None:
         return skip(say("nothing was sent yet"))
-    told, fix = say("{ms:.0f} ms", ms=ms), say("Check the signal and the load of the uplink")
+    told = say("{ms:.0f} ms", ms=ms)
     if ms >= LOST_MS:
-        return fail(told, fix)
-    return warn(told, fix) if ms >= FAR_MS else ok(told)
+        return fail(told, WEAK)
+    return warn(told, WEAK) if ms >= FAR_MS else ok(told)
 
 
 def _outbox(status: Status) -> Verdict:

@@ -10,6 +10,7 @@ from agent.backbone.causes import Cause, of_error
 from agent.backbone.papers import tls_context
 from agent.doctor import wayout
 from agent.doctor.check import Check, Verdict, fail, ok, skip
+from agent.doctor.registry import ALARMS
 from agent.errors import ConfigError
 from agent.words import say, verbatim
 
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from agent.config import Backbone, Settings
+    from agent.words import Text
 
 REACH_S = 4.0  # for a name, a connection, a handshake; a slow LTE link needs two
+UNKNOWN = b"\x10\x0c\x00\x04MQTT\x7f\x02\x00\x00\x00\x00"
+"""A CONNECT of a version of MQTT that does not exist: any broker answers it or hangs up, and no session is
+touched. The kit's own CONNECT would throw a running agent off, and take its will back."""
+CONNACK = b"\x20"  # MQTT 5.0, 2.1.2: the first byte of the answer
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 BROKER = say("Check backbone.host and backbone.port, and that the city's broker runs")
@@ -48,6 +54,9 @@ CAUSES = {
 }
 """What keeps the kit from the broker, in words."""
 
+WEAK = say("Check the signal and the load of the uplink")
+_LOAD = say("See the broker's load, its limits and its log")
+
 FIXES = {
     Cause.TLS_EXPIRED: say("Renew the broker's certificate at the broker, or mend the kit's clock"),
     Cause.TLS_NOT_YET_VALID: say("The kit's clock is behind: let it reach NTP (UDP 123)"),
@@ -56,10 +65,25 @@ FIXES = {
     Cause.TLS_REJECTED: say(
         "See at the broker whether the kit's certificate is revoked, and which port has TLS"
     ),
+    Cause.DNS: ALARMS["net.dns"].fix,
+    Cause.UNREACHABLE: ALARMS["net.tcp"].fix,
+    Cause.TIMEOUT: ALARMS["net.tcp"].fix,
+    Cause.TLS: ALARMS["net.tls"].fix,
+    Cause.NOT_AUTHORISED: ALARMS["net.mqtt"].fix,
+    Cause.TAKEN_OVER: ALARMS["identity.cloned"].fix,
+    Cause.BUSY: _LOAD,
+    Cause.STALLED: _LOAD,
+    Cause.PROTOCOL: say("The broker must speak MQTT 5: see its log"),
+    Cause.LOST: WEAK,
+    Cause.KEEPALIVE: WEAK,
 }
 
-_NAMES = say("Check backbone.host and the name servers (resolvectl status)")
 _BY_CERTIFICATE = {Cause.TLS_EXPIRED, Cause.TLS_NOT_YET_VALID, Cause.TLS_HOSTNAME, Cause.TLS_UNTRUSTED}
+
+
+def mended(cause: str | None) -> Text:
+    """What to do where there is no link, by the link's own word for why."""
+    return FIXES.get(Cause(cause), BROKER) if cause in set(Cause) else BROKER
 
 
 def checks(settings: Settings) -> list[Check]:
@@ -77,18 +101,20 @@ def checks(settings: Settings) -> list[Check]:
     tcp = Check(
         "net.tcp",
         say("The broker's port"),
-        lambda: _connect(host, port),
+        lambda: _connect(settings.backbone),
         (dns.code,),
         box_s=REACH_S + 1,
         online=True,
+        late=_failed(settings.backbone, Cause.TIMEOUT),
     )
     tls = Check(
         "net.tls",
         say("TLS with the broker"),
         lambda: _handshake(settings),
         (tcp.code, "time.set", "id.files", "id.key_matches"),
-        box_s=2 * REACH_S + 1,
+        box_s=3 * REACH_S + 1,
         online=True,
+        late=_failed(settings.backbone, Cause.TIMEOUT),
     )
     return [dns, tcp, tls]
 
@@ -99,22 +125,34 @@ def _resolve(host: str, port: int) -> Verdict:
     except socket.gaierror as error:
         if error.errno == socket.EAI_AGAIN:
             return _silent(host)
-        return fail(say("{host}: no such name", host=host), _NAMES)
+        return fail(say("{host}: no such name", host=host), FIXES[Cause.DNS])
     return ok(verbatim(", ".join(sorted({str(item[4][0]) for item in found}))))
 
 
 def _silent(host: str) -> Verdict:
-    return fail(say("{host}: no name server answers", host=host), _NAMES)
+    return fail(say("{host}: no name server answers", host=host), FIXES[Cause.DNS])
 
 
-def _connect(host: str, port: int) -> Verdict:
+def _failed(backbone: Backbone, cause: Cause) -> Verdict:
+    told = say("{host}:{port}: {cause}", host=backbone.host, port=backbone.port, cause=CAUSES[cause])
+    return fail(told, mended(cause))
+
+
+def _reach(backbone: Backbone) -> socket.socket:
+    """A connection. Its addresses share the time: one that drops packets must not use up the check's box."""
+    where = backbone.host, backbone.port
+    addresses = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)
+    connection = socket.create_connection(where, REACH_S / len(addresses))
+    connection.settimeout(REACH_S)
+    return connection
+
+
+def _connect(backbone: Backbone) -> Verdict:
     try:
-        socket.create_connection((host, port), REACH_S).close()
+        _reach(backbone).close()
     except OSError as error:
-        return fail(
-            say("{host}:{port}: {cause}", host=host, port=port, cause=CAUSES[of_error(error)]), BROKER
-        )
-    return ok(verbatim(f"{host}:{port}"))
+        return _failed(backbone, of_error(error))
+    return ok(verbatim(f"{backbone.host}:{backbone.port}"))
 
 
 def _handshake(settings: Settings) -> Verdict:
@@ -127,19 +165,33 @@ def _handshake(settings: Settings) -> Verdict:
         return fail(*error.words)
     try:
         with (
-            socket.create_connection((backbone.host, backbone.port), REACH_S) as plain,
+            _reach(backbone) as plain,
             context.wrap_socket(plain, server_hostname=backbone.host) as secure,
         ):
-            version = secure.version() or "TLS"
+            return _answered(backbone, secure)
     except OSError as error:
         return _refused(backbone, of_error(error))
-    return ok(verbatim(version))
+
+
+def _answered(backbone: Backbone, secure: ssl.SSLSocket) -> Verdict:
+    """What the broker says after the handshake: in TLS 1.3 it looks at the kit's certificate only then."""
+    try:
+        secure.sendall(UNKNOWN)
+        answer = secure.recv(1)
+    except ssl.SSLError:
+        return _failed(backbone, Cause.TLS_REJECTED)
+    if answer not in {b"", CONNACK}:
+        return fail(
+            say("{host}:{port}: there is TLS, but no MQTT", host=backbone.host, port=backbone.port),
+            say("backbone.port must be the broker's port for MQTT over TLS"),
+        )
+    return ok(verbatim(secure.version() or "TLS"))
 
 
 def _refused(backbone: Backbone, cause: Cause) -> Verdict:
     """What is wrong with the handshake: in the broker's own certificate, if it is that."""
     certificate = _shown(backbone) if cause in _BY_CERTIFICATE else None
-    reason, fix = CAUSES[cause], FIXES.get(cause, BROKER)
+    reason, fix = CAUSES[cause], mended(cause)
     if certificate is not None:
         since, until = (
             when.date().isoformat()
@@ -171,7 +223,7 @@ def _shown(backbone: Backbone) -> x509.Certificate | None:
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection((backbone.host, backbone.port), REACH_S) as plain,
+            _reach(backbone) as plain,
             context.wrap_socket(plain, server_hostname=backbone.host) as secure,
         ):
             return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")

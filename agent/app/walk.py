@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent.app.onlooker import look
 from agent.app.symptoms import no_link
-from agent.app.uplink import BROKER, FIXES
-from agent.backbone.causes import Cause
+from agent.app.uplink import mended
 from agent.words import say
 
 if TYPE_CHECKING:
@@ -211,7 +210,7 @@ def _unseen(status: Status, *, moved: bool) -> Outcome:
 def _undelivered(event: str, status: Status) -> Outcome:
     if not status.link.connected:
         cause = status.link.cause
-        fix = FIXES.get(Cause(cause), BROKER) if cause in set(Cause) else BROKER
+        fix = mended(cause)
         detail = say(
             "a person was seen, but there is no link to the broker ({why})", why=no_link(status.link.cause)
         )
