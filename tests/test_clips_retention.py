@@ -122,6 +122,13 @@ def test_bytes_take_the_oldest_first() -> None:
     assert ["c1", "c2"] == planned(rows)
 
 
+def test_what_is_on_hold_takes_no_room_from_others() -> None:
+    """However much of it there is: else each new clip would go for its sake, which never goes itself."""
+    rows = [row(n, hour=n, mb=600, held=True) for n in (1, 2, 3)] + [row(n, hour=n, mb=300) for n in (4, 5)]
+    assert [] == planned(rows)
+    assert ["c4"] == planned([*rows, row(6, hour=6, mb=300), row(7, hour=7, mb=300)])
+
+
 def test_free_space_takes_the_oldest_first() -> None:
     """Until the reserve is there again."""
     rows = [row(n, hour=n, mb=30) for n in range(1, 6)]
@@ -192,7 +199,7 @@ def test_any_store(rows: list[StoredClip], free: int, limits: Clips, in_use: set
 
     def pressed(gone: list[StoredClip]) -> bool:
         size = sum(r.record.bytes for r in gone)
-        total = sum(r.record.bytes for r in rows)
+        total = sum(r.record.bytes for r in rows if not r.held)
         reserve = max(limits.reserve_mb, wanted) * MEGABYTE
         return total - size > limits.max_mb * MEGABYTE or free * MEGABYTE + size < reserve
 

@@ -49,7 +49,7 @@ def plan_retention(
 
     Age takes every clip that is past it, announced or not: that is the law's limit. For space the oldest
     go first, and those not yet announced only when no announced one is left. Held clips and those in use
-    never go.
+    never go; held ones do not count for `max_mb` either, or each new clip would have to go for their sake.
     """
     ages = clip_ages(rows, now)
     loose = sorted(
@@ -59,7 +59,7 @@ def plan_retention(
     limit = settings.retention_h * 3600
     plan = [row for row in loose if ages[row.record.id] > limit]
     gone = sum(row.record.bytes for row in plan)
-    total = sum(row.record.bytes for row in rows)
+    total = sum(row.record.bytes for row in rows if not row.held)
     reserve = max(settings.reserve_mb * MEGABYTE, wanted_bytes)
     for row in (row for row in loose if ages[row.record.id] <= limit):
         crowded = total - gone > settings.max_mb * MEGABYTE
