@@ -567,6 +567,26 @@ def test_the_card_installs_its_settings(tmp_path: Path, common: Base, papers: Pa
     assert not (root / "etc").exists()
 
 
+@pytest.mark.parametrize("gone", [(), ("enrol.toml",), ("enrol.toml", "settings.tar")])
+def test_a_power_cut_before_the_secrets_are_gone(
+    tmp_path: Path, common: Base, papers: Papers, gone: tuple[str, ...]
+) -> None:
+    """What is installed is not installed again: each start destroys what is left of them until nothing is."""
+    to_file(common, papers.enrol(KIT), tmp_path / "card.img", silent)
+    card = boot_files(tmp_path / "card.img", tmp_path / "boot") / "stairwell"
+    root = tmp_path / "root"
+    (root / "var/lib").mkdir(parents=True)
+    (root / "var/lib/stairwell-card.installed").touch()
+    for name in gone:
+        (card / name).unlink()
+    done = script(card, "install", root)
+    assert 0 == done.returncode, done.stderr
+    assert "stairwell-card: done: restarting\n" == done.stdout
+    assert not {"enrol.toml", "settings.tar"} & {path.name for path in card.iterdir()}
+    assert (root / "var/lib/stairwell-card.done").exists()
+    assert not (root / "etc").exists()
+
+
 def test_first_run_of_bookworm(
     tmp_path: Path, images: dict[str, Path], packages: dict[str, Path], papers: Papers
 ) -> None:
