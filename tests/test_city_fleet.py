@@ -64,6 +64,14 @@ def test_a_thousand_kits(tmp_path: Path) -> None:
     assert ids == {file.kit for file in files}
     assert KITS == len({file.claim for file in files})
     assert {0o600} == {card.stat().st_mode & 0o777 for card in cards.iterdir()}
+    # A second time none loses its claim; one that is named does.
+    one, *_ = sorted(ids)
+    done = stairwell("fleet", "claim", "--all", "--out", cards, "--city", city)
+    assert (0, "") == (done.returncode, done.stdout)
+    assert "1000 kits passed over: a claim of each still counts" in done.stderr
+    assert files == [EnrolFile.read(card) for card in sorted(cards.iterdir())]
+    assert 0 == stairwell("fleet", "claim", one, "--out", cards, "--city", city).returncode
+    assert files[0].claim != EnrolFile.read(cards / f"{one}.toml").claim
     # What is written there is what the agent's own settings take.
     Settings(kit={"id": files[0].kit}, **files[0].settings)
     listed = stairwell("fleet", "list", "--state", "manufactured", "--json", "--city", city)
@@ -129,6 +137,23 @@ def test_states_that_come_about_by_themselves(office: Office, kit: str) -> None:
         done = stairwell("fleet", "move", kit, "--to", state, "--why", "x", "--city", office.directory)
         assert 64 == done.returncode
         assert "comes about by" in done.stderr
+
+
+def test_a_card_that_is_lost_before_it_enrols(office: Office, kit: str) -> None:
+    """Its claim counts no more, and a new one brings the kit back."""
+    [claim] = fleet.make_claims(office.registry, [kit], "test", NOW)
+    done = stairwell("fleet", "revoke", kit, "--why", "a lost card", "--city", office.directory)
+    assert 0 == done.returncode, done.stderr
+    with office.registry.transaction() as db:
+        kept = claims.find(db, kit, claim.text)
+        assert kept
+        assert kept.withdrawn
+        assert set() == claims.counting(db, NOW)
+    assert State.QUARANTINED == office.registry.kit(kit).state
+    fleet.make_claims(office.registry, [kit], "test", NOW)
+    with office.registry.transaction() as db:
+        assert {kit} == claims.counting(db, NOW)
+        assert set() == claims.counting(db, NOW + timedelta(hours=72))
 
 
 def test_what_a_retired_kit_leaves(office: Office, kit: str) -> None:

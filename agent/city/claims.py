@@ -86,6 +86,15 @@ def withdraw(db: sqlite3.Connection, kit: str, now: datetime) -> None:
     )
 
 
+def counting(db: sqlite3.Connection, now: datetime) -> set[str]:
+    """The kits with a claim that still counts: a card with it may be on its way."""
+    rows = db.execute(
+        "SELECT kit FROM claims WHERE used IS NULL AND withdrawn IS NULL AND expires > ?",
+        (moment.text(now),),
+    )
+    return {kit for (kit,) in rows}
+
+
 def find(db: sqlite3.Connection, kit: str, claim: str) -> Kept | None:
     """The claim of this text, if it was made for this kit."""
     row = db.execute(

@@ -25,13 +25,13 @@ class State(StrEnum):
     ACTIVE = "active"
     """The platform takes its events for what they say."""
     QUARANTINED = "quarantined"
-    """Its certificates were taken back; a new claim and a new card bring it back."""
+    """Its claim and its certificates were taken back; a new claim and a new card bring it back."""
     RETIRED = "retired"
     """It is gone for good, and so is its id."""
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.MANUFACTURED: frozenset({State.CLAIMED, State.RETIRED}),
+    State.MANUFACTURED: frozenset({State.CLAIMED, State.QUARANTINED, State.RETIRED}),
     State.CLAIMED: frozenset({State.CLAIMED, State.COMMISSIONED, State.QUARANTINED, State.RETIRED}),
     State.COMMISSIONED: frozenset({State.CLAIMED, State.ACTIVE, State.QUARANTINED, State.RETIRED}),
     State.ACTIVE: frozenset({State.CLAIMED, State.COMMISSIONED, State.QUARANTINED, State.RETIRED}),

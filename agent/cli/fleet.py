@@ -131,7 +131,7 @@ def claim(
     out: Cards,
     kits: Annotated[list[str] | None, typer.Argument(metavar="[KIT...]", help="Ids of kits.")] = None,
     all_new: Annotated[
-        bool, typer.Option("--all", help="All that have no certificate yet, instead of ids.")
+        bool, typer.Option("--all", help="All that have neither a certificate nor a claim, instead of ids.")
     ] = False,
     hours: Annotated[float, typer.Option(help="How long a claim counts.")] = claims.LIFE_H,
     city: CityDirectory = DEFAULT,
@@ -139,18 +139,25 @@ def claim(
     """Make one-time claims, and with them the file that each new card carries: `KIT.toml`.
 
     A claim counts once, for its kit alone; the one before it counts no more. When a new card of a kit enrols,
-    the certificates of the old card are taken back.
+    the certificates of the old card are taken back. With --all no kit loses a claim that still counts, since
+    its card may be on its way: to replace one, name the kit.
     """
-    opened = office(city)
+    opened, now = office(city), moment.now(SystemClock())
     if all_new == bool(kits):
         raise typer.BadParameter("give ids of kits, or --all")
     if all_new:
-        chosen = opened.registry.kits(State.MANUFACTURED)
+        with opened.registry.transaction() as db:
+            counting = claims.counting(db, now)
+        new = opened.registry.kits(State.MANUFACTURED)
+        chosen = [kit for kit in new if kit.kit not in counting]
+        if len(chosen) < len(new):
+            passed = counted(len(new) - len(chosen), "kit")
+            typer.echo(
+                f"{passed} passed over: a claim of each still counts; name a kit to replace its", err=True
+            )
     else:
         chosen = [opened.registry.kit(kit) for kit in dict.fromkeys(kits or ())]
-    made = fleet.make_claims(
-        opened.registry, [kit.kit for kit in chosen], who(), moment.now(SystemClock()), hours
-    )
+    made = fleet.make_claims(opened.registry, [kit.kit for kit in chosen], who(), now, hours)
     with bars("writing", quiet=False, things=True) as progress:
         step = progress.of("cards", len(chosen))
         for path in fleet.write_cards(opened, chosen, made, out, step):
