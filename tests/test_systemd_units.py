@@ -165,6 +165,8 @@ def test_a_request_is_heard_once(tmp_path: Path, name: str, kind: str) -> None:
         case "link":
             request.symlink_to(elsewhere)
     first = values(unit, "ExecStart")[0].replace("/run/stairwell/", f"{tmp_path}/")
+    assert first.startswith("/usr/bin/rm ")  # or it would be run here, whatever it is
+    assert f" {request}" in first
     subprocess.run(first.split(), check=True)
     assert [elsewhere] == list(tmp_path.iterdir())
     assert [elsewhere / "kept"] == list(elsewhere.iterdir())
