@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.agekey import check_recipient
 from agent.config_camera import Camera
-from agent.config_fields import Fraction01, HttpsUrl, PlatformKey, Polygon, Slug
+from agent.config_fields import Fraction01, Host, HttpsUrl, PlatformKey, Polygon, Slug
 from agent.config_fields import Section as _Section
 from agent.config_layers import ENV_PREFIX, NO_ZONE, Layers
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
@@ -176,7 +176,9 @@ class Clips(_Section):
     )
     ring_mb: float = Field(default=24.0, ge=1, le=512, description="memory for the pre-roll at most")
     retention_h: float = Field(default=72.0, gt=0, le=168, description="a clip is deleted after this")
-    max_mb: float = Field(default=8192.0, gt=0, description="all clips together at most")
+    max_mb: float = Field(
+        default=8192.0, gt=0, description="all clips together at most, but for those on hold"
+    )
     reserve_mb: float = Field(default=512.0, ge=0, description="kept free on the file system")
 
     @property
@@ -193,7 +195,7 @@ class Clips(_Section):
 class Backbone(_Section):
     """The MQTT broker of the city."""
 
-    host: str = Field(default="localhost", min_length=1, description="broker's name, as in its certificate")
+    host: Host = Field(default="localhost", description="broker's name, as in its certificate")
     port: int = Field(default=8883, ge=1, le=65535, description="8883 with TLS")
     tls: bool = Field(default=True, description="false only for a broker on this very machine (tests, demo)")
     ca_file: Path | None = Field(default=None, description="certificates that may sign the broker's")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -39,3 +42,21 @@ def _check_url(url: str) -> str:
 
 HttpsUrl = Annotated[str, AfterValidator(_check_url)]
 """Where a service answers over TLS, without a slash at the end."""
+
+
+def _check_host(host: str) -> str:
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(host))
+    try:
+        name = host.encode("idna").decode()  # as the system's resolver is asked
+    except UnicodeError:
+        name = ""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise UnfitError(
+            say("a name such as broker.example.org is needed, or an address; the port has its own key")
+        )
+    return host
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
+"""A machine of the network: a name that can be asked for, or an address."""

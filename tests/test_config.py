@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from agent import config
-from agent.config import Clips, Settings, load
+from agent.config import Backbone, Clips, Settings, load
 from agent.errors import ConfigError
 
 SAMPLE = Path(__file__).parent.parent / "firmware-config" / "agent.toml"
@@ -282,3 +283,21 @@ def test_every_key_is_described() -> None:
             field = config._section(section).model_fields[key]
             assert field.description, f"{section}.{key}"
             assert field.default is not PydanticUndefined, f"{section}.{key}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["broker..city", f"{'a' * 64}.city", "", "broker city", "mqtts://broker", "broker:8883", "бро/кер"],
+)
+def test_a_host_that_none_can_have(host: str) -> None:
+    """It is told with the key, before a thread of the network meets it."""
+    with pytest.raises(ValidationError, match=r"a name such as broker\.example\.org is needed"):
+        Backbone(host=host)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "broker.city.", "безпека.одеса.ua", "192.0.2.1", "2001:db8::1"]
+)
+def test_a_host(host: str) -> None:
+    """Names in every script, and addresses of both kinds."""
+    assert host == Backbone(host=host).host
