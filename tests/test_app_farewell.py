@@ -59,6 +59,9 @@ def test_a_broker_that_was_away(kit: Settings, tmp_path: Path, monkeypatch: pyte
         last = stack.enter_context(Farewell(at(broker.port, kit), Hands()))
         assert not last.silent
         broker.stop()
+        wait_for(
+            lambda: not last._events.empty()
+        )  # that the connection ended, in order, is what it finds first
         back = threading.Timer(1.5, broker.start)
         back.start()
         stack.callback(back.join)
