@@ -20,7 +20,7 @@ from picamera_fake import Board
 from standin import standin
 from test_device_account import everything_open
 
-from agent.app import examination, hatch, uplink
+from agent.app import examination, hatch, symptoms, uplink
 from agent.app.hatch import Hatch
 from agent.app.status import (
     CameraStatus,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from agent.config import Settings
     from agent.doctor.check import Check, Verdict
+    from agent.words import Text
 
 WELL = Status(
     kit=KIT,
@@ -108,6 +109,8 @@ STATUSES = [
     ("store.outbox", changed("outbox", waiting=5, age=4000.0), "fail"),
     ("store.outbox", changed("outbox", bytes=750), "warn"),
     ("store.outbox", changed("outbox", bytes=950), "fail"),
+    ("store.outbox", changed("outbox", waiting=750, max_rows=1000), "warn"),
+    ("store.outbox", changed("outbox", waiting=950, max_rows=1000), "fail"),
     ("store.outbox", WELL.model_copy(update={"outbox": None}), "skip"),
     ("clips.recording", WELL, "ok"),
     ("clips.recording", changed("clips", refused="no space"), "fail"),
@@ -129,6 +132,34 @@ def test_what_the_agent_tells(
     """Each judgement, from what a running agent answers."""
     told[0] = status
     assert expected == ask(code, settings(tmp_path)).status
+
+
+@pytest.mark.parametrize(
+    ("link", "fix"),
+    [
+        ({}, symptoms.UNHEARD),
+        ({"connected": False, "cause": "dns"}, ALARMS["net.dns"].fix),
+        ({"connected": False}, uplink.BROKER),
+    ],
+)
+def test_messages_that_wait_are_told_with_what_keeps_them(
+    link: dict[str, Any], fix: Text, told: list[Status], tmp_path: Path
+) -> None:
+    """With a link it is not the broker's name."""
+    late = changed("outbox", waiting=5, age=400.0)
+    told[0] = late.model_copy(update={"link": WELL.link.model_copy(update=link)})
+    assert ask("store.outbox", settings(tmp_path)).fix == fix
+
+
+def test_a_disk_that_refuses_clips_is_told_with_its_own_fix(told: list[Status], tmp_path: Path) -> None:
+    """A disk that is not mounted is no worn card; an earlier agent tells no fix."""
+    own = {"refused_fix": "Mount it", "refused_fix_uk": "Змонтуйте його"}
+    told[0] = changed("clips", refused="not mounted", **own)
+    fix = ask("clips.recording", settings(tmp_path)).fix
+    assert fix is not None
+    assert ("Mount it", "Змонтуйте його") == (fix.told("en"), fix.told("uk"))
+    told[0] = changed("clips", refused="not mounted")
+    assert ask("clips.recording", settings(tmp_path)).fix == ALARMS["clips.failed"].fix
 
 
 def test_alarms_are_told_with_their_fixes(told: list[Status], tmp_path: Path) -> None:

@@ -62,6 +62,21 @@ def test_clips(tmp_path: Path) -> None:
     assert "1 of 1" in verdict.text.en
 
 
+def test_a_disk_of_clips_that_is_not_mounted(tmp_path: Path) -> None:
+    """Nobody took the clips: the disk is told, with its own fix."""
+    kit = Kit(tmp_path, Hands())
+    kit.premises.check()
+    kit.clip(1)
+    kit.end()
+    kit.directory.rename(tmp_path / "elsewhere")
+    kit.directory.mkdir()
+    verdict = ask("store.clips", tmp_path)
+    assert verdict.status == "fail"
+    assert "not mounted" in verdict.text.en
+    assert verdict.fix is not None
+    assert "mount the disk" in verdict.fix.en
+
+
 def test_clips_that_should_be_gone(tmp_path: Path) -> None:
     """An agent that stands deletes nothing: what the law wants gone is told. A held clip is meant to stay."""
     kit = Kit(tmp_path, Hands())

@@ -71,6 +71,7 @@ def _database(archive: Archive) -> Verdict:
 
 
 def _clips(archive: Archive) -> Verdict:
+    archive.check_premises()  # of a disk that is not mounted no clip has gone
     rows = archive.read(store.clips)
     gone = [row.record.id for row in rows if not (archive.directory / row.record.path).is_file()]
     if gone:

@@ -92,6 +92,8 @@ class OutboxStatus(Message):
     age: float | None = None
     bytes: int
     max_bytes: int
+    max_rows: int | None = None
+    """How many may wait; an agent of an earlier version does not tell."""
     dropped: int
     stream: str
     seq_next: int
@@ -105,6 +107,10 @@ class ClipsStatus(Message):
     refused: str | None = None
     """Why the last one could not be written, in English."""
     refused_uk: str | None = None
+    """The same in Ukrainian."""
+    refused_fix: str | None = None
+    """What to do about it, in English."""
+    refused_fix_uk: str | None = None
     """The same in Ukrainian."""
     kept: int | None = None
     mb: float | None = None
@@ -235,6 +241,7 @@ class StatusDesk:
             age=None if numbers.age_s is None else round(numbers.age_s, 1),
             bytes=numbers.bytes,
             max_bytes=int(self.settings.outbox.max_mb * MIB),
+            max_rows=self.settings.outbox.max_rows,
             dropped=numbers.dropped,
             stream=numbers.stream,
             seq_next=numbers.seq_next,
@@ -247,6 +254,8 @@ class StatusDesk:
             recording=None if recorder is None else recorder.current,
             refused=None if failed is None else failed.told("en"),
             refused_uk=None if failed is None else failed.told("uk"),
+            refused_fix=None if failed is None else failed.words[1].told("en"),
+            refused_fix_uk=None if failed is None else failed.words[1].told("uk"),
             kept=None if stock is None else stock.clips,
             mb=None if stock is None else round(stock.bytes / MIB, 1),
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import agent
 from agent.app import hatch
 from agent.app.status import understood
-from agent.app.uplink import BROKER, CAUSES, WEAK, mended
+from agent.app.uplink import CAUSES, WEAK, mended
 from agent.backbone.causes import Cause
 from agent.device import unit
 from agent.doctor import machine, service
@@ -31,6 +31,7 @@ LATE_S, STUCK_S = 300.0, 3600.0  # of the oldest message that waits
 FULLER, FULL = 0.7, 0.9  # of the outbox
 SLOW_SHARE = 0.5  # of the time between two pictures that one look of the detector may take
 FAR_MS, LOST_MS = 300, 1500  # a healthy LTE link has below 100; over the second TLS takes half a minute
+UNHEARD = say("See whether the platform is subscribed at the broker, and acknowledges what it gets")
 BIG_MB = 256  # MemoryHigh= of the service
 
 
@@ -189,17 +190,21 @@ def _outbox(status: Status) -> Verdict:
     box = status.outbox
     if box is None:
         return skip(say("not open yet"))
-    share, age = box.bytes / box.max_bytes, box.age or 0.0
+    rows = 0.0 if box.max_rows is None else box.waiting / box.max_rows  # small messages meet this bound first
+    share, age = max(box.bytes / box.max_bytes, rows), box.age or 0.0
+    fix = UNHEARD if status.link.connected else mended(status.link.cause)
     told = say("{n} wait, the oldest for {age:.0f} s, {share:.0%} full", n=box.waiting, age=age, share=share)
     if age >= STUCK_S or share >= FULL:
-        return fail(told, BROKER)
-    return warn(told, BROKER) if age >= LATE_S or share >= FULLER else ok(told)
+        return fail(told, fix)
+    return warn(told, fix) if age >= LATE_S or share >= FULLER else ok(told)
 
 
 def _recording(status: Status) -> Verdict:
     clips = status.clips
     if clips.refused is not None:
-        return fail(given(clips.refused, clips.refused_uk), ALARMS["clips.failed"].fix)
+        known = clips.refused_fix
+        fix = ALARMS["clips.failed"].fix if known is None else given(known, clips.refused_fix_uk)
+        return fail(given(clips.refused, clips.refused_uk), fix)
     return ok(counted("{n} clip, {mb:.0f} MB", "{n} clips, {mb:.0f} MB", clips.kept or 0, mb=clips.mb or 0.0))
 
 
