@@ -106,6 +106,20 @@ def test_a_signature_is_kept_published_and_put_down(wall: Wall) -> None:
     assert [(NAME, "ok"), ("oksana", "ok")] == told[-2:]
 
 
+def test_a_disk_that_refuses_the_step(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then there is no message and no line of the audit: the city knows of no signature that the kit lost."""
+
+    def refuses(*_: object) -> None:
+        raise StorageError("agent.db: the disk fails", fix="replace the card")
+
+    audited = "SELECT count(*) FROM audit"
+    before = query(wall.state, audited)
+    monkeypatch.setattr(steps, "keep", refuses)
+    with pytest.raises(StorageError, match="the disk fails"):
+        wall.sign()
+    assert ([], None, before) == (wall.accepts, signed(wall.held), query(wall.state, audited))
+
+
 @pytest.mark.parametrize("state", ["failed", "begun"])
 def test_nobody_signs_for_what_is_not_done(wall: Wall, state: steps.State) -> None:
     """The steps are named, with the way to each; nothing is kept."""

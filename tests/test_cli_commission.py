@@ -136,6 +136,7 @@ def city(site: Site) -> Iterator[Platform]:
 
 @pytest.mark.broker
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # what it waits for has limits of its own, 60 s each
 @pytest.mark.parametrize("footage", [(6.0, 2.0)])
 def test_a_kit_is_walked_cut_and_signed_for(site: Site) -> None:
     """A walk that the city acknowledges; a power cut that loses nothing; a signature that the city has.
