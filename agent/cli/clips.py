@@ -187,8 +187,8 @@ def verify(
 def hold(clips: Clips, config: ConfigFile = None, as_json: Json = False) -> None:
     """Keep clips whatever happens: neither age nor a full disk deletes them.
 
-    For evidence that the police have asked for. Held clips count in clips.max_mb: too many leave no room for
-    new ones.
+    For evidence that the police have asked for. Held clips do not count in clips.max_mb, but they fill the
+    disk: too many leave no room for new ones.
     """
     _hold(clips, config, held=True, as_json=as_json)
 
