@@ -587,6 +587,23 @@ def test_a_power_cut_before_the_secrets_are_gone(
     assert not (root / "etc").exists()
 
 
+def test_secrets_that_cannot_be_overwritten(tmp_path: Path, common: Base, papers: Papers) -> None:
+    """They go all the same, and it is said of each."""
+    to_file(common, papers.enrol(KIT), tmp_path / "card.img", silent)
+    card = boot_files(tmp_path / "card.img", tmp_path / "boot") / "stairwell"
+    root, programs = tmp_path / "root", tmp_path / "programs"
+    (root / "var/lib").mkdir(parents=True)
+    (root / "var/lib/stairwell-card.installed").touch()
+    programs.mkdir()
+    (programs / "shred").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    (programs / "shred").chmod(0o755)
+    done = script(card, "install", root, PATH=f"{programs}:{os.environ['PATH']}")
+    assert 0 == done.returncode, done.stderr
+    for name in ("enrol.toml", "settings.tar"):
+        assert f"{name} is deleted, but could not be overwritten" in done.stdout
+        assert not (card / name).exists()
+
+
 def test_first_run_of_bookworm(
     tmp_path: Path, images: dict[str, Path], packages: dict[str, Path], papers: Papers
 ) -> None:
