@@ -200,7 +200,7 @@ def test_stairwell_run_says_what_the_contract_says(
             platform.says("stopped")
         finally:
             listener.terminate()
-    stored, seen = platform.stored, platform.end()
+    seen, stored = platform.end(), platform.stored
     # A picture may hold anything, also what looks like a line.
     lines = (tmp_path / "heard").read_bytes().split(b"\n")
     topics = {line.split(b" ")[0].decode() for line in lines if line.startswith(TOPICS.base.encode())}
