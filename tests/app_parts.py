@@ -132,7 +132,8 @@ class Scripted:
     """
 
     corrupt = 0
-    dropped = 0
+    unseen = 0
+    unrecorded = 0
 
     def __init__(self, *script: Part, hold: Callable[[], object] = lambda: None) -> None:
         self._parts: queue.Queue[Any] = queue.Queue()

@@ -243,12 +243,13 @@ def test_a_clip_that_cannot_be_written_is_an_alarm_until_one_can(house: House) -
 
 
 def test_what_gives_way_in_the_source_is_counted(house: House) -> None:
-    """It is skipped, whoever was too slow for it."""
-    house.source.dropped = 3
+    """Frames that were not analysed and pictures that the video lacks, each as such."""
+    house.source.unseen, house.source.unrecorded = 3, 2
     house.start()
     house.source.go_on(frame(1, 1.0), frame(2, 2.0))
     wait_for(lambda: house.ledger.read().frames == 2)
-    assert 3 == house.ledger.read().skipped
+    progress = house.ledger.read()
+    assert (3, 2) == (progress.skipped, progress.packets_dropped)
 
 
 def test_the_alarm_is_that_of_the_cause(house: House) -> None:

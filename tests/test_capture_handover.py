@@ -9,8 +9,9 @@ from agent.capture.handover import PACKETS_WAITING, PICTURES_WAITING, Encoded, H
 from agent.picture import Picture
 
 
-def shot(index: int) -> Shot:
-    return Shot(index, index / 10, Picture(np.zeros((2, 2), np.uint8)), None)
+def shot(index: int, *, analysed: bool = False) -> Shot:
+    plane = np.zeros((2, 2), np.uint8)
+    return Shot(index, index / 10, Picture(plane), plane if analysed else None)
 
 
 def packet(index: int, *, keyframe: bool = False) -> Encoded:
@@ -24,18 +25,19 @@ def drain(handover: Handover) -> list[Shot | Encoded]:
     return found
 
 
-def test_pictures_that_find_no_room_are_dropped() -> None:
-    """The oldest are kept: they are next, and the encoder needs their order."""
-    handover = Handover()
+@pytest.mark.parametrize(("records", "lost"), [(True, 3), (False, 0)])
+def test_pictures_that_find_no_room_are_dropped(records: bool, lost: int) -> None:
+    """The oldest are kept: they are next, and the encoder needs their order. What lacks them is counted."""
+    handover = Handover(records=records)
     for index in range(PICTURES_WAITING + 3):
-        handover.shot(shot(index))
-    assert 3 == handover.dropped
+        handover.shot(shot(index, analysed=index == PICTURES_WAITING))
+    assert (1, lost) == (handover.unseen, handover.unrecorded)
     assert list(range(PICTURES_WAITING)) == [s.index for s in drain(handover)]
 
 
 def test_packets_are_dropped_up_to_the_next_key_frame() -> None:
     """What follows a hole does not decode."""
-    handover = Handover()
+    handover = Handover(records=False)
     for index in range(PACKETS_WAITING + 1):
         handover.encoded(packet(index, keyframe=index == 0))
     assert PACKETS_WAITING == len(drain(handover))
@@ -43,12 +45,12 @@ def test_packets_are_dropped_up_to_the_next_key_frame() -> None:
     handover.encoded(packet(901, keyframe=True))
     handover.encoded(packet(902))
     assert [90.1, 90.2] == [p.t for p in drain(handover)]
-    assert 2 == handover.dropped
+    assert (0, 2) == (handover.unseen, handover.unrecorded)
 
 
 def test_a_failure_comes_in_its_turn() -> None:
     """What came before it is still read."""
-    handover = Handover()
+    handover = Handover(records=False)
     handover.shot(shot(1))
     handover.fail(ZeroDivisionError("camera's thread"))
     assert isinstance(handover.take(1), Shot)
@@ -58,7 +60,7 @@ def test_a_failure_comes_in_its_turn() -> None:
 
 def test_a_wait_can_be_ended() -> None:
     """By the time, or by whoever closes the source."""
-    handover = Handover()
+    handover = Handover(records=False)
     assert handover.take(0.01) is None
     handover.wake()
     assert handover.take(60) is None

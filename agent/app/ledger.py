@@ -59,12 +59,12 @@ class Ledger:
             self.last_packet = mono
 
     def skip(self) -> None:
-        """A picture was dropped because analysis, or the encoder before it, was behind."""
+        """A picture was dropped because analysis was behind."""
         with self._lock:
             self.skipped += 1
 
     def drop_packet(self) -> None:
-        """An encoded picture was dropped because recording was behind."""
+        """A picture is missing from the video because recording, or the encoder before it, was behind."""
         with self._lock:
             self.packets_dropped += 1
 

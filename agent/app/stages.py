@@ -304,7 +304,7 @@ class CameraStage(Stage):
         self._clock = clock
         self.latest: Frame | None = None
         """The newest picture, masked; it may be old."""
-        self._dropped = 0
+        self._unseen = self._unrecorded = 0
         self.down: Text | None = None
         self.silent_since: float | None = None
         """When the last frame came; None while none is owed: the source is said to be down, or at its end."""
@@ -349,10 +349,13 @@ class CameraStage(Stage):
                 log.info("the source gives pictures")
 
     def _count_dropped(self) -> None:
-        """What gave way inside the source was skipped, as what gives way behind it."""
-        while self._dropped < self._source.dropped:
-            self._dropped += 1
+        """What gave way inside the source counts as what gives way behind it."""
+        while self._unseen < self._source.unseen:
+            self._unseen += 1
             self._ledger.skip()
+        while self._unrecorded < self._source.unrecorded:
+            self._unrecorded += 1
+            self._ledger.drop_packet()
 
     def _no_pictures(self, down: SourceDown | None) -> None:
         """Raise the alarm of this outage alone; None: pictures come, and none of them holds."""

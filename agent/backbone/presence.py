@@ -132,7 +132,9 @@ class DropState(Message):
     """What had to be left out since the agent started, for want of time or room. Mostly all 0."""
 
     frames: Count = Field(description="pictures that were not analysed: the processor was behind")
-    packets: Count = Field(description="encoded pictures that were not recorded: the disk was behind")
+    packets: Count = Field(
+        description="pictures that the video lacks: the disk, or the board that encodes, was behind"
+    )
     gops: Count = Field(description="seconds or so that left the pre-roll early: clips.ring_mb is too small")
     writes: Count = Field(description="messages given up, because the disk refused them for too long")
 

@@ -38,7 +38,8 @@ class FileSource:
         ConfigError: masks are set, but the file is H.264 and may not be encoded again.
     """
 
-    dropped = 0
+    unseen = 0
+    unrecorded = 0
     """Its reader may take its time: nothing has to give way."""
 
     def __init__(

@@ -37,18 +37,26 @@ class Encoded:
 
 
 class Handover:
-    """A queue that drops pictures, and packets up to the next key frame, where it is full."""
+    """A queue that drops pictures, and packets up to the next key frame, where it is full.
 
-    def __init__(self) -> None:
+    `records`: its reader encodes the pictures, so that one that is dropped is missing from the recording.
+    """
+
+    def __init__(self, *, records: bool) -> None:
+        self._records = records
         self._queue: queue.SimpleQueue[Shot | Encoded | BaseException | None] = queue.SimpleQueue()
         self._await_key = False
-        self.dropped = 0
-        """What found no room."""
+        self._told = False
+        self.unseen = 0
+        """Frames that found no room on their way to analysis."""
+        self.unrecorded = 0
+        """Pictures that found none on their way to the recording."""
 
     def shot(self, shot: Shot) -> None:
         """Hand a frame over."""
         if self._queue.qsize() >= PICTURES_WAITING:
-            self._drop("a picture")
+            self.unseen += shot.luma is not None
+            self._drop("a picture", recorded=self._records)
         else:
             self._queue.put(shot)
 
@@ -57,7 +65,7 @@ class Handover:
         self._await_key &= not encoded.keyframe
         if self._await_key or self._queue.qsize() >= PACKETS_WAITING:
             self._await_key = True
-            self._drop("a packet")
+            self._drop("a packet", recorded=True)
         else:
             self._queue.put(encoded)
 
@@ -79,9 +87,8 @@ class Handover:
             raise item
         return item
 
-    def _drop(self, what: str) -> None:
-        self.dropped += 1
-        level = logging.WARNING if self.dropped == 1 else logging.DEBUG
-        log.log(
-            level, "%s from the camera found no room (%d so far): this board is too slow", what, self.dropped
-        )
+    def _drop(self, what: str, *, recorded: bool) -> None:
+        self.unrecorded += recorded
+        level = logging.DEBUG if self._told else logging.WARNING
+        self._told = True
+        log.log(level, "%s from the camera found no room: this board is too slow", what)

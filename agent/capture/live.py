@@ -44,7 +44,8 @@ FIX_LOST = say("check the camera, its cable and the network")
 class LiveSource:
     """See `agent.capture.source.Source`. Loss is an item, not an error: it tries again until closed."""
 
-    dropped = 0
+    unseen = 0
+    unrecorded = 0
     """Its reader may take its time: nothing has to give way."""
 
     def __init__(

@@ -1,9 +1,10 @@
 """The camera on a Raspberry Pi's ribbon cable, through Picamera2: see `agent.capture.source.Source`.
 
-It is opened once. When it falls silent it is reopened once in the life of this process; then the process
-ends, and the service manager starts a new one: each reopening may cost contiguous memory that does not
-come back (picamera2#958, #1102). A camera that never gave a picture is told of for a while first: a kit that
-starts over and over tells nobody anything.
+It is opened once. When it falls silent it is reopened once in the life of this process. What comes then ends
+the process, and the service manager starts a new one: each reopening may cost contiguous memory that does not
+come back (picamera2#958, #1102), and what did not close cleanly stays busy as long as its process lives.
+A camera that never gave a picture is told of for a while first: a kit that starts over and over tells nobody
+anything.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class PicameraSource:
         self._down: str | None = None
         self._filmed = False
         self._reopened = False
-        self._dropped = 0
+        self._unseen = self._unrecorded = 0
 
     @property
     def corrupt(self) -> int:
@@ -101,10 +102,16 @@ class PicameraSource:
         return self._stamps.unstamped
 
     @property
-    def dropped(self) -> int:
-        """Pictures, and packets up to a key frame, that were not read in time: the board is too slow."""
+    def unseen(self) -> int:
+        """Frames for analysis that were not read in time: the board is too slow."""
         session = self._session
-        return self._dropped + (session.handover.dropped if session else 0)
+        return self._unseen + (session.handover.unseen if session else 0)
+
+    @property
+    def unrecorded(self) -> int:
+        """Pictures to encode, or packets up to a key frame, that were not read in time."""
+        session = self._session
+        return self._unrecorded + (session.handover.unrecorded if session else 0)
 
     def items(self) -> Iterator[SourceItem]:
         """What the camera films; SourceDown once per outage and cause, SourceUp when pictures come again.
@@ -214,10 +221,10 @@ class PicameraSource:
         if silent and not self._reopened:
             self._reopened = True
             return
-        if not silent and error.alarm not in HOPELESS and self._backoff.tries < OPENINGS:
-            self._closed.wait(self._backoff.next_s())
-            return
-        if not (silent and self._filmed):
+        if not self._filmed:
+            if not silent and error.alarm not in HOPELESS and self._backoff.tries < OPENINGS:
+                self._closed.wait(self._backoff.next_s())
+                return
             self._closed.wait(REST_S)
         if not self._closed.is_set():
             raise StallError(error.words[0], fix=ANEW) from error
@@ -231,7 +238,8 @@ class PicameraSource:
         session, self._session = self._session, None
         if session is None:
             return
-        self._dropped += session.handover.dropped
+        self._unseen += session.handover.unseen
+        self._unrecorded += session.handover.unrecorded
         try:
             BoundedCall("closing the camera", session.close).wait(CLOSE_S)
         except StallError as error:

@@ -75,7 +75,7 @@ class CameraSession:
         self.encoding = encoding
         self._encoder: Encoder | None = None
         self._key_t: float | None = None
-        self.handover = Handover()
+        self.handover = Handover(records=encoding == "software")
         self.in_flight = InFlight()
         self.pictures = 0
         """Frames so far."""

@@ -30,8 +30,13 @@ class Source(Protocol):
         ...
 
     @property
-    def dropped(self) -> int:
-        """Pictures and packets so far that gave way because they were not read in time."""
+    def unseen(self) -> int:
+        """Frames so far that gave way before analysis because they were not read in time."""
+        ...
+
+    @property
+    def unrecorded(self) -> int:
+        """Pictures so far that are missing from the video because they were not read in time."""
         ...
 
     def items(self) -> Iterator[SourceItem]:

@@ -95,7 +95,8 @@ class SyntheticSource:
 
     corrupt = 0
     """Nothing drawn here is ever damaged."""
-    dropped = 0
+    unseen = 0
+    unrecorded = 0
     """Nor is anything left out."""
 
     def __init__(
