@@ -75,7 +75,7 @@ def install(deb: Path = DEB, **environment: str) -> str:
 def installs() -> dict[str, object]:
     """It installs without a network, tells what to do, and starts nothing that could only fail."""
     said = install()
-    expect("kit.id: not set" in said and "sudo systemctl start stairwell-agent" in said, said)
+    expect("kit.id: не задано" in said and "sudo systemctl start stairwell-agent" in said, said)
     expect(not active(), "the agent was started without a configuration")
     expect(not run("systemctl", "--failed", "--plain", "--no-legend"), "a unit has failed")
     for unit in UNITS:
@@ -112,7 +112,7 @@ def refuses_to_spin() -> dict[str, object]:
     state = shown("ActiveState", "Result", "NRestarts", "ExecMainStatus")
     expect(state == ["failed", "exit-code", "0", "3"], f"{state}")
     said = run("systemctl", "status", "--no-pager", UNIT, code=None)
-    expect("Fix: set kit.id to the id on the kit's label" in said, said)
+    expect("Що робити: впишіть kit.id з етикетки комплекту" in said, said)
     return {}
 
 
