@@ -31,7 +31,7 @@ from broker import Broker, Heard, Listener, free_port, wait_for
 from clips_footage import decoded, ffmpeg_plays, long_footage
 from picamera_fake import Board
 
-from agent.app import hatch, watch
+from agent.app import blindness, hatch, watch
 from agent.app.ledger import Ledger
 from agent.app.live import Agent
 from agent.app.stages import EventOpened
@@ -40,6 +40,7 @@ from agent.app.status import Status
 from agent.backbone import link
 from agent.backbone.courier import Courier
 from agent.backbone.drafts import HEADER
+from agent.device import reboot
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError, SourceError, StallError, StorageError
 from agent.kitid import check_character
@@ -457,6 +458,24 @@ def test_recording_switched_off_is_no_alarm(tmp_path: Path) -> None:
     assert ["raised", "raised", "cleared", "cleared"] == [m["state"] for m in told]
     assert {"clips.unsealed", "clips.failed"} == {m["code"] for m in told[2:]}
     assert [] == query(tmp_path, "SELECT * FROM active_alarms")
+
+
+def test_a_camera_that_is_dead_for_an_hour_has_the_kit_reboot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hour began in an earlier process of this boot; the request lies where root's unit looks for it."""
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(runtime))
+    clock = SystemClock()
+    mark = {"boot": clock.boot, "since": clock.mono() - blindness.FIRST_S, "reboots": 0}
+    (tmp_path / blindness.NAME).write_text(json.dumps(mark))
+    one = Running(settings(tmp_path, capture={"source": "/dev/video99"}))
+    wait_for((runtime / reboot.REQUEST_NAME).exists)
+    one.stop.set()
+    one.end()
+    assert one.error is None
+    assert 1 == json.loads((tmp_path / blindness.NAME).read_text())["reboots"]
 
 
 def test_a_camera_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from agent.app import journal
 from agent.app.analysis import Analyser
 from agent.app.announcer import Announcer
 from agent.app.ballast import Ballast
+from agent.app.blindness import Blindness
 from agent.app.control import Control
 from agent.app.diagnosis import diagnosis
 from agent.app.housekeeping import Housekeeping
@@ -164,6 +165,7 @@ class Agent:
         camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
         self._recording, self._analysis, self._camera = recording, analysis, camera
         self._stages: tuple[Stage, ...] = (camera, analysis, recording)
+        self._blindness = Blindness(settings.capture.source, settings.state.dir, clock)
         self._watch = Watch(
             settings,
             camera,
@@ -258,6 +260,7 @@ class Agent:
                 ready = systemd.notify("READY=1") or True
             systemd.feed_watchdog()
             self._vitals.look(now)
+            self._blindness.look(pictures=self._ledger.frames > 0, down=self._camera.down is not None)
             if self._walltime.changed():
                 self._courier.announce()
             if now >= heartbeat_due:
