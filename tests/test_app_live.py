@@ -37,6 +37,7 @@ from agent.app.live import Agent
 from agent.app.stages import EventOpened
 from agent.app.statelock import StateLock
 from agent.app.status import Status
+from agent.app.want import STEP_S, Strain, Want
 from agent.backbone import link
 from agent.backbone.courier import Courier
 from agent.backbone.drafts import HEADER
@@ -710,6 +711,21 @@ def test_a_stage_that_stalls_is_found(idle: Agent) -> None:
     idle._watch.check_progress(110.0 + watch.COURIER_STALL_S)
     with pytest.raises(StallError, match="courier: nothing done for 121 s"):
         idle._watch.check_progress(111.0 + watch.COURIER_STALL_S)
+
+    idle._courier.busy_since = None
+    idle._inbox.busy_since = 110.0
+    idle._watch.check_progress(110.0 + watch.INBOX_STALL_S)
+    with pytest.raises(StallError, match="inbox: nothing done for 121 s"):
+        idle._watch.check_progress(111.0 + watch.INBOX_STALL_S)
+
+
+def test_want_reaches_analysis_and_pre_roll(idle: Agent) -> None:
+    """Heat takes from the one, want of memory from the other."""
+    want = Want()
+    for now in (0.0, STEP_S, 2 * STEP_S):
+        want.judge(Strain(celsius=90.0, memory=0.01), now)
+    idle._do_without(want)
+    assert (0.25, 0.25) == (want.analysis, want.ring) == (idle._analysis.share, idle._ring._share)
 
 
 def test_a_slow_first_look_after_an_outage_is_no_stall(idle: Agent) -> None:

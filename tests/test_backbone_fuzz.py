@@ -32,6 +32,7 @@ from agent.backbone.signed import Flaw
 from agent.backbone.wire import Wire
 from agent.config import Outbox as OutboxSettings
 from agent.database import Database
+from agent.device.clock import SystemClock
 from agent.device.health import resident_mb
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def test_commands(kit: Obedient) -> None:
     """Each gets exactly one answer at once. Signed orders are as they were signed, or not taken."""
     wholes = [*map(order, sorted(ORDERS)), order("echo", signed=True), order("rebirth", signed=True)]
     signed = {json.dumps(one, sort_keys=True) for one in wholes}
-    inbox = Inbox({})
+    inbox = Inbox({}, SystemClock())
     codes: Counter[str] = Counter()
     memory: list[float] = []
 

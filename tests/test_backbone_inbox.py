@@ -11,9 +11,13 @@ from broker import wait_for
 from agent.backbone import inbox as inbox_module
 from agent.backbone.inbox import Inbox
 from agent.backbone.link import Received
+from agent.device.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+CLOCK = SystemClock()
 
 
 def received(topic: str, payload: bytes = b"{}") -> Received:
@@ -28,7 +32,7 @@ class Desk:
         self.settings: list[Received] = []
         self.go = threading.Event()
         self.go.set()
-        self.inbox = Inbox({"bm/+/cmd/#": self.command, "bm/k/cfg/des": self.settings.append})
+        self.inbox = Inbox({"bm/+/cmd/#": self.command, "bm/k/cfg/des": self.settings.append}, CLOCK)
 
     def command(self, message: Received) -> None:
         """Take a command when it may."""
@@ -91,13 +95,25 @@ def test_a_stop_waits_for_one_message_only(desk: Desk) -> None:
     assert [received("bm/k/cmd/first")] == desk.commands
 
 
+def test_a_message_that_takes_long_can_be_seen(desk: Desk) -> None:
+    """Since when it is handled; nothing, once it is done."""
+    begun = CLOCK.mono()
+    desk.go.clear()
+    desk.inbox.start()
+    assert desk.inbox.busy_since is None
+    desk.inbox.put(received("bm/k/cmd/first"))
+    wait_for(lambda: begun <= (desk.inbox.busy_since or 0) <= CLOCK.mono())
+    desk.go.set()
+    wait_for(lambda: desk.inbox.busy_since is None)
+
+
 def test_a_fault_of_ours_is_kept(desk: Desk) -> None:
     """The supervisor ends the process with it."""
 
     def handle(message: Received) -> None:
         raise ZeroDivisionError(message.topic)
 
-    inbox = Inbox({"#": handle})
+    inbox = Inbox({"#": handle}, CLOCK)
     inbox.start()
     inbox.put(received("bm/x"))
     wait_for(lambda: not inbox.alive)

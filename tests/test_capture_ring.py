@@ -72,6 +72,23 @@ def test_bytes_come_before_seconds() -> None:
     assert ring.since(0)[0].keyframe
 
 
+def test_want_of_memory_shortens_it_and_passes() -> None:
+    """Seconds as well as bytes: a ring that is far from its limit of bytes gives memory back, too."""
+    ring = PacketRing(4, 1 << 20)
+    fill(ring, 10)
+    before = ring.bytes
+    ring.limit(0.25)
+    ring.push(packet(10.0, key=True))
+    assert 1.0 <= ring.seconds <= 2.0
+    assert ring.bytes < before / 2
+    assert 3 == ring.dropped_gops
+    ring.limit(1.0)
+    for n in range(1, 60):
+        ring.push(packet(10.0 + n / 10, key=n % 10 == 0))
+    assert ring.seconds >= 4.0
+    assert 3 == ring.dropped_gops
+
+
 def test_a_group_that_is_too_large_alone_is_let_go() -> None:
     """Even the group under way goes; what follows it waits for the next key frame."""
     ring = PacketRing(60, 35)

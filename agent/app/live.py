@@ -116,7 +116,8 @@ class Agent:
             {
                 addresses.cfg_des: self._hear_desired,
                 **dict.fromkeys((addresses.cmd("#"), addresses.group_cmd("#")), self._obey),
-            }
+            },
+            clock,
         )
         self._courier = Courier(
             settings.backbone,
@@ -173,6 +174,7 @@ class Agent:
             recording,
             self._readback,
             self._courier,
+            self._inbox,
             self._database,
             {
                 "journal": lambda: self._journal.failure,
@@ -349,7 +351,7 @@ class Agent:
 
     def _do_without(self, want: Want) -> None:
         self._analysis.share = want.analysis
-        self._ring.limit(round(want.ring * self._settings.clips.ring_bytes))
+        self._ring.limit(want.ring)
 
     def _judge_speed(self, progress: Progress) -> None:
         """Raise or clear `camera.slow` by the share of frames skipped since the last heartbeat."""

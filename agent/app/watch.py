@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from agent.app.readback import ReadBackStage
     from agent.app.stages import AnalysisStage, CameraStage, RecordingStage
     from agent.backbone.courier import Courier
+    from agent.backbone.inbox import Inbox
     from agent.config import Settings
     from agent.database import Database
 
 STAGE_STALL_S = 20.0  # a stage with work waiting and none done for so long: two camera stalls at the default
 RECORDING_STALL_S = 2 * journal.COMMIT_TIMEOUT_S  # a card may be slow for as long as a write may take, twice
 COURIER_STALL_S = RECORDING_STALL_S  # it waits for the same card
+INBOX_STALL_S = RECORDING_STALL_S  # as well; what takes longer has a thread of its own
 SILENCE_MARGIN_S = 10.0  # to open a source and decode its first picture on a busy kit
 
 _REPORT_IT = say("report it with the journal's last lines")
@@ -37,6 +39,7 @@ class Watch:
     recording: RecordingStage
     readback: ReadBackStage
     courier: Courier
+    inbox: Inbox
     database: Database
     faults: Mapping[str, Callable[[], BaseException | None]]
 
@@ -54,6 +57,7 @@ class Watch:
             ("analysis", self.analysis.busy_since, STAGE_STALL_S),
             ("recording", self.recording.busy_since, RECORDING_STALL_S),
             ("courier", self.courier.busy_since, COURIER_STALL_S),
+            ("inbox", self.inbox.busy_since, INBOX_STALL_S),
             ("camera", self.camera.silent_since if endless else None, silence_s),
         ):
             if since is not None and now - since > limit_s:

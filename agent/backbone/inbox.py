@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.backbone.link import Received
+    from agent.device.clock import Clock
 
 WAITING_MAX = 100  # a broker that delivers what it kept during an outage sends some dozen at once
 
@@ -34,14 +35,17 @@ class Inbox:
     end.
     """
 
-    def __init__(self, routes: Mapping[str, Callable[[Received], None]]) -> None:
+    def __init__(self, routes: Mapping[str, Callable[[Received], None]], clock: Clock) -> None:
         self._routes = dict(routes)
+        self._clock = clock
         self._queue: queue.Queue[Received | None] = queue.Queue(WAITING_MAX)
         self._ending = threading.Event()
         self._thread = NamedThread("inbox", self._run)
         self.dropped = 0
         """Messages dropped because too many waited."""
         self.error: Exception | None = None
+        self.busy_since: float | None = None
+        """Since when (the clock's mono) a message is handled; None while there is none."""
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -83,7 +87,9 @@ class Inbox:
     def _run(self) -> None:
         try:
             while (received := self._queue.get()) is not None and not self._ending.is_set():
+                self.busy_since = self._clock.mono()
                 self._handle(received)
+                self.busy_since = None
         except Exception as error:  # noqa: BLE001 - top of the thread: its owner sees it and ends the process
             _LOG.exception("the inbox died")
             self.error = error

@@ -1,7 +1,7 @@
 """The last seconds of encoded video, kept so that a clip begins before its event.
 
 Invariants: what is held begins with a key frame; it reaches back at least `max_s` as soon as that much
-came in and fits into `max_bytes`; it never exceeds `max_bytes`.
+came in and fits into `max_bytes`; it never exceeds `max_bytes`. Under want of memory both are less.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ class PacketRing:
     def __init__(self, max_s: float, max_bytes: int) -> None:
         self._max_s = max_s
         self._max_bytes = max_bytes
+        self._share = 1.0
         self._gops: deque[_Gop] = deque()
         self._newest = 0.0
         self.info: StreamInfo | None = None
         self.bytes = 0
         self.dropped_gops = 0
-        """Groups that had to go for `max_bytes` although they were young enough."""
+        """Groups that had to go for want of memory although they were young enough."""
 
     @property
     def seconds(self) -> float:
         """From the oldest key frame to the newest picture."""
         return self._newest - self._gops[0].t if self._gops else 0.0
 
-    def limit(self, max_bytes: int) -> None:
-        """Hold this much at most from the next packet on. Safe to call from any thread."""
-        self._max_bytes = max_bytes
+    def limit(self, share: float) -> None:
+        """From the next packet on hold this share (0..1) of its seconds and bytes. Safe from any thread."""
+        self._share = share
 
     def stream(self, info: StreamInfo) -> None:
         """Begin anew: what is held does not decode with what follows."""
@@ -77,10 +78,12 @@ class PacketRing:
         return tuple(p for i, gop in enumerate(self._gops) if i >= first for p in gop.packets)
 
     def _trim(self) -> None:
-        oldest_needed = self._newest - self._max_s
-        while len(self._gops) > 1 and self._gops[1].t <= oldest_needed:
+        share = self._share
+        wanted, granted = self._newest - self._max_s, self._newest - share * self._max_s
+        while len(self._gops) > 1 and self._gops[1].t <= granted:
+            self.dropped_gops += self._gops[1].t > wanted
             self._drop()
-        while self.bytes > self._max_bytes:
+        while self.bytes > share * self._max_bytes:
             self._drop()
             self.dropped_gops += 1
 

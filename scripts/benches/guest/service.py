@@ -30,6 +30,7 @@ from machine import (
 )
 
 RUNTIME = Path("/run/stairwell")
+UPTIME = Path("/run/uptime")
 SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
 START_S = 90.0
 RECOVER_S = (
@@ -154,9 +155,16 @@ def a_frozen_process_is_killed() -> dict[str, object]:
 
 
 def fail_a_tenth_time() -> None:
-    """Nine failures were a minute ago; after one more the kit reboots, and this program with it."""
-    up = int(float(Path("/proc/uptime").read_text().split()[0]))
-    (RUNTIME / "failures").write_text(f"{up - 60}\n" * 9)
+    """Nine failures were a minute ago; after one more the kit reboots, and this program with it.
+
+    What is up for two hours is the kit, not the machine that plays it.
+    """
+    UPTIME.write_text("7200.00 7200.00\n")
+    settings = Path(f"/run/systemd/system/{UNIT}.d/uptime.conf")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"[Service]\nEnvironment=UPTIME={UPTIME}\n")
+    run("systemctl", "daemon-reload")
+    (RUNTIME / "failures").write_text("7140\n" * 9)
     os.kill(pid(), signal.SIGKILL)
     time.sleep(RECOVER_S)
 
