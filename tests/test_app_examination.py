@@ -33,6 +33,7 @@ from agent.app.status import (
     Status,
 )
 from agent.backbone.causes import Cause
+from agent.capture import videocore
 from agent.device.clock import SystemClock
 from agent.doctor import runner
 from agent.doctor.registry import ALARMS
@@ -410,6 +411,47 @@ def test_a_camera_that_is_closed_to_the_agent(tmp_path: Path) -> None:
         verdict = check("cam.access", csi, tmp_path).ask()
         assert (expected, "media0" in verdict.text.uk) == (verdict.status, expected == "fail")
     assert "skip" == check("cam.access", settings(state, capture={"source": "rtsp://a/b"})).ask().status
+
+
+@pytest.mark.parametrize(
+    ("encoder", "model", "there", "status", "words"),
+    [
+        ("auto", "Raspberry Pi Zero 2 W Rev 1.0", True, "ok", "video11"),
+        ("auto", "Raspberry Pi Zero 2 W Rev 1.0", False, "warn", "the processor takes its place"),
+        ("auto", "Raspberry Pi 5 Model B Rev 1.0", False, "ok", "the processor"),
+        ("software", "Raspberry Pi Zero 2 W Rev 1.0", False, "ok", "the processor"),
+        ("hardware", "Raspberry Pi 5 Model B Rev 1.0", False, "fail", "is no H.264 encoder"),
+    ],
+)
+def test_what_makes_the_video(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encoder: str,
+    model: str,
+    there: bool,
+    status: str,
+    words: str,
+) -> None:
+    """A board whose encoder is missing would make it by its processor, and nobody would know."""
+    path = tmp_path / "proc" / "device-tree" / "model"
+    path.parent.mkdir(parents=True)
+    path.write_text(model)
+    monkeypatch.setattr(videocore, "probe", lambda _: there)
+    chosen = settings(tmp_path / "state", capture={"source": "picamera:"}, camera={"encoder": encoder})
+    verdict = check("cam.encoder", chosen, tmp_path).ask()
+    assert status == verdict.status
+    assert words in verdict.text.en
+    assert "skip" == ask("cam.encoder", settings(tmp_path / "state")).status
+
+
+def test_an_encoder_that_is_closed_to_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no missing one."""
+    device = tmp_path / "dev" / "video11"
+    device.parent.mkdir()
+    device.touch()
+    monkeypatch.setattr(examination, "os", standin(os, access=lambda *_: False))
+    chosen = settings(tmp_path, capture={"source": "picamera:"}, camera={"encoder": "hardware"})
+    assert check("cam.encoder", chosen, tmp_path).ask().denied
 
 
 def test_a_camera_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,75 +1,12 @@
-"""The board's own encoder: probing, and its packets."""
+"""The packets of the board's own encoder."""
 
 from __future__ import annotations
 
-import errno
-import struct
-from typing import TYPE_CHECKING
-
-import pytest
-
-from agent.capture.hardware_encoder import HardwareStream, InFlight, probe
+from agent.capture.hardware_encoder import HardwareStream, InFlight
 from agent.types import Packet, StreamInfo
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 START = b"\0\0\0\1"
 SPS, PPS, IDR, SLICE = b"\x67\x42\x80\x1e", b"\x68\xce", b"\x65\x88", b"\x41\x9a"
-
-
-def device(capabilities: int, pixels: bytes) -> Callable[[int, int, bytearray], None]:
-    """An ioctl that answers as linux/videodev2.h lays it out."""
-
-    def ioctl(_fd: int, request: int, answer: bytearray) -> None:
-        # _IOC: direction in the top bits, size of the structure in 14 bits below.
-        assert len(answer) == request >> 16 & 0x3FFF
-        if request & 0xFF == 0:
-            struct.pack_into(
-                "16s32s32sIII", answer, 0, b"bcm2835-codec", b"bcm2835-codec-encode", b"", 6, 0, capabilities
-            )
-            return
-        index, kind = struct.unpack_from("II", answer)
-        assert (0, 9) == (index, kind)
-        struct.pack_into("4s", answer, 44, pixels)
-
-    return ioctl
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Path:
-    path = tmp_path / "video11"
-    path.touch()
-    return path
-
-
-def test_an_encoder_is_known_by_what_it_gives(node: Path) -> None:
-    """Memory to memory, and H.264 comes out. A decoder of the same driver gives pictures."""
-    assert probe(node, device(0x4000, b"H264"))
-    assert not probe(node, device(0x4000, b"YU12"))
-
-
-def test_other_devices(node: Path) -> None:
-    """A webcam that compresses is no encoder; a device that knows none of the questions neither."""
-    assert not probe(node, device(0x1, b"H264"))
-
-    def refuses(*_: object) -> None:
-        raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
-
-    assert not probe(node, refuses)
-
-
-def test_no_device(tmp_path: Path) -> None:
-    """A Raspberry Pi 5, or no Raspberry Pi."""
-    assert not probe(tmp_path / "video11")
-
-
-def test_a_file_in_its_place(node: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The kernel's own answer is no; what may not be opened is said."""
-    assert not probe(node)
-    assert not probe(node.parent)
-    assert "cannot be opened (Is a directory)" in caplog.text
 
 
 def test_what_is_in_flight() -> None:

@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from agent.errors import ModelError
 from agent.events.rules import Rules
 from agent.events.usefulness import UsefulnessMeter
 from agent.events.zones import MotionMask
 from agent.types import Box
 from agent.vision.crops import CropPlanner
+from agent.vision.detector import PersonDetector
 from agent.vision.motion import MotionDetector
 from agent.vision.scene import SceneMonitor
 from agent.vision.sharpness import sharpness
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from agent.device.clock import Clock
     from agent.events.usefulness import Figures
     from agent.types import BestMoment, Detection, EventChange, Frame, Motion, Scene, Track
-    from agent.vision.detector import PersonDetector
     from agent.vision.landmark import Landmark
 
 
@@ -153,3 +154,11 @@ def _laps(timer: Callable[[], float]) -> Iterator[float]:
         now = timer()
         yield now - last
         last = now
+
+
+def open_detector(settings: Settings) -> tuple[PersonDetector | None, ModelError | None]:
+    """The detector, or why there is none."""
+    try:
+        return PersonDetector(settings.detector), None
+    except ModelError as error:
+        return None, error

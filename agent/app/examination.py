@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from agent.app import commissioning, holdings, proof, symptoms, uplink
 from agent.app.usable import unfit
+from agent.capture import videocore
 from agent.capture.kind import source_kind
 from agent.device.account import READ, WRITE, Account
 from agent.doctor import boot, disk, doors, hours, machine, papers, service, systemroot, wayout
-from agent.doctor.check import Check, Verdict, denied, fail, ok, skip
+from agent.doctor.check import Check, Verdict, denied, fail, ok, skip, warn
 from agent.doctor.registry import ALARMS
 from agent.errors import ConfigError, ModelError, SourceError
 from agent.vision.models import load_card, verify
@@ -87,6 +88,7 @@ def _eyes(settings: Settings, root: Path) -> list[Check]:
             lambda: _access(settings, root),
             ("cam.source", "disk.state"),
         ),
+        Check("cam.encoder", say("What makes the video"), lambda: _encoder(settings, root)),
         model,
         Check(
             "ai.selftest",
@@ -136,6 +138,28 @@ def _access(settings: Settings, root: Path) -> Verdict:
             say("sudo usermod -aG video {user} && sudo udevadm trigger; restart the agent", user=user.name),
         )
     return ok(verbatim(user.name))
+
+
+def _encoder(settings: Settings, root: Path) -> Verdict:
+    """That a board with an encoder of its own uses it: in silence the processor would take its place."""
+    if source_kind(settings.capture.source) != "picamera":
+        return skip(say("it is no camera of this board"))
+    wanted, device = settings.camera.encoder, root / videocore.DEVICE.relative_to("/")
+    if wanted == "software" or (wanted == "auto" and not videocore.expected(root)):
+        return ok(say("the processor"))
+    if device.exists() and not os.access(device, READ | WRITE):
+        return denied(say("{path}: only root may open it", path=device))
+    if videocore.probe(device):
+        return ok(verbatim(str(device)))
+    absent = say("{device} is no H.264 encoder", device=device)
+    if wanted == "hardware":
+        return fail(absent, say('set camera.encoder = "auto"'))
+    return warn(
+        say("{absent}: the processor takes its place", absent=absent),
+        say(
+            "Reboot; if it comes back, look for bcm2835-codec in dmesg, or lower camera.width and camera.fps"
+        ),
+    )
 
 
 def _model(settings: Settings) -> Verdict:

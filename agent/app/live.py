@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.app import journal
-from agent.app.analysis import Analyser
+from agent.app.analysis import Analyser, open_detector
 from agent.app.announcer import Announcer
 from agent.app.ballast import Ballast
 from agent.app.blindness import Blindness
@@ -50,10 +50,9 @@ from agent.clips.manifest import Model, Notary
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
 from agent.device.volatile import volatile_key
-from agent.errors import ModelError, StairwellError, StorageError
+from agent.errors import StairwellError, StorageError
 from agent.events.lifecycle import REACH_BACK_S
 from agent.ulid import ENTROPY_BYTES, ulid
-from agent.vision.detector import PersonDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +98,7 @@ class Agent:
         terms = terms or Terms.own(settings)
         self._adrift, self._ballast = terms.refusal, Ballast(settings.state.dir)
         self._database = self._ballast.database(settings.state.dir / DATABASE, SCHEMAS)
-        detector, unusable = _detector(settings)
+        detector, unusable = open_detector(settings)
         addresses = topics(settings)
         cover = Cover(volatile_key()) if settings.clips.seal != "none" else None
         messages = outbox.Outbox(settings.outbox, addresses, cover=cover, delivered_hook=store.mark_announced)
@@ -166,7 +165,6 @@ class Agent:
         camera = CameraStage(source, analysis, recording, announcer, self._ledger, clock)
         self._recording, self._analysis, self._camera = recording, analysis, camera
         self._stages: tuple[Stage, ...] = (camera, analysis, recording)
-        self._blindness = Blindness(settings.capture.source, settings.state.dir, clock)
         self._watch = Watch(
             settings,
             camera,
@@ -176,6 +174,7 @@ class Agent:
             self._courier,
             self._inbox,
             self._database,
+            Blindness(settings.capture.source, settings.state.dir, clock),
             {
                 "journal": lambda: self._journal.failure,
                 "hatch": lambda: self._hatch.failure,
@@ -262,7 +261,6 @@ class Agent:
                 ready = systemd.notify("READY=1") or True
             systemd.feed_watchdog()
             self._vitals.look(now)
-            self._blindness.look(pictures=self._ledger.frames > 0, down=self._camera.down is not None)
             if self._walltime.changed():
                 self._courier.announce()
             if now >= heartbeat_due:
@@ -395,10 +393,3 @@ class Agent:
                 first = first or error
         if first is not None:
             raise first
-
-
-def _detector(settings: Settings) -> tuple[PersonDetector | None, ModelError | None]:
-    try:
-        return PersonDetector(settings.detector), None
-    except ModelError as error:
-        return None, error

@@ -13,6 +13,7 @@ from agent.words import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from agent.app.blindness import Blindness
     from agent.app.readback import ReadBackStage
     from agent.app.stages import AnalysisStage, CameraStage, RecordingStage
     from agent.backbone.courier import Courier
@@ -41,10 +42,13 @@ class Watch:
     courier: Courier
     inbox: Inbox
     database: Database
+    blindness: Blindness
     faults: Mapping[str, Callable[[], BaseException | None]]
 
     def check_progress(self, now: float) -> None:
         """Return if whatever has work does it, and the source hangs not unsaid.
+
+        A camera that is dead for long has the kit reboot.
 
         Raises:
             StallError: it doesn't.
@@ -64,6 +68,8 @@ class Watch:
                 raise StallError(
                     say("{name}: nothing done for {seconds:.0f} s", name=name, seconds=now - since), fix=ANEW
                 )
+        camera = self.camera
+        self.blindness.look(pictures=camera.latest is not None, down=camera.down is not None)
         if self.database.unsound is not None:
             raise StallError(
                 say("{path}: damaged ({why})", path=self.database.path, why=self.database.unsound),

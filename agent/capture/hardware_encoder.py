@@ -1,17 +1,9 @@
-"""The H.264 encoder in a Raspberry Pi's VideoCore: whether this board has it, and what comes out of it.
-
-Zero 2 W, 3 and 4 have it as a V4L2 memory-to-memory device; the 5 has none.
-"""
+"""What comes out of the H.264 encoder in a Raspberry Pi's VideoCore (`agent.capture.videocore`)."""
 
 from __future__ import annotations
 
-import fcntl
-import logging
-import os
-import struct
 import threading
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.capture.encoder import TICKS
@@ -19,48 +11,11 @@ from agent.capture.h264 import ParameterSets
 from agent.types import Packet, StreamInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-log = logging.getLogger(__name__)
-
-DEVICE = Path("/dev/video11")  # Picamera2 opens this very one
-
-# linux/videodev2.h
-VIDIOC_QUERYCAP = 0x80685600
-VIDIOC_ENUM_FMT = 0xC0405602
-CAPABILITY = struct.Struct("16s32s32sIII12x")  # driver, card, bus, version, capabilities, device_caps
-FORMAT = struct.Struct("III32s4sI12x")  # index, type, flags, description, pixelformat, mbus_code
-M2M_MPLANE = 0x4000
-CAPTURE_MPLANE = 9
-H264 = b"H264"
+    from collections.abc import Iterator
 
 LATE_KEY = 1.25
 """Groups longer than this many times `capture.gop_s`, as in the dark, are cut by a forced key frame. Shorter
 ones are not: the encoder counts pictures itself, and both together would give two key frames side by side."""
-
-
-def probe(device: Path = DEVICE, ioctl: Callable[..., object] = fcntl.ioctl) -> bool:
-    """Whether the device is an encoder that gives H.264."""
-    try:
-        fd = os.open(device, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        log.warning("%s: cannot be opened (%s); hardware encoding is left out", device, error.strerror)
-        return False
-    try:
-        answer = bytearray(CAPABILITY.size)
-        ioctl(fd, VIDIOC_QUERYCAP, answer)
-        if not CAPABILITY.unpack(answer)[5] & M2M_MPLANE:
-            return False
-        # What comes out of an encoder is compressed; a decoder of the same driver gives raw pictures there.
-        answer = bytearray(FORMAT.pack(0, CAPTURE_MPLANE, 0, b"", b"", 0))
-        ioctl(fd, VIDIOC_ENUM_FMT, answer)
-        return bool(FORMAT.unpack(answer)[4] == H264)
-    except OSError:
-        return False  # no V4L2 device, or one without such formats
-    finally:
-        os.close(fd)
 
 
 class InFlight:

@@ -13,7 +13,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from agent.capture import hardware_encoder, picamera_stack
+from agent.capture import picamera_stack, videocore
 from agent.capture.backoff import Backoff
 from agent.capture.bounded_call import BoundedCall
 from agent.capture.camera_controls import lores_size
@@ -75,7 +75,7 @@ class PicameraSource:
         clock: Clock,
         keep_packets: bool = True,
         load: Callable[[], Stack] = picamera_stack.load,
-        probe: Callable[[], bool] = hardware_encoder.probe,
+        probe: Callable[[], bool] = videocore.probe,
     ) -> None:
         lores_size(camera)
         self._capture = capture
@@ -173,7 +173,7 @@ class PicameraSource:
                 say(
                     "camera.encoder = {wanted!r}: {device} is no H.264 encoder",
                     wanted=wanted,
-                    device=hardware_encoder.DEVICE,
+                    device=videocore.DEVICE,
                 ),
                 fix=say('set camera.encoder = "auto"'),
                 alarm="camera.encoder",
