@@ -146,6 +146,26 @@ def test_maintainer_scripts() -> None:
     assert "" == verdict.stdout
 
 
+def test_devices_that_are_there_are_given_to_the_agent() -> None:
+    """Each udev rule is applied while the package installs, by an event of the kind that it waits for."""
+    triggers = re.findall(
+        r"^ *(udevadm trigger .*?) 2>", (ROOT / "scripts/deb/postinst").read_text(), re.MULTILINE
+    )
+    for line in (ROOT / "systemd/udev/70-stairwell.rules").read_text(encoding="utf-8").splitlines():
+        rule = dict(re.findall(r'(ACTION|SUBSYSTEM|KERNEL)=="([^"]+)"', line))
+        if not rule:
+            continue
+        devices = {
+            f"--subsystem-match={rule.get('SUBSYSTEM')}",
+            f"--sysname-match={rule.get('KERNEL')}",
+        }
+        (trigger,) = [words for one in triggers if devices & set(words := one.split())]
+        kinds = {word.removeprefix("--action=") for word in trigger if word.startswith("--action=")}
+        assert {rule.get("ACTION", "add")} == kinds, line
+    for trigger in triggers:  # the real one takes each word
+        subprocess.run([*trigger.split(), "--dry-run"], check=True)
+
+
 @pytest.fixture(scope="module")
 def small(deb: Path) -> Path:
     """The package without its large files, whose squeezing takes a minute."""
