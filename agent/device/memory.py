@@ -41,7 +41,7 @@ def memory(root: Path = ROOT) -> Memory | None:
 def pressure(of: Literal["cpu", "memory", "io"], root: Path = ROOT) -> float | None:
     """The share of the last minute, 0..1, in which something waited for it (PSI, `some avg60`).
 
-    None where the kernel was built or started without PSI, as Raspberry Pi OS's is.
+    None where the kernel was built or started without PSI: Raspberry Pi OS's wants `psi=1` at its start.
     """
     try:
         text = (root / "proc/pressure" / of).read_text(encoding="ascii")

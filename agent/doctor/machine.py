@@ -132,6 +132,6 @@ def _limit(root: Path) -> Verdict:
 def _busy(root: Path) -> Verdict:
     share = memory.pressure("cpu", root)
     if share is None:
-        return skip(say("the kernel has no PSI"))
+        return skip(say("the kernel does not count it (psi=1 in /boot/firmware/cmdline.txt)"))
     told = say("something waited for {share:.0%} of the last minute", share=share)
     return warn(told, _COOL) if share > BUSY else ok(told)
