@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from app_parts import Hands, settings
+from test_device_memory import grant
 from test_doctor_machine import put
 
 from agent.app import vitals
@@ -153,6 +154,17 @@ def test_what_is_done_without_follows_the_board(root: Path) -> None:
     assert watcher.board.celsius == 85.0
     assert watcher.board.throttling is not None
     assert round(watcher.board.memory or 0, 2) == 0.46
+
+
+@pytest.mark.parametrize(("current", "share"), [(190, 1.0), (240, 0.5)])
+def test_want_of_the_units_own_memory(root: Path, current: int, share: float) -> None:
+    """Room on the board does not help an agent that its unit holds back; its usual 190 MB are no want."""
+    grant(root, current * 1_000_000, str(256 << 20), str(320 << 20))
+    said = Said()
+    watcher = watch(root, said)
+    watcher.look(0.0)
+    watcher.look(STEP_S)
+    assert share == said.told[-1].ring
 
 
 def test_a_failed_burn_in_is_told(root: Path) -> None:

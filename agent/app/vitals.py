@@ -115,7 +115,8 @@ class Vitals:
             self._announcer.alarm(check.code, active=active, detail=verdict.text.en)
         board = self.board = measure(self._state, self._root)
         slowed = None if board.throttling is None else board.throttling.slowed
-        self.want.judge(Strain(board.celsius, slowed, board.waiting, board.memory), now)
+        memory = min((share for share in (board.memory, board.granted) if share is not None), default=None)
+        self.want.judge(Strain(board.celsius, slowed, board.waiting, memory), now)
         self._do_without(self.want)
 
     @staticmethod
