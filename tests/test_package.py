@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from test_scripts import BASE_PYTHON
 
 import agent
+from agent.capture import picamera_stack
 from agent.city import keyfile, releasekey
 from agent.device import release
 
@@ -103,13 +104,14 @@ def test_what_is_inside(deb: Path) -> None:
 
 def test_what_it_declares(deb: Path) -> None:
     """It goes onto one Python, one architecture, and upgrades from one Debian to the next."""
-    fields = ("Package", "Version", "Architecture", "Depends")
+    fields = ("Package", "Version", "Architecture", "Depends", "Suggests")
     shown = subprocess.run(["dpkg-deb", "--field", deb, *fields], capture_output=True, text=True, check=True)
     said = dict(line.split(": ", 1) for line in shown.stdout.splitlines())
     debian = SUITES[sys.version_info[:2]][1]
     assert ("stairwell-agent", f"{agent.__version__}+{debian}") == (said["Package"], said["Version"])
     major, minor = sys.version_info[:2]
     assert f"python3 (>= {major}.{minor}), python3 (<< {major}.{minor + 1})" in said["Depends"]
+    assert f"python3-picamera2 (>= {picamera_stack.LEAST})" in said["Suggests"]
     assert said["Architecture"] in deb.name
     conffiles = subprocess.run(["dpkg-deb", "--info", deb, "conffiles"], capture_output=True, check=True)
     assert b"/etc/stairwell/agent.toml\n" == conffiles.stdout
