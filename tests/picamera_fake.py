@@ -199,7 +199,8 @@ class FakePicamera2:
     def camera_controls(self) -> dict[str, tuple[Any, ...]]:
         return self.board.controls
 
-    def create_video_configuration(self, **asked: object) -> dict[str, Any]:
+    def create_video_configuration(self, *, sensor: object, **asked: object) -> dict[str, Any]:
+        asked["sensor"] = sensor
         assert set(asked) <= CONFIGURATION, f"unexpected {set(asked) - CONFIGURATION}"
         return asked
 

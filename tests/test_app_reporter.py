@@ -13,6 +13,7 @@ from clips_keys import KIT_KEY, RECIPIENTS
 from agent import __version__
 from agent.app.ledger import Ledger
 from agent.app.reporter import Dropped, Reporter, Stock, topics
+from agent.app.want import STEP_S, Strain, Want
 from agent.app.wear import Wear
 from agent.backbone.orders import ORDERS
 from agent.backbone.outbox import Numbers
@@ -90,14 +91,14 @@ def progress(**fields: Any) -> Progress:  # noqa: ANN401 - any counter
     return ledger.read()
 
 
-BOARD = Board()
+BOARD, CALM = Board(), Want()
 
 
 def beat(
     kit: Reporter, seen: Progress, stock: Stock | None = None, rtt: float | None = None
 ) -> dict[str, Any]:
     return said(
-        kit.heartbeat(seen, NUMBERS, rtt, stock, None, Dropped(0, 0), 4, ("clips.unsealed",), BOARD, 1.0)
+        kit.heartbeat(seen, NUMBERS, rtt, stock, None, Dropped(0, 0), 4, ("clips.unsealed",), BOARD, CALM)
     )
 
 
@@ -369,7 +370,7 @@ def test_what_was_written_is_in_the_heartbeat(tmp_path: Path) -> None:
     """In MiB and hours, as it was counted; absent where the kernel does not count."""
     kit = reporter(tmp_path, Hands())
     wear = Wear(bytes=3 << 19, seconds=5400.0)
-    message = body(kit.heartbeat(progress(), NUMBERS, None, None, wear, Dropped(0, 0), 0, (), BOARD, 1.0))
+    message = body(kit.heartbeat(progress(), NUMBERS, None, None, wear, Dropped(0, 0), 0, (), BOARD, CALM))
     assert "Heartbeat" == check(message)
     assert {"mb": 1.5, "h": 1.5} == message["wear"]
     assert "wear" not in beat(kit, progress())
@@ -380,7 +381,7 @@ def test_what_was_dropped_is_in_the_heartbeat(tmp_path: Path) -> None:
     seen = progress(skipped=1, packets_dropped=2)
     message = body(
         reporter(tmp_path, Hands()).heartbeat(
-            seen, NUMBERS, None, None, None, Dropped(3, 4, 5), 0, (), BOARD, 1.0
+            seen, NUMBERS, None, None, None, Dropped(3, 4, 5), 0, (), BOARD, CALM
         )
     )
     assert "Heartbeat" == check(message)
@@ -392,13 +393,13 @@ def test_a_heartbeat_is_forgotten_when_stale(tmp_path: Path) -> None:
     """QoS 0, and the broker drops it after three periods."""
     kit = reporter(tmp_path, Hands(), backbone={"heartbeat_s": 10})
 
-    publication = kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), BOARD, 1.0)
+    publication = kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), BOARD, CALM)
 
     assert (f"{BASE}hb", 0, 30) == (publication.topic, publication.qos, publication.expiry_s)
 
 
 def test_the_board_in_the_heartbeat(tmp_path: Path) -> None:
-    """What was measured is there, what this model cannot tell is absent, and the pace is said."""
+    """What was measured is there, what this model cannot tell is absent, and what is left is said."""
     hot = Board(
         celsius=81.5,
         throttling=Throttling(0x50005),
@@ -409,11 +410,15 @@ def test_the_board_in_the_heartbeat(tmp_path: Path) -> None:
         interface="wlan0",
         signal_dbm=-68,
     )
+    want = Want()
+    for now in (0.0, STEP_S, 2 * STEP_S):
+        want.judge(Strain(celsius=81.5 if now else None, memory=0.05), now)
     kit = reporter(tmp_path, Hands())
-    first = body(kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), hot, 0.5))
+    first = body(kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), hot, want))
     assert (first["t"], first["thr"], first["memfree"], first["pace"]) == (81.5, 0x50005, 0.25, 0.5)
+    assert first["preroll"] == 0.25
     assert first["disk"] == {"free": 2.0, "share": 0.25, "errors": 3, "life": 0.3}
     assert first["net"] == {"dev": "wlan0", "rssi": -68}
-    plain = body(kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), Board(), 1.0))
+    plain = body(kit.heartbeat(progress(), NUMBERS, None, None, None, Dropped(0, 0), 0, (), Board(), CALM))
     assert not {"t", "thr", "memfree", "disk"} & plain.keys()
-    assert (plain["pace"], plain["net"]) == (1.0, {})
+    assert (plain["pace"], plain["preroll"], plain["net"]) == (1.0, 1.0, {})

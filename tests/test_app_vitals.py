@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from app_parts import Hands, settings
+from test_device_memory import grant
 from test_doctor_machine import put
 
 from agent.app import vitals
@@ -13,8 +14,9 @@ from agent.app.proof import Proof
 from agent.app.vitals import CLEAR_S, LOOK_S, Vitals
 from agent.app.want import STEP_S
 from agent.backbone.delivery import Delivery
-from agent.device import health
+from agent.device import health, storage
 from agent.device.power import THROTTLED
+from agent.device.storage import Space
 from agent.doctor.registry import ALARMS
 
 if TYPE_CHECKING:
@@ -96,6 +98,31 @@ def test_heat_must_last(root: Path) -> None:
     assert said.alarms == ("temp.cpu",)
 
 
+@pytest.mark.parametrize(
+    ("code", "short_s", "long_s"),
+    [("temp.fan", 45.0, 60.0), ("disk.free", 585.0, 600.0), ("disk.inodes", 585.0, 600.0)],
+)
+def test_what_comes_and_goes_must_last(
+    code: str, short_s: float, long_s: float, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fan that begins to turn, or a card that an update fills for a while, is no alarm yet."""
+    match code:
+        case "temp.fan":
+            for name, text in {"name": "pwmfan", "pwm1": "128", "fan1_input": "0"}.items():
+                put(root, f"sys/class/hwmon/hwmon0/{name}", text)
+        case "disk.free":
+            monkeypatch.setattr(storage, "space", lambda _path: Space(32_000_000_000, 2_000_000_000))
+        case "disk.inodes":
+            monkeypatch.setattr(storage, "inodes", lambda _path: 0.02)
+    said = Said()
+    watcher = watch(root, said)
+    watcher.look(0.0)
+    watcher.look(short_s)
+    assert said.alarms == ()
+    watcher.look(long_s)
+    assert said.alarms == (code,)
+
+
 def test_between_two_looks_nothing_is_asked(root: Path) -> None:
     """The supervisor ticks twice a second; the board is asked four times a minute."""
     said = Said()
@@ -127,6 +154,17 @@ def test_what_is_done_without_follows_the_board(root: Path) -> None:
     assert watcher.board.celsius == 85.0
     assert watcher.board.throttling is not None
     assert round(watcher.board.memory or 0, 2) == 0.46
+
+
+@pytest.mark.parametrize(("current", "share"), [(190, 1.0), (240, 0.5)])
+def test_want_of_the_units_own_memory(root: Path, current: int, share: float) -> None:
+    """Room on the board does not help an agent that its unit holds back; its usual 190 MB are no want."""
+    grant(root, current * 1_000_000, str(256 << 20), str(320 << 20))
+    said = Said()
+    watcher = watch(root, said)
+    watcher.look(0.0)
+    watcher.look(STEP_S)
+    assert share == said.told[-1].ring
 
 
 def test_a_failed_burn_in_is_told(root: Path) -> None:

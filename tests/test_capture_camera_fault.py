@@ -83,6 +83,7 @@ def test_every_fault_is_an_alarm() -> None:
     faults: list[SourceError] = [
         camera_fault.missing("a", "b"),
         camera_fault.unloadable(ImportError("no picamera2")),
+        camera_fault.outdated(AttributeError("no write"), "0.3.14"),
         camera_fault.sensor_silent("a", 10),
         camera_fault.encoder_silent("a", 10, 4),
         SourceError("a", fix="b"),

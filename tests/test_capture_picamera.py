@@ -16,6 +16,7 @@ from standin import standin
 
 from agent.capture import picamera, picamera_session
 from agent.capture.picamera import PicameraSource
+from agent.capture.picamera_stack import LEAST
 from agent.config import Capture, Mask
 from agent.config_camera import Camera
 from agent.device.clock import SystemClock
@@ -503,6 +504,47 @@ def test_without_the_software(
     assert isinstance(down, SourceDown)
     assert "camera.driver" == down.alarm
     assert "Picamera2 does not load" in down.reason.en
+
+
+class OldMappedArray:
+    """Of 0.3.12, which maps for writing always."""
+
+    def __init__(self, request: object, stream: str, reshape: bool) -> None:
+        """Nobody gets as far as that."""
+
+
+def old_configuration(main: object, lores: object) -> None:
+    """Of 0.3.12, too; nobody gets as far as that."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "old", "lack"),
+    [
+        ("picamera2", "MappedArray", OldMappedArray, "OldMappedArray takes no 'write'"),
+        ("picamera2.Picamera2", "create_video_configuration", old_configuration, "takes no 'sensor'"),
+        ("picamera2.Picamera2", "global_camera_info", None, "'global_camera_info'"),
+        ("libcamera.ColorSpace", "Smpte170m", None, "'Smpte170m'"),
+    ],
+)
+def test_software_that_is_too_old(
+    owner: str,
+    name: str,
+    old: object,
+    lack: str,
+    monkeypatch: pytest.MonkeyPatch,
+    board: Board,
+    source: Callable[..., PicameraSource],
+) -> None:
+    """Told before a camera is opened, with what it lacks and the release that has it."""
+    if old is None:
+        monkeypatch.delattr(f"{owner}.{name}")
+    else:
+        monkeypatch.setattr(f"{owner}.{name}", old)
+    (down,) = run_to_stall(source(stall_s=STALL_S))
+    assert isinstance(down, SourceDown)
+    assert ("camera.driver", 0) == (down.alarm, board.attempts)
+    assert f"Picamera2 is older than {LEAST} (" in down.reason.en
+    assert lack in down.reason.en
 
 
 def test_hardware_that_is_wanted_and_absent(source: Callable[..., PicameraSource]) -> None:

@@ -249,7 +249,8 @@ def test_the_command_line(whole: Rendered, cloud_init: bool) -> None:
     assert once == plan.apply(once)
     assert 1 == once.count("\n")
     words = once.split()
-    assert {"root=PARTUUID=4e639091-02", "rootwait", "console=tty1", "cgroup_enable=memory"} <= set(words)
+    assert {"root=PARTUUID=4e639091-02", "rootwait", "console=tty1"} <= set(words)
+    assert {"cgroup_enable=memory", "psi=1"} <= set(words)  # what limits and strain are read from
     assert "init=/usr/lib/raspberrypi-sys-mods/firstboot" in words
     assert "cfg80211.ieee80211_regdom=UA" in words
     assert not any(word.startswith("console=serial0") for word in words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from test_device_memory import grant
 from test_device_network import LITTLE, MODEM, put
 from test_device_storage import block, mmc
 
@@ -26,6 +27,7 @@ def test_everything_that_a_kit_tells(tmp_path: Path, monkeypatch: pytest.MonkeyP
     put(root, THROTTLED, "50000")
     put(root, "proc/meminfo", "MemTotal: 400 kB\nMemAvailable: 100 kB\n")
     put(root, "proc/pressure/cpu", "some avg10=0.00 avg60=12.00 avg300=0.00 total=1\n")
+    grant(root, 60, "100", "200")
     put(root, "proc/net/route", MODEM)
     put(root, "sys/class/net/ppp0/carrier", "1")
     put(root, "temp", "61000")
@@ -33,12 +35,8 @@ def test_everything_that_a_kit_tells(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     board = measure(tmp_path, root)
 
-    assert (board.celsius, board.throttling, board.waiting, board.memory) == (
-        61.0,
-        Throttling(0x50000),
-        0.12,
-        0.25,
-    )
+    assert (board.celsius, board.throttling) == (61.0, Throttling(0x50000))
+    assert (board.waiting, board.memory, board.granted) == (0.12, 0.25, 0.6)
     assert (board.disk_errors, board.interface, board.signal_dbm) == (2, "ppp0", None)
     assert board.disk is not None
     assert board.card is not None

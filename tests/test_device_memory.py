@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from agent.device import memory
 from agent.device.memory import Memory
 
@@ -55,6 +57,46 @@ def test_pressure(tmp_path: Path) -> None:
     assert memory.pressure("cpu", tmp_path) is None
     put(tmp_path, "proc/pressure/cpu", PSI)
     assert memory.pressure("cpu", tmp_path) == 0.3725
+
+
+def grant(root: Path, current: int, high: str, most: str, stat: str = "anon 1\ninactive_file 20\n") -> None:
+    """A control group of version 2, as a kit's unit has it."""
+    put(root, "proc/self/cgroup", "1:name=systemd:/other\n0::/system.slice/x.service\n")
+    for name, text in {"current": str(current), "high": high, "max": most, "stat": stat}.items():
+        put(root, f"sys/fs/cgroup/system.slice/x.service/memory.{name}", f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("current", "high", "most", "expected"),
+    [
+        (90, "100", "200", 0.3),  # the lower bound counts; unused pages of files can be had
+        (90, "max", "200", 0.65),
+        (15, "100", "max", 1.0),  # current and stat are not of one moment
+        (220, "100", "200", 0.0),  # above MemoryHigh it is slow, and lives
+        (90, "max", "max", None),
+        (90, "0", "max", None),
+    ],
+)
+def test_what_the_unit_grants(
+    current: int, high: str, most: str, expected: float | None, tmp_path: Path
+) -> None:
+    """The share that is left before the kernel holds the agent back."""
+    assert memory.granted(tmp_path) is None
+    grant(tmp_path, current, high, most)
+    assert expected == pytest.approx(memory.granted(tmp_path))
+
+
+@pytest.mark.parametrize("own", ["", "4:memory:/x\n", "0::/\n"])
+def test_no_group_that_tells(own: str, tmp_path: Path) -> None:
+    """Version 1, the root's own group, a kernel without any: unknown, not full."""
+    put(tmp_path, "proc/self/cgroup", own)
+    assert memory.granted(tmp_path) is None
+
+
+def test_a_group_without_its_page_cache(tmp_path: Path) -> None:
+    """Without the pages that can be had nothing is judged."""
+    grant(tmp_path, 90, "100", "200", stat="anon 1")
+    assert memory.granted(tmp_path) is None
 
 
 def test_swap(tmp_path: Path) -> None:

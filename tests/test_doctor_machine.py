@@ -100,7 +100,9 @@ def test_pressure(avg60: str | None, expected: str, tmp_path: Path) -> None:
     """A kernel without PSI is no fault of the kit."""
     if avg60 is not None:
         put(tmp_path, "proc/pressure/cpu", f"some avg10=0.00 avg60={avg60} avg300=0.00 total=1\n")
-    assert expected == ask("cpu.pressure", tmp_path).status
+    answer = ask("cpu.pressure", tmp_path)
+    assert expected == answer.status
+    assert (expected == "skip") == ("psi=1" in answer.text.en)
 
 
 @pytest.mark.parametrize(("ma", "expected"), [(5000, "ok"), (3000, "ok"), (1500, "warn"), (None, "skip")])

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from test_scripts import BASE_PYTHON
 
 import agent
+from agent.capture import picamera_stack
 from agent.city import keyfile, releasekey
 from agent.device import release
 
@@ -103,13 +104,14 @@ def test_what_is_inside(deb: Path) -> None:
 
 def test_what_it_declares(deb: Path) -> None:
     """It goes onto one Python, one architecture, and upgrades from one Debian to the next."""
-    fields = ("Package", "Version", "Architecture", "Depends")
+    fields = ("Package", "Version", "Architecture", "Depends", "Suggests")
     shown = subprocess.run(["dpkg-deb", "--field", deb, *fields], capture_output=True, text=True, check=True)
     said = dict(line.split(": ", 1) for line in shown.stdout.splitlines())
     debian = SUITES[sys.version_info[:2]][1]
     assert ("stairwell-agent", f"{agent.__version__}+{debian}") == (said["Package"], said["Version"])
     major, minor = sys.version_info[:2]
     assert f"python3 (>= {major}.{minor}), python3 (<< {major}.{minor + 1})" in said["Depends"]
+    assert f"python3-picamera2 (>= {picamera_stack.LEAST})" in said["Suggests"]
     assert said["Architecture"] in deb.name
     conffiles = subprocess.run(["dpkg-deb", "--info", deb, "conffiles"], capture_output=True, check=True)
     assert b"/etc/stairwell/agent.toml\n" == conffiles.stdout
@@ -144,6 +146,26 @@ def test_maintainer_scripts() -> None:
     ]
     verdict = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     assert "" == verdict.stdout
+
+
+def test_devices_that_are_there_are_given_to_the_agent() -> None:
+    """Each udev rule is applied while the package installs, by an event of the kind that it waits for."""
+    triggers = re.findall(
+        r"^ *(udevadm trigger .*?) 2>", (ROOT / "scripts/deb/postinst").read_text(), re.MULTILINE
+    )
+    for line in (ROOT / "systemd/udev/70-stairwell.rules").read_text(encoding="utf-8").splitlines():
+        rule = dict(re.findall(r'(ACTION|SUBSYSTEM|KERNEL)=="([^"]+)"', line))
+        if not rule:
+            continue
+        devices = {
+            f"--subsystem-match={rule.get('SUBSYSTEM')}",
+            f"--sysname-match={rule.get('KERNEL')}",
+        }
+        (trigger,) = [words for one in triggers if devices & set(words := one.split())]
+        kinds = {word.removeprefix("--action=") for word in trigger if word.startswith("--action=")}
+        assert {rule.get("ACTION", "add")} == kinds, line
+    for trigger in triggers:  # the real one takes each word
+        subprocess.run([*trigger.split(), "--dry-run"], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,50 @@ def test_help(copy: Path) -> None:
     for word in ("--run", "PYTHON=", "VENV="):
         assert word in done.stdout
     assert not (copy / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("others", "fails", "code", "verdicts"),
+    [
+        ([], "", 0, ["passed"]),
+        (["3.99"], "", 1, ["passed", "FAILED (not on this machine)"]),
+        ([], "setup", 1, ["FAILED"]),
+        ([], "test", 1, ["FAILED"]),
+    ],
+)
+def test_checks_pass_on_every_python_or_fail(
+    copy: Path, others: list[str], fails: str, code: int, verdicts: list[str]
+) -> None:
+    """One that is not there is no success of the others; the last line names each."""
+    checks(copy, fails)
+    versions = [BASE_PYTHON.name.removeprefix("python"), *others]
+    done = run([copy / ".ci" / "run"], env={"PYTHONS": " ".join(versions), "PATH": first_found()})
+    told = done.stdout.splitlines()[-1].removeprefix("ci: ").split("; ")
+    assert code == done.returncode
+    assert [True] * len(told) == [
+        line.startswith(f"Python {version} {verdict}")
+        for line, version, verdict in zip(told, versions, verdicts, strict=True)
+    ]
+
+
+def test_checks_want_both_pythons_of_the_fleet(copy: Path) -> None:
+    """Unless somebody asks for less."""
+    checks(copy)
+    told = run([copy / ".ci" / "run"], env={"PATH": first_found()}).stdout.splitlines()[-1]
+    assert ["Python 3.11", "Python 3.13"] == re.findall(r"Python [0-9.]+", told)
+
+
+def checks(copy: Path, fails: str = "") -> None:
+    """`.ci/run` with a set-up and tests that take no time, of which one fails."""
+    (copy / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", copy / ".ci" / "run")
+    for name in ("setup", "test"):
+        (copy / "scripts" / name).write_text(f"#!/bin/sh\nexit {int(name == fails)}\n")
+
+
+def first_found() -> str:
+    """A path on which the Python of these tests is the first of its version."""
+    return f"{BASE_PYTHON.parent}:{os.environ['PATH']}"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,28 @@ EXPOSURE = {
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: systemd)"
 )
+
+
+DAEMONS = Path("/usr/lib/systemd")
+NOBODY = 65534
+WATCHDOG = (FOLDER / "system.conf.d/60-stairwell.conf").read_text(encoding="utf-8")
+JOURNAL = (FOLDER / "journald.conf.d/60-stairwell.conf").read_text(encoding="utf-8")
+HARDWARE_S = 15  # the Pi's watchdog (bcm2835) counts no further
+# A journald apart from this machine's, with the settings at $1.
+JOURNALD = """
+for place in /run /var/log; do mount -t tmpfs -o size=1g none "$place"; done
+mkdir -p /run/systemd/journald.conf.d /run/systemd/journal /var/log/journal
+cp "$1" /run/systemd/journald.conf.d/60-stairwell.conf
+printf '[Journal]\\nReadKMsg=no\\nAudit=\\n' >/run/systemd/journald.conf.d/99-test.conf
+touch /run/systemd/journal/flushed # the card is there
+SYSTEMD_LOG_TARGET=console /usr/lib/systemd/systemd-journald &
+for try in $(seq 100); do
+  journalctl --directory=/var/log/journal --output=cat 2>&1 | grep "System Journal" && break
+  sleep 0.05
+done
+kill $!
+wait $!
+"""
 
 
 def values(unit: str, key: str) -> list[str]:
@@ -200,6 +224,62 @@ def test_support_sees_them() -> None:
     for name in ("agent", "update", "trial", "reboot"):
         assert f"stairwell-{name}" in journald.UNITS
         assert f"stairwell-{name}.{'service' if name == 'agent' else 'path'}" in evidence.UNITS
+
+
+def manager(settings: str) -> str:
+    """What the service manager complains of in these settings of its own; it never tests as root."""
+    user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        place.chmod(0o755)
+        (place / "systemd/user.conf.d").mkdir(parents=True)  # read by the same parser, with the same keys
+        (place / "systemd/user.conf.d/60-stairwell.conf").write_text(settings, encoding="utf-8")
+        done = subprocess.run(
+            [DAEMONS / "systemd", "--test", "--user", "--no-pager"],
+            env={"XDG_CONFIG_HOME": directory, "XDG_RUNTIME_DIR": directory, "SYSTEMD_LOG_TARGET": "console"},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=True,
+            **user,
+        )
+    return "\n".join(line for line in done.stderr.splitlines() if "60-stairwell.conf" in line)
+
+
+@needs_systemd
+def test_the_manager_takes_its_watchdogs() -> None:
+    """Both are read; the hardware's limit is kept, and a shutdown has the time that the agent may take."""
+    assert "" == manager(WATCHDOG)
+    for line in re.findall(r"^\w+=.+$", WATCHDOG, re.MULTILINE):
+        assert "Failed to parse" in manager(WATCHDOG.replace(line, f"{line}?"))
+        assert "Unknown key" in manager(WATCHDOG.replace(line, f"No{line}"))
+    seconds = {}
+    for name in ("RuntimeWatchdogSec", "RebootWatchdogSec"):
+        told = ask("systemd-analyze", "timespan", values(WATCHDOG, name)[0])
+        seconds[name] = int(re.findall(r"[μu]s: (\d+)", told)[0]) / 1e6
+    assert seconds["RuntimeWatchdogSec"] < HARDWARE_S
+    assert seconds["RebootWatchdogSec"] > int(values(AGENT, "TimeoutStopSec")[0])
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not (DAEMONS / "systemd-journald").exists() or not Path("/etc/machine-id").exists(),
+    reason="needs root's rights and a journald (Debian: systemd)",
+)
+@pytest.mark.parametrize(
+    ("settings", "complaints"),
+    [(JOURNAL, 0), (JOURNAL.replace("SystemMaxUse=64M", "SystemMaxUse=64X"), 1)],
+    ids=["ours", "a slip"],
+)
+def test_journald_takes_its_limits(settings: str, complaints: int, tmp_path: Path) -> None:
+    """A real one has nothing to say against them, and says itself how large its journal may become."""
+    (tmp_path / "conf").write_text(settings, encoding="utf-8")
+    apart = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child")
+    done = subprocess.run(
+        [*apart, "sh", "-c", JOURNALD, "sh", tmp_path / "conf"], capture_output=True, text=True, check=False
+    )
+    assert "System Journal" in done.stdout, done.stderr
+    assert ("max 64.0M," in done.stdout) == (not complaints)
+    assert complaints == done.stderr.count("60-stairwell.conf")
 
 
 def test_a_wrong_configuration_does_not_spin() -> None:

@@ -343,7 +343,7 @@ class Agent:
                 self._journal.events_24h,
                 self._announcer.alarms,
                 self._vitals.board,
-                self._vitals.want.analysis,
+                self._vitals.want,
             )
         )
 

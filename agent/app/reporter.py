@@ -18,6 +18,7 @@ from agent.device.reset import BootRecord
 
 if TYPE_CHECKING:
     from agent.app.ledger import Progress
+    from agent.app.want import Want
     from agent.app.wear import Wear
     from agent.backbone.drafts import Draft
     from agent.backbone.outbox import Numbers
@@ -244,12 +245,9 @@ class Reporter:
         events_24h: int,
         alarms: tuple[str, ...],
         board: Board,
-        pace: float,
+        want: Want,
     ) -> Publication:
-        """The kit's pulse: rates since the last one, the rest as it is now.
-
-        `pace` is the part of the wanted analysis rate that is kept up.
-        """
+        """The kit's pulse: rates since the last one, the rest as it is now."""
         now = self._clock.mono()
         rates = self._rates(now, progress)
         self._beats += 1
@@ -258,7 +256,7 @@ class Reporter:
             stream=self._stream,
             n=self._beats,
             up=round(now - self._begun, 1),
-            fps=None if rates is None else [rates[0], round(self._settings.capture.fps * pace, 2)],
+            fps=None if rates is None else [rates[0], round(self._settings.capture.fps * want.analysis, 2)],
             enc=None if rates is None else rates[1],
             inf_ms=None if progress.inference_ms is None else [round(v, 1) for v in progress.inference_ms],
             lastframe=None if progress.last_frame is None else round(max(0.0, now - progress.last_frame), 2),
@@ -274,7 +272,8 @@ class Reporter:
             thr=None if board.throttling is None else board.throttling.bits,
             mem=health.resident_mb(),
             memfree=None if board.memory is None else round(board.memory, SCORE_DIGITS),
-            pace=pace,
+            pace=want.analysis,
+            preroll=want.ring,
             net=presence.NetState(rtt=_rounded(rtt_ms), dev=board.interface, rssi=board.signal_dbm),
             ev24=events_24h,
             clips=None

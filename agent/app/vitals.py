@@ -34,15 +34,21 @@ RAISE_S = {
     "power.undervoltage": 0.0,  # a sag of milliseconds is what a kit dies of
     "power.throttled": 60.0,
     "temp.cpu": 60.0,  # the first minute after a boot is hot and says nothing
+    "temp.fan": 60.0,  # it takes seconds to turn, and heat more than a minute to gather
     "mem.free": 60.0,
     "boot.reset": 0.0,
+    "disk.free": 600.0,  # a clip before retention, an update's copies: they take room and give it back
+    "disk.inodes": 600.0,
     "disk.errors": 0.0,
     "sd.life": 0.0,
     "kit.burnin": 0.0,  # said as soon as somebody hears it
     "id.cert_expiry": 0.0,
     "id.key_matches": 300.0,  # a renewal puts two files in place, one after the other
 }
-"""The checks that are alarms too, and how long a failure must last."""
+"""The checks that are alarms too, and how long a failure must last.
+
+What only another card or another boot can change (mem.limit, mem.swap, power.supply) is for the acceptance.
+"""
 CLEAR_S = 300.0  # calm for so long: a supply that sags with each person who comes in is one alarm, not twenty
 WARNINGS = {
     "boot.reset",  # it works again
@@ -109,7 +115,8 @@ class Vitals:
             self._announcer.alarm(check.code, active=active, detail=verdict.text.en)
         board = self.board = measure(self._state, self._root)
         slowed = None if board.throttling is None else board.throttling.slowed
-        self.want.judge(Strain(board.celsius, slowed, board.waiting, board.memory), now)
+        memory = min((share for share in (board.memory, board.granted) if share is not None), default=None)
+        self.want.judge(Strain(board.celsius, slowed, board.waiting, memory), now)
         self._do_without(self.want)
 
     @staticmethod

@@ -166,6 +166,10 @@ class Heartbeat(Stamped):
         default=1.0,
         description="part of the analysis rate that heat, load or want of power leave; recording keeps all",
     )
+    preroll: Share = Field(
+        default=1.0,
+        description="part of the memory for the pre-roll (clips.ring_mb) that want of memory leaves",
+    )
     net: NetState = NetState()
     ev24: Count = Field(description="events begun since the agent started, at most 24 hours ago")
     clips: ClipsState | None = None

@@ -73,6 +73,15 @@ def unloadable(error: BaseException) -> SourceError:
     )
 
 
+def outdated(error: AttributeError, least: str) -> SourceError:
+    """Picamera2 or libcamera lacks what the agent uses; `least` is the release of Picamera2 that has it."""
+    return SourceError(
+        say("Picamera2 is older than {least} ({reason})", least=least, reason=error),
+        fix=say("sudo apt update && sudo apt install --no-install-recommends python3-picamera2"),
+        alarm="camera.driver",
+    )
+
+
 def sensor_silent(name: str, seconds: float) -> SourceLostError:
     """No frame came for so long; libcamera writes `Camera frontend has timed out` to the journal then."""
     return SourceLostError(

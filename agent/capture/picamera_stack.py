@@ -1,15 +1,17 @@
 """What the agent uses of Picamera2 and libcamera, as types, and how it gets at them.
 
 Both come from the operating system (apt), built for its Python: they are no dependency of ours and are
-imported only when a camera is opened. Written against Picamera2 0.3.38 and libcamera 0.7.2.
+imported only when a camera is opened. Written against Picamera2 0.3.38 and libcamera 0.7.2; the first to have
+all of it is LEAST.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast
 
-from agent.capture.camera_fault import unloadable
+from agent.capture.camera_fault import outdated, unloadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
     Configuration = dict[str, Any]
     """A camera configuration of Picamera2: `main` and `lores` hold `format`, `size` and `stride`."""
+
+
+LEAST = (
+    "0.3.14"  # of November 2023: `sensor` of a configuration, and buffers that are mapped for reading only
+)
 
 
 class CameraInfo(TypedDict):
@@ -153,7 +160,7 @@ def load() -> Stack:
     """The stack as it is installed.
 
     Raises:
-        SourceError: it is not installed, not in sight of this Python, or built for another numpy.
+        SourceError: it is not installed, not in sight of this Python, built for another numpy, or too old.
     """
     try:
         import libcamera  # noqa: PLC0415 - see the head of this module
@@ -161,15 +168,26 @@ def load() -> Stack:
         from picamera2.outputs import Output  # noqa: PLC0415 - the same
     except (ImportError, ValueError, OSError) as error:  # a foreign numpy is a ValueError
         raise unloadable(error) from error
-    return Stack(
-        cameras=picamera2.Picamera2.global_camera_info,
-        open=picamera2.Picamera2,
-        mapped=picamera2.MappedArray,
-        hardware_encoder=_hardware_encoder,
-        transform=libcamera.Transform,
-        colour_space=libcamera.ColorSpace.Smpte170m,
-        output=Output,
-    )
+    try:
+        _require(picamera2.Picamera2.create_video_configuration, "sensor")
+        _require(picamera2.MappedArray, "write")
+        return Stack(
+            cameras=picamera2.Picamera2.global_camera_info,
+            open=picamera2.Picamera2,
+            mapped=picamera2.MappedArray,
+            hardware_encoder=_hardware_encoder,
+            transform=libcamera.Transform,
+            colour_space=libcamera.ColorSpace.Smpte170m,
+            output=Output,
+        )
+    except AttributeError as error:
+        raise outdated(error, LEAST) from error
+
+
+def _require(call: Callable[..., object], argument: str) -> None:
+    """Raises AttributeError if `call` does not know the argument."""
+    if argument not in signature(call).parameters:
+        raise AttributeError(f"{call.__name__} takes no {argument!r}")
 
 
 def _hardware_encoder(**options: object) -> Encoder:

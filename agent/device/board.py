@@ -25,6 +25,8 @@ class Board:
     """The share of the last minute in which something waited for the processor."""
     memory: float | None = None
     """The share of memory that can be had."""
+    granted: float | None = None
+    """The share that can be had of what the agent's unit grants (MemoryHigh, MemoryMax)."""
     disk: Space | None = None
     """The file system of the state directory."""
     disk_errors: int | None = None
@@ -46,6 +48,7 @@ def measure(state: Path, root: Path = ROOT) -> Board:
         throttling=power.throttling(root),
         waiting=memory.pressure("cpu", root),
         memory=None if found is None else found.share,
+        granted=memory.granted(root),
         disk=storage.space(state),
         disk_errors=storage.file_system_errors(partition, root) if partition else None,
         card=storage.card(disk, root) if disk else None,

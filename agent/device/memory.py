@@ -41,7 +41,7 @@ def memory(root: Path = ROOT) -> Memory | None:
 def pressure(of: Literal["cpu", "memory", "io"], root: Path = ROOT) -> float | None:
     """The share of the last minute, 0..1, in which something waited for it (PSI, `some avg60`).
 
-    None where the kernel was built or started without PSI, as Raspberry Pi OS's is.
+    None where the kernel was built or started without PSI: Raspberry Pi OS's wants `psi=1` at its start.
     """
     try:
         text = (root / "proc/pressure" / of).read_text(encoding="ascii")
@@ -49,6 +49,28 @@ def pressure(of: Literal["cpu", "memory", "io"], root: Path = ROOT) -> float | N
         return None
     found = re.search(r"^some .*\bavg60=([0-9.]+)", text, re.MULTILINE)
     return float(found[1]) / 100 if found else None
+
+
+def granted(root: Path = ROOT) -> float | None:
+    """The share, 0..1, that is left of what this process's control group may have before it is slowed down.
+
+    None where nothing bounds it, or the kernel has no groups of version 2. Pages of files that nobody uses
+    (`inactive_file`) can be had: all that is recorded passes through them.
+    """
+    try:
+        own = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace")
+        group = root / "sys/fs/cgroup" / re.findall(r"^0::/(.*)$", own, re.MULTILINE)[0]
+        bounds = [(group / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("high", "max")]
+        current = int((group / "memory.current").read_text(encoding="ascii"))
+        unused = re.search(
+            r"^inactive_file (\d+)$", (group / "memory.stat").read_text(encoding="ascii"), re.MULTILINE
+        )
+    except (OSError, IndexError):
+        return None
+    bound = min((int(text) for text in bounds if text != "max"), default=0)
+    if not bound or unused is None:
+        return None
+    return min(1.0, max(0.0, 1 - (current - int(unused[1])) / bound))
 
 
 def swap_devices(root: Path = ROOT) -> tuple[str, ...]:

@@ -30,9 +30,8 @@ SYNCS = 5
 WORN, SPENT = 0.8, 1.0  # of a chip's life as it says itself
 BLOCK = 4096
 
-_SPACE = ALARMS["storage.full"].fix
 _CARD = say("Replace the card; export its clips before (stairwell clips export)")
-_CLUTTER = say("Find what made so many files: sudo du --inodes -x -d3 / | sort -n | tail")
+_SPACE, _CLUTTER = ALARMS["disk.free"].fix, ALARMS["disk.inodes"].fix
 
 
 def checks(settings: Settings, root: Path) -> list[Check]:

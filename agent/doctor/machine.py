@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.device import health, memory, power
 from agent.doctor.check import Check, Verdict, fail, ok, skip, warn
+from agent.doctor.registry import ALARMS
 from agent.words import say, verbatim
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _fan(root: Path) -> Verdict:
     if found is None:
         return skip(say("there is none that the kernel drives"))
     if found.drive and not found.rpm:
-        return fail(say("it is switched on and does not turn"), say("Plug the fan in, or replace it"))
+        return fail(say("it is switched on and does not turn"), ALARMS["temp.fan"].fix)
     return ok(say("{rpm} turns a minute", rpm=found.rpm))
 
 
@@ -132,6 +133,6 @@ def _limit(root: Path) -> Verdict:
 def _busy(root: Path) -> Verdict:
     share = memory.pressure("cpu", root)
     if share is None:
-        return skip(say("the kernel has no PSI"))
+        return skip(say("the kernel does not count it (psi=1 in /boot/firmware/cmdline.txt)"))
     told = say("something waited for {share:.0%} of the last minute", share=share)
     return warn(told, _COOL) if share > BUSY else ok(told)

@@ -37,10 +37,28 @@ SURROUNDINGS: tuple[AlarmKind, ...] = (
         say("Give the box air and shade, fit a heat sink"),
     ),
     AlarmKind(
+        "temp.fan",
+        "minor",
+        say("The fan is switched on and does not turn"),
+        say("Plug the fan in, or replace it"),
+    ),
+    AlarmKind(
         "mem.free",
         "major",
         say("Memory runs out"),
         say("Restart the agent; lower clips.ring_mb"),
+    ),
+    AlarmKind(
+        "disk.free",
+        "major",
+        say("The card is almost full"),
+        say("Free space, or lower clips.max_mb; clips on hold are never deleted by themselves"),
+    ),
+    AlarmKind(
+        "disk.inodes",
+        "major",
+        say("The card has hardly any places for files left"),
+        say("Find what made so many files: sudo du --inodes -x -d3 / | sort -n | tail"),
     ),
     AlarmKind(
         "disk.errors",

@@ -88,6 +88,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "mem": 212.0,
         "memfree": 0.43,
         "pace": 1.0,
+        "preroll": 1.0,
         "net": {"rtt": 18.0, "dev": "wlan0", "rssi": -61},
         "ev24": 131,
         "clips": {"n": 96, "mb": 410.5},
