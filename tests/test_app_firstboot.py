@@ -128,6 +128,7 @@ def test_from_a_card_to_a_kit(open_town: Town) -> None:
     settings = load(open_town.directory / "agent.toml")
     assert (card.kit, "51", "kyivskyi") == (settings.kit.id, settings.site.oblast, settings.site.district)
     assert (RELEASE_KEY,) == settings.update.release_keys
+    assert "watermark" == settings.backbone.delivery  # a city has a platform
     assert settings.backbone.cert_file is not None
     assert settings.backbone.cert_file.exists()
     assert 0o640 == (open_town.directory / "agent.toml").stat().st_mode & 0o777

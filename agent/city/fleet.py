@@ -66,6 +66,7 @@ def card(office: Office, kit: Kit, claim: Claim, root: str, platform_key: str) -
     backbone: dict[str, Scalar] = {
         "host": city.broker_host,
         "port": city.broker_port,
+        "delivery": city.delivery,
         "enrol_url": city.url,
         "platform_keys": [platform_key, *city.platform_keys],
     }

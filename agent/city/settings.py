@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, ValidationError
 
 from agent.agekey import check_recipient
-from agent.config_fields import HttpsUrl, PlatformKey, Section, Slug
+from agent.config_fields import HttpsUrl, PlatformKey, Receipt, Section, Slug
 from agent.durable import write_whole
 from agent.errors import ConfigError
 
@@ -28,6 +28,7 @@ class CitySettings(Section):
     url: HttpsUrl
     broker_host: Annotated[str, Field(min_length=1, max_length=253)]
     broker_port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    delivery: Receipt = "watermark"
     recipients: Annotated[
         tuple[Annotated[str, AfterValidator(check_recipient)], ...], Field(max_length=8)
     ] = ()
@@ -73,6 +74,9 @@ class CitySettings(Section):
             "# The broker, by the name that stands in its certificate.\n"
             f"broker_host = {json.dumps(self.broker_host)}\n"
             f"broker_port = {self.broker_port}\n\n"
+            "# Whose word a message's delivery takes, and so a walk test, a signature, an update's trial:\n"
+            '# "watermark": the platform\'s, which has to publish on `ack`; "puback": the broker\'s alone.\n'
+            f"delivery = {json.dumps(self.delivery)}\n\n"
             "# Who can open the clips (age1...). Two are better than one: a lost key is lost footage.\n"
             f"recipients = {recipients}\n\n"
             "# Keys that sign orders beside platform.key of this directory (Ed25519 public keys, base64).\n"
