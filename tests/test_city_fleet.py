@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from clips_keys import RECIPIENTS
 from commandline import stairwell
 
+from agent.app import kitfile
 from agent.city import claims, fleet, inventory, issued
 from agent.city.kits import MOVES, State
 from agent.city.office import Office
 from agent.city.registry import NAME, Registry
 from agent.city.settings import CitySettings
-from agent.config import Settings
+from agent.config import Passport, Settings, load
 from agent.device.enrolfile import EnrolFile
 from agent.errors import ConfigError, StorageError
 from agent.kitid import check_kit_id
@@ -182,6 +184,23 @@ def test_show(office: Office, kit: str) -> None:
     assert claim.text not in table + shown.stdout
     unknown = stairwell("fleet", "show", "k7f3k2qx4m", "--city", office.directory)
     assert (3, True) == (unknown.returncode, "not in the register" in unknown.stderr)
+
+
+def test_what_only_the_city_knows_reaches_the_kit(tmp_path: Path) -> None:
+    """The passport's texts and who opens support bundles: from city.toml and the register, by the card."""
+    texts = {"controller": 'ОСББ "Затишок"', "contact": "вул. А, 1\x7f\U0001f4de", "basis": "рішення № 7\\1"}
+    settings = SETTINGS.model_copy(update={**texts, "support_recipients": RECIPIENTS})
+    office = Office.create(tmp_path / "city", settings, None, "test", NOW)
+    assert settings == office.settings
+    place = {"oblast": "51", "city": "odesa", "district": "kyivskyi", "building": "b", "entrance": "1"}
+    row = inventory.Row(**place, purpose="безпека мешканців")
+    [kit] = fleet.take_in(office.registry, inventory.Plan(new=[row]), "test", NOW)
+    [claim] = fleet.make_claims(office.registry, [kit.kit], "test", NOW)
+    card = fleet.card(office, kit, claim, office.root_pem(), office.platform_public())
+    kitfile.write(tmp_path / "agent.toml", EnrolFile.parse(card.text().encode(), "card"), tmp_path)
+    known = load(tmp_path / "agent.toml")
+    assert Passport(purpose="безпека мешканців", **texts) == known.passport
+    assert RECIPIENTS == known.support.recipients
 
 
 def test_the_card_says_nothing_wrong(office: Office, kit: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 from agent.config import State, load
+from agent.device.enrolfile import toml
 from agent.device.wallet import CERTIFICATE, DIRECTORY, KEY, LINK, ROOTS
 from agent.durable import write_whole
 from agent.errors import StorageError
@@ -54,7 +54,7 @@ def write(path: Path, file: EnrolFile, state: Path) -> bool:
     load(None, wanted)
     written = _held(path) != wanted
     text = HEAD + "".join(
-        f"\n[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
+        f"\n[{section}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in table.items())
         for section, table in wanted.items()
     )
     try:
@@ -79,8 +79,3 @@ def _held(path: Path) -> dict[str, Any] | None:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _toml(value: object) -> str:
-    """A value as TOML has it. Its basic strings are JSON's, but for the delete character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
