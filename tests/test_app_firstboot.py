@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from town import RELEASE_KEY, Town, Wall
 
-from agent.app import kitfile
 from agent.app.firstboot import CARD_FILE, REFUSED_S, SHOWN_S, WAIT_MAX_S, FirstBoot
 from agent.app.proof import Proof
 from agent.city.kits import State
 from agent.config import load
+from agent.device import kitfile
 from agent.device.enrolment import join
 from agent.device.host import Host
 from agent.device.lamp import Code

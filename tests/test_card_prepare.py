@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OTHER = "k7f3k2qx5" + check_character("k7f3k2qx5")
+THIRD = "k7f3k2qx6" + check_character("k7f3k2qx6")
 
 
 def silent(*_: object) -> None:
@@ -652,11 +653,16 @@ def test_a_batch_with_one_mistake(
     papers.write(tmp_path / "claims", OTHER, expires="2026-01-01T00:00:00Z")
     (tmp_path / "claims" / "0000000000.toml").write_text(papers.enrol(KIT).text())
     (tmp_path / "claims" / "broken.toml").write_text("kit = ")
+    unfit = tmp_path / "claims" / f"{THIRD}.toml"
+    unfit.write_text(papers.enrol(THIRD).text() + '[settings.capture]\nsource = "rtsp://camera"\nfps = 900\n')
     words = arguments(tmp_path, images["trixie"], packages["trixie"], "--all", "--to", tmp_path / "cards")
     with pytest.raises(ConfigError) as caught:
         CliRunner().invoke(app, words, catch_exceptions=False)
     for problem in (f"is of {KIT}", "its claim expired at 2026-01-01T00:00:00Z", "broken.toml: no TOML"):
         assert problem in str(caught.value)
+    assert f"{unfit}: capture.fps = 900: " in str(caught.value)
+    for fix in ("makes it anew", "`stairwell config schema` tells what each key takes"):
+        assert 1 == caught.value.fix.count(fix)
     assert not (tmp_path / "cards").exists()
 
 

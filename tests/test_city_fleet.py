@@ -12,13 +12,13 @@ import pytest
 from clips_keys import RECIPIENTS
 from commandline import stairwell
 
-from agent.app import kitfile
 from agent.city import claims, fleet, inventory, issued
 from agent.city.kits import MOVES, State
 from agent.city.office import Office
 from agent.city.registry import NAME, Registry
 from agent.city.settings import CitySettings
 from agent.config import Passport, Settings, load
+from agent.device import kitfile
 from agent.device.enrolfile import EnrolFile
 from agent.errors import ConfigError, StorageError
 from agent.kitid import check_kit_id

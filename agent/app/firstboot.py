@@ -18,8 +18,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from agent.app import kitfile
 from agent.app.proof import Proof
+from agent.device import kitfile
 from agent.device.enrolfile import EnrolFile
 from agent.device.lamp import Code
 from agent.device.wallet import DIRECTORY, Wallet

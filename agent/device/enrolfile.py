@@ -52,7 +52,7 @@ def _check_root(pem: str) -> str:
 
 
 class EnrolFile(Section):
-    """The file. `settings` are sections and keys as in agent.toml; whoever writes that file checks them."""
+    """The file. `settings` are sections and keys as in agent.toml: `kitfile` checks them."""
 
     v: Literal[1] = 1
     kit: Annotated[str, AfterValidator(check_kit_id)]

@@ -6,7 +6,8 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from agent.config import State, load
+from agent.config import State, load, settled
+from agent.config_layers import Layers
 from agent.device.enrolfile import toml
 from agent.device.wallet import CERTIFICATE, DIRECTORY, KEY, LINK, ROOTS
 from agent.durable import write_whole
@@ -41,6 +42,15 @@ def values(file: EnrolFile, state: Path) -> dict[str, dict[str, Any]]:
     if state != State().dir:
         settings["state"] = {**settings.get("state", {}), "dir": str(state)}
     return settings
+
+
+def check(path: Path, file: EnrolFile) -> None:
+    """Hold the settings of `file`, which was read from `path`, against what a kit takes.
+
+    Raises:
+        ConfigError: a setting is wrong; the text names each with its file and value.
+    """
+    settled(Layers(path, values(file, State().dir), {}))
 
 
 def write(path: Path, file: EnrolFile, state: Path) -> bool:
