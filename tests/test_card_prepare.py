@@ -430,9 +430,23 @@ def test_hashes(tmp_path: Path, images: dict[str, Path], packages: dict[str, Pat
     beside.write_text(f"{'1' * 64}  image.img\n")
     with pytest.raises(ConfigError, match="not 1111"):
         commons(tmp_path, image, [packages["trixie"]])
-    beside.write_text("no hash\n")
-    with pytest.raises(ConfigError, match="holds no SHA-256"):
+    for said in ("no hash\n", "хеш\n", f"\N{BOM}{right}\n"):
+        beside.write_text(said, encoding="utf-8")
+        with pytest.raises(ConfigError, match="holds no SHA-256"):
+            commons(tmp_path, image, [packages["trixie"]])
+    beside.unlink()
+    beside.mkdir()
+    with pytest.raises(ConfigError, match=r"sha256: cannot be read \(Is a directory\)"):
         commons(tmp_path, image, [packages["trixie"]])
+
+
+def test_a_cache_that_is_gone(tmp_path: Path, common: Base, papers: Papers) -> None:
+    """Said by its name, and nothing is left of the card."""
+    common.cache.rmdir()
+    with pytest.raises(StorageError, match="cache: cannot be written") as caught:
+        to_file(common, papers.enrol(KIT), tmp_path / "card.img", silent)
+    assert "--cache" in caught.value.fix
+    assert [] == list(tmp_path.glob("card.img*"))
 
 
 def test_a_damaged_packed_image(tmp_path: Path, images: dict[str, Path], packages: dict[str, Path]) -> None:
@@ -675,6 +689,8 @@ def test_a_batch_with_one_mistake(
         ([OTHER], "cannot be read"),
         ([KIT, "--to", "{}/kits.toml"], "neither a disk nor a directory"),
         ([KIT, "--to", "/dev/no-card-in-it"], "no such disk"),
+        ([KIT, "--to", "{}/kits.toml/x"], "kits.toml/x: cannot be written (Not a directory)"),
+        ([KIT, "--cache", "{}/kits.toml"], "kits.toml: cannot be written (File exists)"),
     ],
 )
 def test_wrong_words(
@@ -690,7 +706,7 @@ def test_wrong_words(
     words = arguments(
         tmp_path, images["trixie"], packages["trixie"], *(word.format(tmp_path) for word in more)
     )
-    with pytest.raises(ConfigError, match=re.escape(problem)):
+    with pytest.raises((ConfigError, StorageError), match=re.escape(problem)):
         CliRunner().invoke(app, words, catch_exceptions=False)
 
 
@@ -721,6 +737,10 @@ def test_settings_to_look_at(tmp_path: Path) -> None:
         & 0o777
     )
     assert (tmp_path / "out/boot/user-data").exists()
-    for wrong, problem in ((words, "not empty"), ([*words[:2], "0000000001", *words[3:]], "check character")):
-        with pytest.raises(ConfigError, match=problem):
+    for wrong, problem in (
+        (words, "not empty"),
+        ([*words[:2], "0000000001", *words[3:]], "check character"),
+        ([*words[:-1], str(kits / "x")], "kits.toml/x: cannot be written"),
+    ):
+        with pytest.raises((ConfigError, StorageError), match=problem):
             CliRunner().invoke(app, wrong, catch_exceptions=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import sqlite3
 import tomllib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -227,6 +229,37 @@ def test_the_card_says_nothing_wrong(office: Office, kit: str) -> None:
     for content in (b"\xff\xfe", b"v = ", b"#" * 100_000):
         with pytest.raises(ConfigError, match="card: no TOML"):
             EnrolFile.parse(content, "card")
+
+
+def test_a_register_with_a_damaged_page(office: Office, kit: str) -> None:
+    """Said in a sentence with what to do, by whatever asks next; what is open lets go of it and goes on."""
+    office.close()
+    path = office.directory / NAME
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'kits'").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+    with Registry(office.directory) as registry:
+        for _ in range(2):
+            with pytest.raises(StorageError, match="malformed") as caught:
+                registry.kit(kit)
+            assert "restore its backup" in caught.value.fix
+        assert ["created", "added"] == [entry.act for entry in registry.trail()]
+    done = stairwell("fleet", "list", "--city", office.directory)
+    assert (6, 1) == (done.returncode, len(done.stderr.splitlines())), done.stderr
+
+
+def test_a_full_disk_is_no_damage(office: Office, kit: str) -> None:
+    """The other fix is told then, and nothing of the change is there."""
+    with office.registry.transaction() as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageError, match="full") as caught:
+        office.registry.note("written", "test", "x" * 100_000, NOW)
+    assert "neither full nor read-only" in caught.value.fix
+    assert ["added"] == [entry.act for entry in office.registry.trail(kit)]
 
 
 def test_a_register_that_is_none(tmp_path: Path, office: Office) -> None:
