@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.agekey import check_recipient
 from agent.config_camera import Camera
-from agent.config_fields import Fraction01, Host, HttpsUrl, PlatformKey, Polygon, Slug
+from agent.config_fields import Fraction01, Host, HttpsUrl, PlatformKey, Polygon, Receipt, Slug
 from agent.config_fields import Section as _Section
 from agent.config_layers import ENV_PREFIX, NO_ZONE, Layers
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
@@ -212,7 +212,7 @@ class Backbone(_Section):
     heartbeat_s: float = Field(default=30.0, ge=1, le=3600, description="time between heartbeats")
     will_delay_s: int = Field(default=30, ge=0, le=3600, description="the broker waits so long with the will")
     session_expiry_s: int = Field(default=86400, ge=0, description="the broker keeps our session so long")
-    delivery: Literal["watermark", "puback"] = Field(
+    delivery: Receipt = Field(
         default="puback",
         description="when a message counts as delivered: the platform's ack passed it, or the broker took it",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -16,6 +16,8 @@ from agent.words import say
 Fraction01 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 """A topic level, or a name in messages: lower case, digits, dashes."""
+Receipt = Literal["watermark", "puback"]
+"""Whose word counts for a message's delivery: the platform's watermark, or the broker's PUBACK."""
 Point = tuple[Fraction01, Fraction01]
 """A place in fractions of the picture, origin top left."""
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]

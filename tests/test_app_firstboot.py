@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 from town import RELEASE_KEY, Town, Wall
 
-from agent.app import kitfile
-from agent.app.firstboot import CARD_FILE, REFUSED_S, SHOWN_S, WAIT_MAX_S, FirstBoot
+from agent.app.firstboot import AGAIN_S, CARD_FILE, REFUSED_S, WAIT_MAX_S, FirstBoot
 from agent.app.proof import Proof
 from agent.city.kits import State
 from agent.config import load
+from agent.device import kitfile
 from agent.device.enrolment import join
 from agent.device.host import Host
 from agent.device.lamp import Code
-from agent.errors import ConfigError, EnrolError, StairwellError
+from agent.errors import EnrolError, StairwellError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,6 +128,7 @@ def test_from_a_card_to_a_kit(open_town: Town) -> None:
     settings = load(open_town.directory / "agent.toml")
     assert (card.kit, "51", "kyivskyi") == (settings.kit.id, settings.site.oblast, settings.site.district)
     assert (RELEASE_KEY,) == settings.update.release_keys
+    assert "watermark" == settings.backbone.delivery  # a city has a platform
     assert settings.backbone.cert_file is not None
     assert settings.backbone.cert_file.exists()
     assert 0o640 == (open_town.directory / "agent.toml").stat().st_mode & 0o777
@@ -158,13 +159,15 @@ def test_a_burn_in_that_was_passed_is_not_repeated(open_town: Town) -> None:
 
 
 def test_a_burn_in_that_fails(open_town: Town) -> None:
-    """The kit is enrolled and starts all the same, so that the city hears of it; the lamp says it, too."""
+    """The kit is enrolled and starts all the same, so that the city hears of it. It does not restart.
+
+    What called it says so by the lamp, which a restart would end.
+    """
     card = open_town.card()
     state = put_card(open_town, card)
-    hands, lamp, waits = Hands(state, card.kit, ok=False), Lamp(), list[float]()
-    assert not boot(open_town, hands, lamp, waits.append).run()
-    assert ["services", "root"] == hands.did[-2:]
-    assert (Code.HARDWARE, [SHOWN_S]) == (lamp.codes[-1], waits)
+    hands, lamp = Hands(state, card.kit, ok=False), Lamp()
+    assert not boot(open_town, hands, lamp).run()
+    assert "services" == hands.did[-1]
 
 
 # --- waiting --------------------------------------------------------------------------------------------
@@ -251,21 +254,48 @@ def test_a_city_that_says_no(open_town: Town) -> None:
     assert (state / CARD_FILE).exists()
 
 
-def test_a_card_that_is_wrong(town: Town) -> None:
-    """What cannot be understood, or sets what there is not, ends with its line; no settings are written."""
-    card = town.card()
-    state = put_card(town, card)
-    lamp = Lamp()
+def test_a_card_that_is_wrong(open_town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be understood, or sets what there is not: four flashes to the end, and no settings."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    lamp, hands = Lamp(), Hands(state, card.kit)
     wrong = card.model_copy(update={"settings": {"capture": {"fsp": 5}}})
-    (state / CARD_FILE).write_text(wrong.text())
-    waits: list[float] = []
-    with pytest.raises(ConfigError, match=r"capture\.fsp: unknown key"):
-        boot(town, Hands(state, card.kit), lamp, waits.append).run()
-    (state / CARD_FILE).write_text("kit = ")
-    with pytest.raises(ConfigError, match="no TOML"):
-        boot(town, Hands(state, card.kit), lamp, waits.append).run()
-    assert ([SHOWN_S] * 2, Code.REFUSED) == (waits, lamp.codes[-1])
-    assert not (town.directory / "agent.toml").exists()
+    contents = [wrong.text(), "kit = ", "kit = ", card.text()]
+    (state / CARD_FILE).write_text(contents.pop(0))
+
+    def wait(seconds: float) -> None:
+        assert (AGAIN_S, Code.REFUSED) == (seconds, lamp.codes[-1])
+        assert ([], False) == (hands.did, (open_town.directory / "agent.toml").exists())
+        (state / CARD_FILE).write_text(contents.pop(0))
+
+    assert boot(open_town, hands, lamp, wait).run()
+    assert [Code.WORKING, *[Code.REFUSED] * 3, Code.WORKING, Code.NETWORK] == lamp.codes
+    told = [line.getMessage() for line in caplog.records if line.levelname == "ERROR"]
+    assert [True, True] == ["capture.fsp: unknown key" in told[0], "no TOML" in told[1]]  # each once
+
+
+@pytest.mark.parametrize("step", ["name", "give", "hand_over", "close_root"])
+def test_a_kit_that_cannot_go_on(open_town: Town, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Whatever step it is, five flashes, and not those of work, until it can; none before is done twice."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    lamp, hands, waits = Lamp(), Hands(state, card.kit), list[float]()
+    done = getattr(hands, step)
+
+    def refused(*words: object) -> None:
+        if len(waits) < 2:
+            raise StorageError("the disk is read-only", fix="replace it")
+        done(*words)
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        assert Code.HARDWARE is lamp.codes[-1]
+
+    monkeypatch.setattr(hands, step, refused)
+    assert boot(open_town, hands, lamp, wait).run()
+    assert [AGAIN_S] * 2 == waits
+    assert [f"stairwell-{card.kit}", "burn-in", "services", "root"] == hands.did
+    assert Code.HARDWARE is not lamp.codes[-1]
 
 
 # --- cut off --------------------------------------------------------------------------------------------

@@ -220,5 +220,5 @@ def test_the_city_has_it_once_its_row_is_gone_or_marked(wall: Wall) -> None:
     assert delivered(database, second.seq)
     assert (0, True) == (
         (ended := wall.command("sign", "--by", NAME, "--lang", "uk"))[0],
-        "Місто підтвердило" in ended[1],
+        "Брокер прийняв" in ended[1],
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.app.status import Status
+    from agent.config_fields import Receipt
 
 BEGAN = 1000.0  # of the clock
 
@@ -55,9 +56,9 @@ class Stairs:
         numbers = kit.journal.ask(lambda tx: kit.outbox.numbers(tx, kit.clock.stamp()))
         kit.journal.ask(lambda tx: kit.outbox.watermark(tx, stream, numbers.seq_next - 1))
 
-    def walk(self) -> Outcome:
+    def walk(self, receipt: Receipt = "watermark") -> Outcome:
         """The test, to its end."""
-        test = Walk(self.state / "agent.db", self.kit.clock, self._told, self._wait)
+        test = Walk(self.state / "agent.db", self.kit.clock, self._told, self._wait, receipt)
         self.progress = list(test.run())
         assert test.outcome is not None
         return test.outcome
@@ -223,7 +224,27 @@ def test_where_the_city_does_not_answer(
     assert {not link} == {progress.connected for progress in stairs.progress}
 
 
-def test_a_city_that_answers_late(stairs: Stairs) -> None:
+def test_a_broker_that_takes_nothing(stairs: Stairs) -> None:
+    """Where its word is what counts, it is the one that is named."""
+    stairs.after(2, stairs.person)
+
+    outcome = stairs.walk("puback")
+
+    assert ("platform", EVENT) == (outcome.fault, outcome.event)
+    assert outcome.detail is not None
+    assert outcome.fix is not None
+    assert "but the broker did not take it for anybody" in outcome.detail.en
+    assert "is it subscribed to this kit's topics?" in outcome.fix.en
+
+
+@pytest.mark.parametrize(
+    ("receipt", "said"),
+    [
+        ("watermark", "the city acknowledged it after 11.0 s: too late"),
+        ("puback", "the broker took it after 11.0 s: too late"),
+    ],
+)
+def test_an_answer_that_is_late(stairs: Stairs, receipt: Receipt, said: str) -> None:
     """The event began long before it was written: the detector or the card was too slow."""
 
     def slow() -> None:
@@ -235,8 +256,8 @@ def test_a_city_that_answers_late(stairs: Stairs) -> None:
 
     stairs.after(2, slow)
 
-    outcome = stairs.walk()
+    outcome = stairs.walk(receipt)
 
     assert ("late", 11.0, False) == (outcome.fault, outcome.seconds, outcome.passed)
     assert outcome.detail is not None
-    assert "the city acknowledged it after 11.0 s: too late" == outcome.detail.en
+    assert said == outcome.detail.en

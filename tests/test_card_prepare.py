@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OTHER = "k7f3k2qx5" + check_character("k7f3k2qx5")
+THIRD = "k7f3k2qx6" + check_character("k7f3k2qx6")
 
 
 def silent(*_: object) -> None:
@@ -429,9 +430,23 @@ def test_hashes(tmp_path: Path, images: dict[str, Path], packages: dict[str, Pat
     beside.write_text(f"{'1' * 64}  image.img\n")
     with pytest.raises(ConfigError, match="not 1111"):
         commons(tmp_path, image, [packages["trixie"]])
-    beside.write_text("no hash\n")
-    with pytest.raises(ConfigError, match="holds no SHA-256"):
+    for said in ("no hash\n", "хеш\n", f"\N{BOM}{right}\n"):
+        beside.write_text(said, encoding="utf-8")
+        with pytest.raises(ConfigError, match="holds no SHA-256"):
+            commons(tmp_path, image, [packages["trixie"]])
+    beside.unlink()
+    beside.mkdir()
+    with pytest.raises(ConfigError, match=r"sha256: cannot be read \(Is a directory\)"):
         commons(tmp_path, image, [packages["trixie"]])
+
+
+def test_a_cache_that_is_gone(tmp_path: Path, common: Base, papers: Papers) -> None:
+    """Said by its name, and nothing is left of the card."""
+    common.cache.rmdir()
+    with pytest.raises(StorageError, match="cache: cannot be written") as caught:
+        to_file(common, papers.enrol(KIT), tmp_path / "card.img", silent)
+    assert "--cache" in caught.value.fix
+    assert [] == list(tmp_path.glob("card.img*"))
 
 
 def test_a_damaged_packed_image(tmp_path: Path, images: dict[str, Path], packages: dict[str, Path]) -> None:
@@ -652,11 +667,16 @@ def test_a_batch_with_one_mistake(
     papers.write(tmp_path / "claims", OTHER, expires="2026-01-01T00:00:00Z")
     (tmp_path / "claims" / "0000000000.toml").write_text(papers.enrol(KIT).text())
     (tmp_path / "claims" / "broken.toml").write_text("kit = ")
+    unfit = tmp_path / "claims" / f"{THIRD}.toml"
+    unfit.write_text(papers.enrol(THIRD).text() + '[settings.capture]\nsource = "rtsp://camera"\nfps = 900\n')
     words = arguments(tmp_path, images["trixie"], packages["trixie"], "--all", "--to", tmp_path / "cards")
     with pytest.raises(ConfigError) as caught:
         CliRunner().invoke(app, words, catch_exceptions=False)
     for problem in (f"is of {KIT}", "its claim expired at 2026-01-01T00:00:00Z", "broken.toml: no TOML"):
         assert problem in str(caught.value)
+    assert f"{unfit}: capture.fps = 900: " in str(caught.value)
+    for fix in ("makes it anew", "`stairwell config schema` tells what each key takes"):
+        assert 1 == caught.value.fix.count(fix)
     assert not (tmp_path / "cards").exists()
 
 
@@ -669,6 +689,8 @@ def test_a_batch_with_one_mistake(
         ([OTHER], "cannot be read"),
         ([KIT, "--to", "{}/kits.toml"], "neither a disk nor a directory"),
         ([KIT, "--to", "/dev/no-card-in-it"], "no such disk"),
+        ([KIT, "--to", "{}/kits.toml/x"], "kits.toml/x: cannot be written (Not a directory)"),
+        ([KIT, "--cache", "{}/kits.toml"], "kits.toml: cannot be written (File exists)"),
     ],
 )
 def test_wrong_words(
@@ -684,7 +706,7 @@ def test_wrong_words(
     words = arguments(
         tmp_path, images["trixie"], packages["trixie"], *(word.format(tmp_path) for word in more)
     )
-    with pytest.raises(ConfigError, match=re.escape(problem)):
+    with pytest.raises((ConfigError, StorageError), match=re.escape(problem)):
         CliRunner().invoke(app, words, catch_exceptions=False)
 
 
@@ -715,6 +737,10 @@ def test_settings_to_look_at(tmp_path: Path) -> None:
         & 0o777
     )
     assert (tmp_path / "out/boot/user-data").exists()
-    for wrong, problem in ((words, "not empty"), ([*words[:2], "0000000001", *words[3:]], "check character")):
-        with pytest.raises(ConfigError, match=problem):
+    for wrong, problem in (
+        (words, "not empty"),
+        ([*words[:2], "0000000001", *words[3:]], "check character"),
+        ([*words[:-1], str(kits / "x")], "kits.toml/x: cannot be written"),
+    ):
+        with pytest.raises((ConfigError, StorageError), match=problem):
             CliRunner().invoke(app, wrong, catch_exceptions=False)

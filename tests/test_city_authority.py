@@ -230,6 +230,18 @@ def test_the_trail_stays(office: Office, tmp_path: Path) -> None:
     [
         ("name = 'odesa'\n", "url = "),
         ("name = 'Odesa'\nurl = 'http://x'\nbroker_host = ''\n", "name = 'Odesa'"),
+        (
+            "name = 'odesa'\nurl = 'https://x'\nbroker_host = 'x'\ndelivery = 'maybe'\n",
+            "delivery = 'maybe': Input should be 'watermark' or 'puback'",
+        ),
+        (
+            f"name = 'odesa'\nurl = 'https://x'\nbroker_host = 'x'\ncontact = '{'x' * 201}'\n",
+            "contact = ",
+        ),
+        (
+            "name = 'odesa'\nurl = 'https://x'\nbroker_host = 'x'\nsupport_recipients = ['age1']\n",
+            "support_recipients.0 = 'age1': ",
+        ),
         ("name = ", "no TOML"),
         (None, "cannot be read"),
     ],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import sqlite3
 import tomllib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from clips_keys import RECIPIENTS
 from commandline import stairwell
 
 from agent.city import claims, fleet, inventory, issued
@@ -16,7 +19,8 @@ from agent.city.kits import MOVES, State
 from agent.city.office import Office
 from agent.city.registry import NAME, Registry
 from agent.city.settings import CitySettings
-from agent.config import Settings
+from agent.config import Passport, Settings, load
+from agent.device import kitfile
 from agent.device.enrolfile import EnrolFile
 from agent.errors import ConfigError, StorageError
 from agent.kitid import check_kit_id
@@ -184,6 +188,23 @@ def test_show(office: Office, kit: str) -> None:
     assert (3, True) == (unknown.returncode, "not in the register" in unknown.stderr)
 
 
+def test_what_only_the_city_knows_reaches_the_kit(tmp_path: Path) -> None:
+    """The passport's texts and who opens support bundles: from city.toml and the register, by the card."""
+    texts = {"controller": 'ОСББ "Затишок"', "contact": "вул. А, 1\x7f\U0001f4de", "basis": "рішення № 7\\1"}
+    settings = SETTINGS.model_copy(update={**texts, "support_recipients": RECIPIENTS})
+    office = Office.create(tmp_path / "city", settings, None, "test", NOW)
+    assert settings == office.settings
+    place = {"oblast": "51", "city": "odesa", "district": "kyivskyi", "building": "b", "entrance": "1"}
+    row = inventory.Row(**place, purpose="безпека мешканців")
+    [kit] = fleet.take_in(office.registry, inventory.Plan(new=[row]), "test", NOW)
+    [claim] = fleet.make_claims(office.registry, [kit.kit], "test", NOW)
+    card = fleet.card(office, kit, claim, office.root_pem(), office.platform_public())
+    kitfile.write(tmp_path / "agent.toml", EnrolFile.parse(card.text().encode(), "card"), tmp_path)
+    known = load(tmp_path / "agent.toml")
+    assert Passport(purpose="безпека мешканців", **texts) == known.passport
+    assert RECIPIENTS == known.support.recipients
+
+
 def test_the_card_says_nothing_wrong(office: Office, kit: str) -> None:
     """The file survives being written and read; what is damaged is refused without telling the claim."""
     [claim] = fleet.make_claims(office.registry, [kit], "test", NOW)
@@ -208,6 +229,37 @@ def test_the_card_says_nothing_wrong(office: Office, kit: str) -> None:
     for content in (b"\xff\xfe", b"v = ", b"#" * 100_000):
         with pytest.raises(ConfigError, match="card: no TOML"):
             EnrolFile.parse(content, "card")
+
+
+def test_a_register_with_a_damaged_page(office: Office, kit: str) -> None:
+    """Said in a sentence with what to do, by whatever asks next; what is open lets go of it and goes on."""
+    office.close()
+    path = office.directory / NAME
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'kits'").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+    with Registry(office.directory) as registry:
+        for _ in range(2):
+            with pytest.raises(StorageError, match="malformed") as caught:
+                registry.kit(kit)
+            assert "restore its backup" in caught.value.fix
+        assert ["created", "added"] == [entry.act for entry in registry.trail()]
+    done = stairwell("fleet", "list", "--city", office.directory)
+    assert (6, 1) == (done.returncode, len(done.stderr.splitlines())), done.stderr
+
+
+def test_a_full_disk_is_no_damage(office: Office, kit: str) -> None:
+    """The other fix is told then, and nothing of the change is there."""
+    with office.registry.transaction() as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageError, match="full") as caught:
+        office.registry.note("written", "test", "x" * 100_000, NOW)
+    assert "neither full nor read-only" in caught.value.fix
+    assert ["added"] == [entry.act for entry in office.registry.trail(kit)]
 
 
 def test_a_register_that_is_none(tmp_path: Path, office: Office) -> None:

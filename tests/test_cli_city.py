@@ -12,6 +12,7 @@ import pytest
 from broker import free_port
 from commandline import done, stairwell
 
+from agent.device.enrolfile import EnrolFile
 from agent.device.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def city(tmp_path: Path) -> Path:
     secret.write_text(f"{SENTENCE}\n")
     done(
         *("ca", "init", "--name", "odesa", "--url", f"https://localhost:{free_port()}"),
-        *("--broker", "localhost", "--passphrase-file", secret, "--city", directory),
+        *("--broker", "localhost", "--delivery", "puback", "--passphrase-file", secret, "--city", directory),
     )
     return directory
 
@@ -56,6 +57,7 @@ def test_from_a_list_to_a_renewed_certificate(
     kit = json.loads(done("fleet", "import", kits, "--json", "--city", city))[0]["kit"]
     card = cards / f"{kit}.toml"
     assert f"{card}\n" == done("fleet", "claim", kit, "--out", cards, "--city", city)
+    assert "puback" == EnrolFile.read(card).settings["backbone"]["delivery"]
     assert kit in done("enrol", "join", "--file", card, "--state", state)
 
     config = tmp_path / "agent.toml"

@@ -59,7 +59,7 @@ class Wall:
         self.clock = Hands(boot="aaaaaaaa", ts="2026-11-27T12:00:00.000Z")
         self.kit = Kit(state, self.clock)
         self.config = state / "agent.toml"
-        self.config.write_text(toml(settings(state)), encoding="utf-8")
+        self.acknowledged_by("watermark")
         self.scene, self.draft, self.verdict = LIT, drawing.Draft(), ok(verbatim("well"))
         self.refusals: list[str] = []
         self.recording: str | None = None
@@ -78,6 +78,10 @@ class Wall:
         self._hatch = Hatch(state / hatch.NAME, answers, {"redraw": lambda _, letter: self._redraw(letter)})
         self._hatch.start()
         BootRecord(state, self.clock).open(state, "none")
+
+    def acknowledged_by(self, delivery: str) -> None:
+        """Whose word the kit waits for."""
+        self.config.write_text(toml(settings(self.state, backbone={"delivery": delivery})), encoding="utf-8")
 
     def sleep(self, seconds: float) -> None:
         """See time.sleep."""
@@ -244,6 +248,28 @@ def test_a_city_that_is_silent(wall: Wall) -> None:
     wall.acknowledged()
     code, said = wall.go(lang="uk")
     assert (0, True) == (code, "Місто підтвердило" in said)
+
+
+def test_a_broker_alone(wall: Wall) -> None:
+    """Where a kit asks no platform, nothing claims that one acknowledged anything."""
+    wall.acknowledged_by("puback")
+    wall.done(Step.AIM, Step.VIEW, Step.REFERENCE)
+    wall.coming = [wall.person, wall.acknowledged]
+
+    _, said = wall.go("", "q", "q")
+    assert "Waiting for the broker to take it …" in said
+    assert "taken by the broker in" in said
+    assert "puback" == wall.kit.journal.ask(steps.entries)[Step.WALK].found["delivery"]
+
+    wall.done(Step.POWER)
+    _, unsaid = wall.go(NAME)
+    assert "The broker has not taken it yet" in unsaid
+    wall.acknowledged()
+    code, done = wall.command("sign", "--by", NAME)
+    assert (0, True, "puback") == (code, done["acknowledged"], done["delivery"])
+    _, last = wall.go()
+    assert "The broker has taken it: the kit is in service." in last
+    assert not re.search("(?i)city (has )?(not )?acknowledged", said + unsaid + last)
 
 
 def test_a_step_that_does_not_pass(wall: Wall) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from broker import wait_for
 
 from agent.device import lamp
 from agent.device.lamp import Code, Lamp
@@ -52,6 +57,36 @@ def test_a_board_without_a_lamp(tmp_path: Path) -> None:
     """First boot goes on in the dark."""
     with Lamp(tmp_path) as shown:
         shown.show(Code.NETWORK)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from agent.device import lamp
+
+lamp.hold(lamp.Code.HARDWARE, Path(sys.argv[1]))
+"""
+
+
+def test_a_code_that_is_held(tmp_path: Path) -> None:
+    """By a program of its own, in the same process, until the service is stopped; the LED is given back."""
+    led = board(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path]) as held:
+        try:
+            wait_for(lambda: "none" == (led / "trigger").read_text())
+            wait_for(lambda: "1" == (led / "brightness").read_text())
+            command = Path(f"/proc/{held.pid}/cmdline").read_bytes().split(b"\0")
+            assert b"-I" == command[1]
+            held.send_signal(signal.SIGTERM)
+            assert 0 == held.wait(10)
+        finally:
+            held.kill()
+    assert "mmc0" == (led / "trigger").read_text()
+
+
+def test_a_code_without_a_lamp(tmp_path: Path) -> None:
+    """Nothing waits where nobody sees it."""
+    assert 0 == subprocess.run([sys.executable, "-c", HOLD, tmp_path], check=False, timeout=30).returncode
 
 
 def test_codes_differ() -> None:

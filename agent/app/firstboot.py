@@ -7,6 +7,9 @@
     handover    the card's file, a secret, is deleted; the agent starts
     root        a kit with a read-only root restarts into it
 
+A step that cannot be done is tried again for as long as the power is on, and the lamp says why: a kit on a
+wall has no other way to tell that it did not come to its end.
+
 No record is kept of the steps: each looks at what there is, and does what is missing. The card's file is
 there until all is done, and meanwhile the service does not start the agent: the burn-in has the camera.
 """
@@ -16,15 +19,15 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from agent.app import kitfile
 from agent.app.proof import Proof
+from agent.device import kitfile
 from agent.device.enrolfile import EnrolFile
 from agent.device.lamp import Code
 from agent.device.wallet import DIRECTORY, Wallet
 from agent.durable import sync_directory
-from agent.errors import ConfigError, EnrolError, StorageError
+from agent.errors import ConfigError, EnrolError, StairwellError, StorageError
 from agent.reasons import reason
 from agent.words import say
 
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
 CARD_FILE = "enrol.toml"  # in the state directory; `boot/install` put it there
 WAIT_MIN_S, WAIT_MAX_S = 5.0, 300.0  # between two tries of a network that is not there yet
 REFUSED_S = 600.0  # a city that said no may be told otherwise at the depot, but not within seconds
-SHOWN_S = 600.0  # for so long the lamp says what is wrong before its kit's life goes on
+AGAIN_S = 60.0  # what somebody mends over ssh is seen soon, and a bad card is hardly touched
 CLOCK_REASONS = {"clock", "tls"}  # a certificate that is "not yet valid" is a wrong clock, nearly always
+
+Done = TypeVar("Done")
 
 log = logging.getLogger(__name__)
 
@@ -91,41 +96,49 @@ class FirstBoot:
     def run(self) -> bool:
         """Do what is missing; whether the burn-in was passed. Nothing when first boot is over.
 
-        Raises:
-            ConfigError: what the card carries is wrong; a new card is needed.
-            StorageError: the disk refused.
+        A kit that failed its burn-in does not restart, which would end what the lamp says: its root is
+        read-only from the next start on.
         """
         path = self.state / CARD_FILE
         if not path.exists():
             log.info("first boot is over already")
             return True
         self.lamp.show(Code.WORKING)
-        file = self._settled(path)
-        self.machine.name(f"stairwell-{file.kit}")
-        self.machine.give(self.state)
-        passed = self._burned_in(file.kit)
-        papers = self._enrolled(file)
+        file = self._until(lambda: self._settled(path))
+        self._until(lambda: self.machine.name(f"stairwell-{file.kit}"))
+        self._until(lambda: self.machine.give(self.state))
+        passed = self._until(lambda: self._burned_in(file.kit))
+        papers = self._until(lambda: self._enrolled(file))
         log.info("enrolled: the certificate is good until %s", papers.certificate.not_valid_after_utc)
-        self.machine.give(self.state)
-        self._forget(path)
-        self.machine.hand_over()
-        if not passed:
-            self.lamp.show(Code.HARDWARE)
-            self.wait(SHOWN_S)
-        self.machine.close_root()
+        self._until(lambda: self.machine.give(self.state))
+        self._until(lambda: self._forget(path))
+        self._until(self.machine.hand_over)
+        if passed:
+            self._until(self.machine.close_root)
         return passed
+
+    def _until(self, step: Callable[[], Done]) -> Done:
+        """Do this step, again and again until it is done; the lamp says what is wrong meanwhile."""
+        said = ""
+        while True:
+            try:
+                done = step()
+            except StairwellError as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.error("%s", error)  # noqa: TRY400 # it is for people, and no traceback helps them
+                self.lamp.show(Code.REFUSED if isinstance(error, ConfigError) else Code.HARDWARE)
+                self.wait(AGAIN_S)
+                continue
+            if said:
+                self.lamp.show(Code.WORKING)
+            return done
 
     def _settled(self, path: Path) -> EnrolFile:
         """What the card carries, with the settings written that it holds."""
-        try:
-            file = EnrolFile.read(path)
-            if kitfile.write(self.config, file, self.state):
-                log.info("settings: %s", self.config)
-        except ConfigError as error:
-            log.error("%s", error)  # noqa: TRY400 # it is for people, and no traceback helps them
-            self.lamp.show(Code.REFUSED)
-            self.wait(SHOWN_S)
-            raise
+        file = EnrolFile.read(path)
+        if kitfile.write(self.config, file, self.state):
+            log.info("settings: %s", self.config)
         return file
 
     def _burned_in(self, kit: str) -> bool:

@@ -1,8 +1,9 @@
 """A release on trial, as its own agent sees it: the city is told, and its acknowledgement ends the trial.
 
 The alarm `update.trial` is a message like any other, and so there is one that can be acknowledged, however
-quiet the stairwell is. Once a message of this process has counted as delivered, a mark is left in memory; the
-guard (scripts/deb/trial), which is root's, looks for it.
+quiet the stairwell is. Once a message of this process has counted as delivered, by the word of whom
+`backbone.delivery` names, a mark is left in memory; the guard (scripts/deb/trial), which is root's, looks
+for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The end of a commissioning: somebody signs for the kit by name, and the city acknowledges it.
+"""The end of a commissioning: somebody signs for the kit by name, and the record is delivered to the city.
 
 Invariants:
 - Nobody signs for what was not done: each step passed, or was waived for a reason that the record keeps; and
@@ -131,7 +131,7 @@ def put_down(state: Path, signed: Signed) -> None:
 
 
 def delivered(database: Path, seq: int) -> bool:
-    """Whether the city has the message with this number: its row is gone, or marked.
+    """Whether the message with this number counts as delivered: its row is gone, or marked.
 
     Raises:
         StorageError: the database cannot be read.

@@ -5,10 +5,10 @@ What is awaited, one after the other; where it stops is the cause:
     empty          nobody is in the picture: who stands there already is no walk
     motion         something moved in the picture
     person         a person's event began
-    acknowledged   the platform has that event's first message (or the broker, as `backbone.delivery` has it)
+    acknowledged   who `backbone.delivery` names has that event's first message: the platform, or the broker
 
 The agent tells of motion and of its link; the database tells of the event, whose row is there as long as it
-is open, and of its message, whose row goes when the platform acknowledges it.
+is open, and of its message, whose row goes when it counts as delivered.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.app.status import Status
+    from agent.config_fields import Receipt
     from agent.device.clock import Clock
     from agent.words import Text
 
 WALK_S = 60.0  # to go from the kit to where it looks, and through
-LIMIT_S = 10.0  # from the person's first moment in the event to the city's acknowledgement
+LIMIT_S = 10.0  # from the person's first moment in the event to its acknowledgement
 LOOK_S = 0.25  # between two looks; what is measured is no finer
 
 Stage = Literal["empty", "motion", "person", "acknowledged"]
@@ -81,12 +82,16 @@ class _Event:
 
 @dataclass(slots=True)
 class Walk:
-    """One test. `ask` gives the agent's status, `database` is the one that it writes."""
+    """One test. `ask` gives the agent's status, `database` is the one that it writes.
+
+    `receipt` is whose acknowledgement that database waits for.
+    """
 
     database: Path
     clock: Clock
     ask: Callable[[], Status]
     wait: Callable[[float], None]
+    receipt: Receipt
     walk_s: float = WALK_S
     limit_s: float = LIMIT_S
     outcome: Outcome | None = None
@@ -123,7 +128,7 @@ class Walk:
             now = self.clock.mono()
             status = self.ask()
             if now - seen > self.limit_s:
-                self.outcome = _undelivered(event.id, status)
+                self.outcome = _undelivered(event.id, status, self.receipt)
                 return
             yield Progress("acknowledged", seen + self.limit_s - now, status.link.connected)
             self.wait(LOOK_S)
@@ -134,7 +139,7 @@ class Walk:
                 event.id,
                 seconds,
                 "late",
-                say("the city acknowledged it after {seconds:.1f} s: too late", seconds=seconds),
+                _late(seconds, self.receipt),
                 say("Look at the uplink and the load: stairwell doctor --only 'net.*' --only cam.speed"),
             )
         else:
@@ -207,7 +212,13 @@ def _unseen(status: Status, *, moved: bool) -> Outcome:
     )
 
 
-def _undelivered(event: str, status: Status) -> Outcome:
+def _late(seconds: float, receipt: Receipt) -> Text:
+    if receipt == "puback":
+        return say("the broker took it after {seconds:.1f} s: too late", seconds=seconds)
+    return say("the city acknowledged it after {seconds:.1f} s: too late", seconds=seconds)
+
+
+def _undelivered(event: str, status: Status, receipt: Receipt) -> Outcome:
     if not status.link.connected:
         cause = status.link.cause
         fix = mended(cause)
@@ -215,6 +226,16 @@ def _undelivered(event: str, status: Status) -> Outcome:
             "a person was seen, but there is no link to the broker ({why})", why=no_link(status.link.cause)
         )
         return Outcome(event, None, "link", detail, fix)
+    if receipt == "puback":
+        return Outcome(
+            event,
+            None,
+            "platform",
+            say("a person was seen and published, but the broker did not take it for anybody"),
+            say(
+                "Call the platform: is it subscribed to this kit's topics? May the kit publish on them (acl)?"
+            ),
+        )
     return Outcome(
         event,
         None,

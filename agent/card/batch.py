@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.device import kitfile
 from agent.device.enrolfile import EnrolFile
 from agent.errors import ConfigError
 
@@ -20,7 +21,8 @@ def enrolments(
     """The enrolment files of `kits` in `directory`, or of all there; `now` is UTC, None when it is unknown.
 
     Raises:
-        ConfigError: no kit was named, or a file is missing, wrong, another kit's or expired. All are named.
+        ConfigError: no kit was named, or a file is missing, wrong, another kit's or expired, or no kit would
+            take a setting in it. All are named.
     """
     if everything == bool(kits):
         raise ConfigError("which kits?", fix="name them, or say --all")
@@ -29,19 +31,28 @@ def enrolments(
         raise ConfigError(f"{directory}: no enrolment files", fix=f"{CLAIM} --all -o {directory}")
     if len(set(paths)) < len(paths):
         raise ConfigError("a kit is named twice", fix="name each kit once")
-    found, problems = [], []
+    found: list[EnrolFile] = []
+    problems: list[str] = []
+    fixes: dict[str, None] = {}
     for path in paths:
         try:
-            enrol = EnrolFile.read(path)
+            found.append(_enrolment(path, now, f"{CLAIM} KIT… -o {directory} makes it anew"))
         except ConfigError as error:
             problems.append(error.problem)
-            continue
-        if enrol.kit != path.stem:
-            problems.append(f"{path}: is of {enrol.kit}")
-        elif now is not None and enrol.claim_expires < now:
-            problems.append(f"{path}: its claim expired at {enrol.claim_expires}")
-        else:
-            found.append(enrol)
+            fixes[error.fix] = None
     if problems:
-        raise ConfigError("; ".join(problems), fix=f"{CLAIM} KIT… -o {directory} makes them anew")
+        raise ConfigError("; ".join(problems), fix="; ".join(fixes))
     return tuple(found)
+
+
+def _enrolment(path: Path, now: str | None, anew: str) -> EnrolFile:
+    try:
+        enrol = EnrolFile.read(path)
+    except ConfigError as error:
+        raise ConfigError(error.problem, fix=anew) from None
+    if enrol.kit != path.stem:
+        raise ConfigError(f"{path}: is of {enrol.kit}", fix=anew)
+    if now is not None and enrol.claim_expires < now:
+        raise ConfigError(f"{path}: its claim expired at {enrol.claim_expires}", fix=anew)
+    kitfile.check(path, enrol)
+    return enrol

@@ -31,14 +31,14 @@ class Disk:
 
 
 def disk_at(path: Path) -> Disk | None:
-    """The disk that `path` is; None when it is no block device.
+    """The disk that `path` is; None when it is no block device, or nothing that can be looked at.
 
     Raises:
         StairwellError: it is a partition of a disk.
     """
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     if not stat.S_ISBLK(found.st_mode):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -81,7 +82,10 @@ def base(
     carried = packages(package_files, system.suite)
     needs.check(carried, needs.installed(raw.path, where))
     city = City(settings, secrets, carried)
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_room(cache, error) from None
     return Base(raw.path, raw.sha256, where, system, city, cache)
 
 
@@ -147,11 +151,21 @@ def _ready(common: Base, inside: Content, target: Path, heard: Callable[[str, in
 
 def _write(common: Base, inside: Content, target: Path, heard: Callable[[str, int], None]) -> None:
     # Not in /tmp, which may be memory: this is 512 MB. It has no name, so that no kill leaves it behind.
-    with tempfile.TemporaryFile(dir=common.cache) as file:
-        _cut_out(common, file)
+    with ExitStack() as held:
+        try:
+            file = held.enter_context(tempfile.TemporaryFile(dir=common.cache))
+            _cut_out(common, file)
+        except OSError as error:
+            raise _no_room(common.cache, error) from None
         boot = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
         _fill(boot, inside)
         write(Assembly(common.image, common.layout, boot), target, Mark(inside.kit, inside.digest), heard)
+
+
+def _no_room(cache: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{cache}: cannot be written ({error.strerror})", fix="free 1 GB, or name another --cache"
+    )
 
 
 def _cut_out(common: Base, file: IO[bytes]) -> None:

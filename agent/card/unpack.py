@@ -71,13 +71,16 @@ def _hash(path: Path, advance: Callable[[int], None]) -> str:
 
 def _beside(path: Path) -> str | None:
     """What the maker's `.sha256` file says of it."""
+    beside = path.with_name(path.name + ".sha256")
     try:
-        text = path.with_name(path.name + ".sha256").read_text(encoding="ascii")
+        text = beside.read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ConfigError(f"{beside}: cannot be read ({error.strerror})", fix=AGAIN) from None
     found = re.match(r"[0-9a-fA-F]{64}\b", text)
     if found is None:
-        raise ConfigError(f"{path}.sha256: holds no SHA-256", fix=AGAIN)
+        raise ConfigError(f"{beside}: holds no SHA-256", fix=AGAIN)
     return found[0]
 
 

@@ -66,19 +66,31 @@ def card(office: Office, kit: Kit, claim: Claim, root: str, platform_key: str) -
     backbone: dict[str, Scalar] = {
         "host": city.broker_host,
         "port": city.broker_port,
+        "delivery": city.delivery,
         "enrol_url": city.url,
         "platform_keys": [platform_key, *city.platform_keys],
     }
     clips: dict[str, Scalar] = {"recipients": list(city.recipients), "retention_h": kit.retention_h}
     update: dict[str, Scalar] = {"release_keys": list(city.release_keys)}
     site: dict[str, Scalar] = kit.site.model_dump(exclude_none=True)
+    stated = {"purpose": kit.purpose}
+    stated |= {"controller": city.controller, "contact": city.contact, "basis": city.basis}
+    passport: dict[str, Scalar] = {key: text for key, text in stated.items() if text}
+    support: dict[str, Scalar] = {"recipients": list(city.support_recipients)}
     return EnrolFile(
         kit=kit.kit,
         claim=claim.text,
         claim_expires=claim.expires,
         url=city.url,
         ca=root,
-        settings={"site": site, "backbone": backbone, "clips": clips, "update": update},
+        settings={
+            "site": site,
+            "backbone": backbone,
+            "clips": clips,
+            "update": update,
+            "passport": passport,
+            "support": support,
+        },
     )
 
 

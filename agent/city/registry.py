@@ -39,6 +39,10 @@ REFUSALS_PER_H = (
     20  # of one kit in the trail: who asks in a loop must not fill the disk; the log has them all
 )
 
+RESTORE = "see that it is yours and whole; otherwise restore its backup"
+_PRIMARY = 0xFF  # SQLite's primary result code, the low byte of an extended one
+_UNSOUND = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 SCHEMA = """
 CREATE TABLE kits (
   kit TEXT PRIMARY KEY, state TEXT NOT NULL, site TEXT NOT NULL, purpose TEXT NOT NULL,
@@ -109,10 +113,7 @@ class Registry:
                 if version == 0:
                     _make(db)
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(
-                f"{self.path}: the register cannot be opened ({error})",
-                fix="see that it is yours and whole; otherwise restore its backup",
-            ) from None
+            raise StorageError(f"{self.path}: the register cannot be opened ({error})", fix=RESTORE) from None
         if version > VERSION:
             self.close()
             raise ConfigError(
@@ -137,7 +138,7 @@ class Registry:
         """All of it, or nothing: on disk when the block ends, undone when it raises.
 
         Raises:
-            StorageError: the disk refused, or somebody else holds the register for too long.
+            StorageError: the disk refused, the register is damaged, or somebody else holds it for too long.
         """
         with self._lock:
             try:
@@ -148,11 +149,18 @@ class Registry:
                     self._db.execute("ROLLBACK")
                     raise
                 self._db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except (
+                sqlite3.IntegrityError,
+                sqlite3.ProgrammingError,
+            ):  # the caller's, and no fault of the disk's
+                raise
+            except sqlite3.DatabaseError as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+                damaged = getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _UNSOUND
                 raise StorageError(
-                    f"{self.path}: {error}", fix="see that its disk is neither full nor read-only"
+                    f"{self.path}: {error}",
+                    fix=RESTORE if damaged else "see that its disk is neither full nor read-only",
                 ) from None
 
     def kits(self, state: State | None = None) -> list[Kit]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from agent.agekey import check_recipient
-from agent.config_fields import HttpsUrl, PlatformKey, Section, Slug
+from agent.config import Text200
+from agent.config_fields import HttpsUrl, PlatformKey, Receipt, Section, Slug
+from agent.device.enrolfile import toml
 from agent.durable import write_whole
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 NAME = "city.toml"
 FILE_MODE = 0o644
 FIX = "correct the file; its comments tell what each key means"
+
+
+Recipients = Annotated[tuple[Annotated[str, AfterValidator(check_recipient)], ...], Field(max_length=8)]
 
 
 class CitySettings(Section):
@@ -28,11 +33,14 @@ class CitySettings(Section):
     url: HttpsUrl
     broker_host: Annotated[str, Field(min_length=1, max_length=253)]
     broker_port: Annotated[int, Field(ge=1, le=65535)] = 8883
-    recipients: Annotated[
-        tuple[Annotated[str, AfterValidator(check_recipient)], ...], Field(max_length=8)
-    ] = ()
+    delivery: Receipt = "watermark"
+    recipients: Recipients = ()
     platform_keys: Annotated[tuple[PlatformKey, ...], Field(max_length=7)] = ()
     release_keys: Annotated[tuple[PlatformKey, ...], Field(max_length=8)] = ()
+    controller: Text200 = ""
+    contact: Text200 = ""
+    basis: Text200 = ""
+    support_recipients: Recipients = ()
 
     @classmethod
     def read(cls, directory: Path) -> CitySettings:
@@ -62,26 +70,38 @@ class CitySettings(Section):
         Raises:
             OSError: the disk refused.
         """
-        recipients, keys, release_keys = (
-            json.dumps(list(of), indent=2) for of in (self.recipients, self.platform_keys, self.release_keys)
-        )
         text = (
             "# What every kit of the city has to know. It is put on each card that is made from now on.\n"
-            f"name = {json.dumps(self.name)}\n\n"
+            f"name = {toml(self.name)}\n\n"
             "# Where kits enrol and renew their certificates (`stairwell enrol serve`, or any EST server).\n"
-            f"url = {json.dumps(self.url)}\n\n"
+            f"url = {toml(self.url)}\n\n"
             "# The broker, by the name that stands in its certificate.\n"
-            f"broker_host = {json.dumps(self.broker_host)}\n"
+            f"broker_host = {toml(self.broker_host)}\n"
             f"broker_port = {self.broker_port}\n\n"
+            "# Whose word a message's delivery takes, and so a walk test, a signature, an update's trial:\n"
+            '# "watermark": the platform\'s, which has to publish on `ack`; "puback": the broker\'s alone.\n'
+            f"delivery = {toml(self.delivery)}\n\n"
             "# Who can open the clips (age1...). Two are better than one: a lost key is lost footage.\n"
-            f"recipients = {recipients}\n\n"
+            f"recipients = {_lines(self.recipients)}\n\n"
             "# Keys that sign orders beside platform.key of this directory (Ed25519 public keys, base64).\n"
-            f"platform_keys = {keys}\n\n"
+            f"platform_keys = {_lines(self.platform_keys)}\n\n"
             "# Keys whose releases of the agent kits install (`stairwell ca release-key` shows one).\n"
             "# Kits learn them from the card alone; one that knows none must be visited to be updated.\n"
-            f"release_keys = {release_keys}\n"
+            f"release_keys = {_lines(self.release_keys)}\n\n"
+            "# For the passports: who answers for the cameras and their records, where people turn to, the\n"
+            "# decision or law that they stand on. What each is for, the register knows.\n"
+            f"controller = {toml(self.controller)}\n"
+            f"contact = {toml(self.contact)}\n"
+            f"basis = {toml(self.basis)}\n\n"
+            "# Who can open support bundles (age1...); without one they are not sealed.\n"
+            f"support_recipients = {_lines(self.support_recipients)}\n"
         )
         write_whole(directory / NAME, text.encode(), FILE_MODE)
+
+
+def _lines(values: Sequence[str]) -> str:
+    """A list as TOML has it, a line for each."""
+    return "[" + "".join(f"\n  {toml(value)}," for value in values) + "\n]" if values else "[]"
 
 
 def explained(error: ValidationError) -> str:

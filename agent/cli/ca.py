@@ -18,6 +18,7 @@ from agent.city.settings import CitySettings, explained
 from agent.cli import release
 from agent.cli.city_options import DEFAULT, CityDirectory, Json, PassphraseFile, office, passphrase, who
 from agent.cli.clip_tables import counted, wide
+from agent.config_fields import Receipt  # noqa: TC001 - typer reads it
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError
 
@@ -38,6 +39,9 @@ def init(
     recipient: Annotated[
         list[str] | None, typer.Option(metavar="AGE1…", help="Who can open clips; may be given twice.")
     ] = None,
+    delivery: Annotated[
+        Receipt, typer.Option(help="Whose word kits wait for: the platform's, or the broker's alone.")
+    ] = "watermark",
     passphrase_file: PassphraseFile = None,
     open_keys: Annotated[
         bool, typer.Option("--open-keys", help="No passphrase: nothing but file modes guards the keys.")
@@ -51,7 +55,12 @@ def init(
     """
     try:
         settings = CitySettings(
-            name=name, url=url, broker_host=broker, broker_port=port, recipients=tuple(recipient or ())
+            name=name,
+            url=url,
+            broker_host=broker,
+            broker_port=port,
+            delivery=delivery,
+            recipients=tuple(recipient or ()),
         )
     except ValidationError as error:
         raise ConfigError(explained(error), fix="`stairwell ca init --help` tells what is needed") from None

@@ -14,7 +14,7 @@ from agent.card.kits import Kits, Secrets
 from agent.card.prepare import Outcome, base, to_disk, to_file
 from agent.cli.bars import bars
 from agent.device.clock import SystemClock
-from agent.errors import ConfigError, StairwellError
+from agent.errors import ConfigError, StairwellError, StorageError
 from agent.kitid import check_kit_id
 
 if TYPE_CHECKING:
@@ -90,10 +90,13 @@ def render_command(
     files = render(settings, Secrets.read(settings, kits.parent), kit, "0" * 16)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: not empty", fix="name a new directory")
-    for name, text in files.boot.items():
-        _put(out / "boot" / name, text.encode(), 0o644)
-    for file in files.root:
-        _put(out / "root" / file.path, file.data, file.mode)
+    try:
+        for name, text in files.boot.items():
+            _put(out / "boot" / name, text.encode(), 0o644)
+        for file in files.root:
+            _put(out / "root" / file.path, file.data, file.mode)
+    except OSError as error:
+        raise _unwritable(out, error) from None
     typer.echo(f"{out}: {len(files.boot)} files for the boot partition, {len(files.root)} for the system")
 
 
@@ -128,7 +131,14 @@ def _directory(path: Path) -> None:
         )
     if not path.exists() and path.resolve().is_relative_to(DEVICES):
         raise ConfigError(f"{path}: no such disk", fix="put the card in, and name its disk (lsblk shows it)")
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path}: cannot be written ({error.strerror})", fix="name another directory")
 
 
 def _put(path: Path, data: bytes, mode: int) -> None:

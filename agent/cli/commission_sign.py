@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,9 +23,24 @@ from agent.errors import StorageError
 from agent.reasons import reason
 from agent.words import say
 
+if TYPE_CHECKING:
+    from agent.config_fields import Receipt
+    from agent.words import Text
+
 ACKNOWLEDGED_S = 30.0  # a kit whose walk test passed needs two
 LOOK_S = 0.25
 MODE = 0o644  # what is on a label is for everybody
+DONE: dict[Receipt, Text] = {
+    "watermark": say("The city has acknowledged it: the kit is in service."),
+    "puback": say(
+        "The broker has taken it: the kit is in service. Whether the platform has it is not known "
+        "(backbone.delivery)."
+    ),
+}
+NOT_YET: dict[Receipt, Text] = {
+    "watermark": say("The city has not acknowledged it yet; the kit goes on trying by itself."),
+    "puback": say("The broker has not taken it yet; the kit goes on trying by itself."),
+}
 FORMATS = {".svg": labels.svg, ".png": labels.png, ".pdf": labels.pdf}
 
 
@@ -47,8 +62,9 @@ def sign(
 
     Each step has to be done, or waived for a reason; the doctor is asked once more. The record is published
     (`accept`), kept as `acceptance.json` in the state directory, and stands in the passport. Run again, it
-    puts the record down where it is missing, and waits for an acknowledgement that had not come. Exit code 2:
-    it has not come yet.
+    puts the record down where it is missing, and waits for an acknowledgement that had not come. With
+    `backbone.delivery = "puback"` the broker's word stands for the city's, and is called so. Exit code 2: it
+    has not come yet.
     """
     by = worded(name, NAME_MAX, "--by", "whose name?")
     despite = None if despite is None else worded(despite, TEXT_MAX, "--despite", "what reason?")
@@ -59,6 +75,7 @@ def sign(
     acknowledged = awaited(desk, signed, seconds)
     if as_json:
         found = {"v": 1, "by": signed.by, "ts": signed.ts, "seq": signed.seq, "acknowledged": acknowledged}
+        found["delivery"] = desk.settings.backbone.delivery
         typer.echo(json.dumps(found, ensure_ascii=False))
     if not acknowledged:
         raise typer.Exit(NOT_PASSED)
@@ -76,10 +93,8 @@ def awaited(desk: Desk, signed: signoff.Signed, seconds: float = ACKNOWLEDGED_S)
     database, until = database_of(desk.settings), desk.clock.mono() + seconds
     while not (done := signoff.delivered(database, signed.seq)) and desk.clock.mono() < until:
         time.sleep(LOOK_S)
-    if done:
-        desk.tell(say("The city has acknowledged it: the kit is in service."), "green")
-    else:
-        desk.tell(say("The city has not acknowledged it yet; the kit goes on trying by itself."), "yellow")
+    told = DONE if done else NOT_YET
+    desk.tell(told[desk.settings.backbone.delivery], "green" if done else "yellow")
     return done
 
 

@@ -19,7 +19,7 @@ from agent.config import DEFAULT_PATH, State, load
 from agent.device.clock import SystemClock
 from agent.device.enrolment import join
 from agent.device.host import Host
-from agent.device.lamp import Lamp
+from agent.device.lamp import Code, Lamp, hold
 from agent.device.watchdog import Hang, feeding
 from agent.device.watchdog import hang as stop_the_kernel
 from agent.doctor import runner
@@ -39,13 +39,15 @@ def firstboot(state: StateDirectory = STATE, config: Written = DEFAULT_PATH) -> 
     """Make a kit of a machine that was started from a new card: settings, name, burn-in, enrolment, services.
 
     Run by stairwell-firstboot.service, as root. It may be cut off anywhere and run again; it goes on until
-    the city has answered. The green LED tells by its flashes what it waits for: see README.
+    the city has answered. The green LED tells by its flashes what it waits for (see README); what is wrong
+    with card or kit it tells until the power is cut.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     with Lamp() as lamp:
         passed = FirstBoot(state, config, Host(), lamp, SystemClock(), join, time.sleep).run()
     if not passed:
         typer.echo("the kit works, but did not pass its burn-in: `stairwell doctor` tells", err=True)
+        hold(Code.HARDWARE)
 
 
 def burnin(

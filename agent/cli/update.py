@@ -47,9 +47,9 @@ def update(
         sudo stairwell update stairwell-1.2.0-bookworm-arm64.release
 
     It must be signed with a key of `update.release_keys`, newer than what was acknowledged before, and answer
-    by itself with this kit's settings. If it ends twice without an acknowledgement of the platform's, or has
-    none after 15 minutes, what ran before runs again. The audit tells who began it and how it ended. After a
-    power cut, say the same again.
+    by itself with this kit's settings. If it ends twice without an acknowledgement of the platform's (of the
+    broker's, with `backbone.delivery = "puback"`), or has none after 15 minutes, what ran before runs again.
+    The audit tells who began it and how it ended. After a power cut, say the same again.
     """
     if bundle is not None and asked:
         raise typer.BadParameter("the release that was ordered is taken, and no other", param_hint="BUNDLE")

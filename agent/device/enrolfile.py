@@ -52,7 +52,7 @@ def _check_root(pem: str) -> str:
 
 
 class EnrolFile(Section):
-    """The file. `settings` are sections and keys as in agent.toml; whoever writes that file checks them."""
+    """The file. `settings` are sections and keys as in agent.toml: `kitfile` checks them."""
 
     v: Literal[1] = 1
     kit: Annotated[str, AfterValidator(check_kit_id)]
@@ -108,10 +108,10 @@ class EnrolFile(Section):
         """The file's content."""
         head = self.model_dump(exclude={"settings"})
         lines = ["# A secret until the kit has enrolled; then the kit deletes it."]
-        lines += [f"{key} = {_toml(value)}" for key, value in head.items()]
+        lines += [f"{key} = {toml(value)}" for key, value in head.items()]
         for section, table in self.settings.items():
             lines += ["", f"[settings.{section}]"]
-            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+            lines += [f"{key} = {toml(value)}" for key, value in table.items()]
         return "\n".join(lines) + "\n"
 
     @property
@@ -120,6 +120,6 @@ class EnrolFile(Section):
         return f"BO1:{self.kit}:{self.claim}"
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
     """A value as TOML has it. Its basic strings are JSON's, but for the delete character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

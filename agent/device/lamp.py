@@ -5,21 +5,35 @@ A kit without a screen has no other way to tell an installer that the cable is n
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
 import threading
 from contextlib import suppress
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import agent
 from agent.device.led import LEDS, NAMES
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
 ON_S, OFF_S, PAUSE_S = 0.2, 0.3, 1.5  # flashes are counted by eye from the foot of a ladder
 STOP_S = 2.0
+_HOLD = """
+import sys
+from pathlib import Path
+
+library, leds, code = sys.argv[1:]
+sys.path.insert(0, library)
+from agent.device.lamp import Code, flash
+
+flash(Path(leds), Code(int(code)))
+"""
 
 
 class Code(IntEnum):
@@ -41,6 +55,11 @@ class Lamp:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._before = "none"
+
+    @property
+    def there(self) -> bool:
+        """Whether there is an LED."""
+        return self._led is not None
 
     def show(self, code: Code) -> None:
         """Flash this code from now on."""
@@ -73,6 +92,27 @@ class Lamp:
                 if self._ended.wait(OFF_S):
                     return
             self._ended.wait(PAUSE_S)
+
+
+def hold(code: Code, leds: Path = LEDS) -> None:
+    """Flash this code, where there is an LED, until the power goes or the service is stopped.
+
+    Another program takes this process's place: flashing alone needs a seventh of first boot's memory, and
+    the agent is at work beside it.
+    """
+    if Lamp(leds).there:
+        words = ("-I", "-c", _HOLD, Path(agent.__file__).parents[1], leds, int(code))
+        with suppress(OSError):  # what cannot be shown must not end first boot as a failure
+            os.execv(sys.executable, [sys.executable, *map(str, words)])  # noqa: S606 # ourselves, no shell
+
+
+def flash(leds: Path, code: Code) -> None:
+    """Flash this code until SIGTERM comes."""
+    stops = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # the lamp's thread has it blocked, too
+    with Lamp(leds) as lamp:
+        lamp.show(code)
+        signal.sigwait(stops)
 
 
 def _set(path: Path, value: str) -> None:

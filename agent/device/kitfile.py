@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from agent.config import State, load
+from agent.config import State, load, settled
+from agent.config_layers import Layers
+from agent.device.enrolfile import toml
 from agent.device.wallet import CERTIFICATE, DIRECTORY, KEY, LINK, ROOTS
 from agent.durable import write_whole
 from agent.errors import StorageError
@@ -43,6 +44,15 @@ def values(file: EnrolFile, state: Path) -> dict[str, dict[str, Any]]:
     return settings
 
 
+def check(path: Path, file: EnrolFile) -> None:
+    """Hold the settings of `file`, which was read from `path`, against what a kit takes.
+
+    Raises:
+        ConfigError: a setting is wrong; the text names each with its file and value.
+    """
+    settled(Layers(path, values(file, State().dir), {}))
+
+
 def write(path: Path, file: EnrolFile, state: Path) -> bool:
     """Have the settings of `file` at `path`; whether they had to be written.
 
@@ -54,7 +64,7 @@ def write(path: Path, file: EnrolFile, state: Path) -> bool:
     load(None, wanted)
     written = _held(path) != wanted
     text = HEAD + "".join(
-        f"\n[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
+        f"\n[{section}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in table.items())
         for section, table in wanted.items()
     )
     try:
@@ -79,8 +89,3 @@ def _held(path: Path) -> dict[str, Any] | None:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _toml(value: object) -> str:
-    """A value as TOML has it. Its basic strings are JSON's, but for the delete character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
