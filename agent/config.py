@@ -9,15 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.agekey import check_recipient
 from agent.config_camera import Camera
 from agent.config_fields import Fraction01, Host, HttpsUrl, PlatformKey, Polygon, Receipt, Slug
 from agent.config_fields import Section as _Section
-from agent.config_layers import ENV_PREFIX, NO_ZONE, Layers
+from agent.config_layers import NO_ZONE, Layers
 from agent.config_rules import AfterHours, Gathering, Loitering, View, named_zones
 from agent.config_words import UnfitError
 from agent.kitid import check_kit_id
@@ -277,12 +276,10 @@ class Log(_Section):
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least severity")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set, checked."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kit: Kit = Kit()
     site: Site = Site()
@@ -306,19 +303,6 @@ class Settings(BaseSettings):
     support: Support = Support()
     update: Update = Update()
     log: Log = Log()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What they are made of, and nothing else: the environment is a layer, which `load` adds."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     @model_validator(mode="after")
     def _zones_exist(self) -> Self:

@@ -8,14 +8,16 @@ not mixed.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from pydantic_settings import BaseSettings, EnvSettingsSource
+from pydantic import BaseModel
 
 from agent import viewpoint
 from agent.config_words import unfit
@@ -64,7 +66,7 @@ class Layers:
     """The directory that this lies in."""
 
     @classmethod
-    def read(cls, kind: type[BaseSettings], path: Path | None, overrides: Values | None = None) -> Layers:
+    def read(cls, kind: type[BaseModel], path: Path | None, overrides: Values | None = None) -> Layers:
         """The file with `overrides` over it, what was drawn, and the environment.
 
         `kind` says what a variable may set. What was drawn lies in the state directory that the others name.
@@ -196,7 +198,7 @@ def _read(path: Path) -> Values:
         ) from None
 
 
-def _state(kind: type[BaseSettings], values: Values) -> Path | None:
+def _state(kind: type[BaseModel], values: Values) -> Path | None:
     """The state directory that `values` name, or the default one; None where they say what is none."""
     table = values.get("state", {})
     state = table.get("dir") if isinstance(table, dict) else None
@@ -205,30 +207,56 @@ def _state(kind: type[BaseSettings], values: Values) -> Path | None:
     return Path(state) if isinstance(state, str | Path) else None
 
 
-def _environment(kind: type[BaseSettings]) -> Values:
-    _check_names(kind)
-    try:
-        return EnvSettingsSource(kind)()
-    except ValueError as error:  # a variable that should be JSON and is not
-        section = next(s for s in kind.model_fields if f'"{s}"' in str(error))
-        names = (n for n in sorted(os.environ) if n.upper().startswith(f"{ENV_PREFIX}{section}".upper()))
+def _environment(kind: type[BaseModel]) -> Values:
+    """What the variables say: a table for a whole section, or a value for one key, which counts more."""
+    names = {name.upper(): name for name in sorted(os.environ) if name.upper().startswith(ENV_PREFIX)}
+    values: Values = {}
+    for section, about in kind.model_fields.items():
+        prefix = f"{ENV_PREFIX}{section}".upper()
+        if name := names.pop(prefix, None):
+            values[section] = _parsed(name)
+        table = {}
+        for key, inner in getattr(about.annotation, "model_fields", {}).items():
+            if name := names.pop(f"{prefix}__{key}".upper(), None):
+                table[key] = _parsed(name) if _structured(inner.annotation) else os.environ[name]
+        if table:
+            values = _over(values, {section: table})
+    for name in names.values():
         raise ConfigError(
-            say("environment variable {name}: no valid JSON", name=" or ".join(names)),
+            say("environment variable {name}: sets nothing", name=name),
+            fix=_nearest(name.upper(), _variables(kind)),
+        )
+    return values
+
+
+def _variables(kind: type[BaseModel]) -> set[str]:
+    """The name of each variable that sets something."""
+    known = {f"{ENV_PREFIX}{section}".upper() for section in kind.model_fields}
+    for section, about in kind.model_fields.items():
+        keys = getattr(about.annotation, "model_fields", {})
+        known |= {f"{ENV_PREFIX}{section}__{key}".upper() for key in keys}
+    return known
+
+
+def _parsed(name: str) -> object:
+    try:
+        return json.loads(os.environ[name])
+    except ValueError:
+        raise ConfigError(
+            say("environment variable {name}: no valid JSON", name=name),
             fix=say("write lists and tables in a variable as JSON"),
         ) from None
 
 
-def _check_names(kind: type[BaseSettings]) -> None:
-    """Refuse a variable that sets nothing: pydantic-settings passes over it in silence."""
-    known = {f"{ENV_PREFIX}{section}".upper() for section in kind.model_fields}
-    for section, field_info in kind.model_fields.items():
-        keys = getattr(field_info.annotation, "model_fields", {})
-        known |= {f"{ENV_PREFIX}{section}__{key}".upper() for key in keys}
-    for name in sorted(os.environ):
-        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
-            raise ConfigError(
-                say("environment variable {name}: sets nothing", name=name), fix=_nearest(name.upper(), known)
-            )
+def _structured(kind: object) -> bool:
+    """Whether values of this type are lists or tables, and in a variable JSON therefore."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _structured(get_args(kind)[0])
+    if origin in (Union, UnionType):
+        return any(map(_structured, get_args(kind)))
+    plain = origin or kind
+    return isinstance(plain, type) and issubclass(plain, (list, tuple, dict, set, frozenset, BaseModel))
 
 
 def _nearest(word: str, known: Collection[str]) -> Text:

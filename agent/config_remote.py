@@ -64,7 +64,7 @@ NOT_ALLOWED = "may be set on the kit only"
 _FIELDS: dict[str, Any] = {
     name: (found.annotation, found.default) for name, found in Settings.model_fields.items()
 }
-# Settings themselves cannot be asked to be strict: pydantic-settings validates anew what it is given.
+# The sections alone: what holds between them shows only with the kit's own file.
 _STRICT = create_model("_STRICT", **_FIELDS)
 
 

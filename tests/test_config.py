@@ -174,6 +174,15 @@ def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:
         load(file)
 
 
+def test_a_variable_for_a_key_counts_more_than_one_for_its_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the case they are written in; lists are JSON, also where there may be none."""
+    monkeypatch.setenv("STAIRWELL_CAMERA", '{"width": 640, "height": 480, "fps": 10}')
+    monkeypatch.setenv("stairwell_camera__fps", "12.5")
+    monkeypatch.setenv("STAIRWELL_CAMERA__SENSOR_SIZE", "[2304, 1296]")
+    camera = load().camera
+    assert (640, 480, 12.5, (2304, 1296)) == (camera.width, camera.height, camera.fps, camera.sensor_size)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem", "fix"),
     [
