@@ -242,7 +242,11 @@ def test_memory_is_judged(
 ) -> None:
     """By the worst minute, and by what is its own in the last third of the time beside the one before it."""
     told = {"events": 1, "missing": 0}
-    findings = list(device.device_memory.judge(sampled(device, resident, anonymous), code, kills, 360, told))
+    findings = list(
+        device.device_memory.judge(
+            "memory", "352 MiB", sampled(device, resident, anonymous), code, kills, 360, told
+        )
+    )
     assert failed == [finding.check for finding in findings if not finding.ok]
     if resident:
         assert 10 == findings[1].found["cpu_percent"]
@@ -295,14 +299,14 @@ def test_nobody_is_in_the_calm_footage() -> None:
 @pytest.mark.parametrize("told", [{"events": 0, "missing": 0}, {"events": 1, "missing": 1}, {"said": "…"}])
 def test_little_memory_of_an_agent_that_does_nothing(device: ModuleType, told: dict[str, object]) -> None:
     """One that sees nobody, or loses what it says, has not shown what it needs."""
-    whole, *_ = device.device_memory.judge(sampled(device, [150], [88]), 0, 0, 360, told)
+    whole, *_ = device.device_memory.judge("memory", "352 MiB", sampled(device, [150], [88]), 0, 0, 360, told)
     assert not whole.ok
 
 
 def test_what_the_unit_grants(device: ModuleType) -> None:
     """The limits of the memory part are those of the unit that is shipped, and its environment too."""
     grant = device.device_memory.limited.granted(device.device_memory.limited.AGENT)
-    assert (256 << 20, 320 << 20) == (grant.high, grant.most)
+    assert (288 << 20, 352 << 20) == (grant.high, grant.most)
     assert "2" == grant.environment["MALLOC_ARENA_MAX"]
 
 

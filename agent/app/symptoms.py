@@ -32,7 +32,7 @@ FULLER, FULL = 0.7, 0.9  # of the outbox
 SLOW_SHARE = 0.5  # of the time between two pictures that one look of the detector may take
 FAR_MS, LOST_MS = 300, 1500  # a healthy LTE link has below 100; over the second TLS takes half a minute
 UNHEARD = say("See whether the platform is subscribed at the broker, and acknowledges what it gets")
-BIG_MB = 256  # MemoryHigh= of the service
+BIG_MB = 266  # from here on the agent does without: see agent.app.want
 
 
 def checks(settings: Settings) -> list[Check]:

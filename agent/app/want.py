@@ -37,8 +37,8 @@ class Limits:
 
     celsius: tuple[float, float] = (78.0, 72.0)  # the firmware slows the processor down at 80
     waiting: tuple[float, float] = (0.8, 0.4)
-    # Of the unit's 268 MB the agent has 190 at most, libraries included: 29 % are left. Strain begins when it
-    # has 236, and has ended when it has 215.
+    # Of the unit's 302 MB the agent has 235 at most, libraries included: 22 % are left. Strain begins when it
+    # has 266, and has ended when it has 242.
     memory: tuple[float, float] = (0.12, 0.2)
 
 

@@ -18,6 +18,7 @@ import device_package
 import device_powercut
 import device_readonly
 import device_systemd
+import device_whole
 import findings
 from agent.errors import StairwellError
 from findings import Finding
@@ -57,6 +58,9 @@ PARTS = {
     "camera": Part(
         device_camera.SUITES, lambda suite, much: device_camera.findings_of(suite, much.minutes), minutes=10
     ),
+    "whole": Part(
+        device_camera.SUITES, lambda suite, much: device_whole.findings_of(suite, much.minutes), minutes=5
+    ),
     "memory": Part((), lambda _, much: device_memory.findings_of(much.minutes), minutes=30),
     "powercut": Part(
         device_powercut.SUITES, lambda suite, much: device_powercut.findings_of(suite, much.cuts)
@@ -74,7 +78,8 @@ def main(
     part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; more than once.")] = None,
     suite: Annotated[list[str] | None, typer.Option(help=f"{', '.join(KNOWN)}; more than once.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.2, help="How long camera (10) and memory (30) run.")
+        float | None,
+        typer.Option(min=0.2, help="How long camera (10), whole (5) and memory (30) run."),
     ] = None,
     cuts: Annotated[int, typer.Option(min=1, help="How often powercut cuts the power.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,

@@ -13,12 +13,10 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from packaging.version import Version
 
 import container
 import limited
@@ -26,7 +24,7 @@ from agent.errors import StairwellError, StallError
 from findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 INSIDE = Path(__file__).resolve().parent / "camera"
 PACKAGES = Path("opt/bench/packages")
@@ -35,22 +33,7 @@ VIRTUAL = Path("usr/share/libcamera/pipeline/virtual/virtual.yaml")
 SUITES = ("forky",)
 DEBIAN = "python3,python3-libcamera,python3-prctl,libcamera-ipa"
 PYPI = ("picamera2==0.3.38", "simplejpeg==1.9.0", "piexif==1.1.3", "pillow==13.0.0", "videodev2==0.0.4")
-LOCKED = (
-    "annotated-types",
-    "av",
-    "numpy",
-    "opencv-python-headless",
-    "pydantic",
-    "pydantic-core",
-    "pydantic-settings",
-    "pyrage",
-    "python-dotenv",
-    "typing-extensions",
-    "typing-inspection",
-    "tzdata",
-)
-"""What the agent's source needs of its own packages."""
-
+UV = Path(sys.executable).parent / "uv"
 FPS, SIZE, LORES = 15.0, [1280, 720], [320, 180]
 ANALYSED_FPS = 10.0  # capture.fps by default
 FAULTS_S = 300.0  # the faults at the end take half a minute of an idle machine
@@ -61,7 +44,7 @@ GROWTH_MB = 8.0  # allocators settle for a while; a leaked picture is 1.4 MB, a 
 
 def findings_of(suite: str, minutes: float) -> Iterator[Finding]:
     """Film for so long, then let the camera fail in each way that can be had here."""
-    root = _root(suite)
+    root = made(suite)
     seconds = 60 * minutes
     begun = time.monotonic()
     asked = {"seconds": seconds, "fps": FPS, "width": SIZE[0], "height": SIZE[1]}
@@ -147,33 +130,48 @@ def judge_hang(suite: str, code: int, told: str, took: float) -> Finding:
 
 
 def _inside(root: Path, timeout_s: float, argument: str) -> subprocess.CompletedProcess[str]:
-    """Run `film.py` in the root, in a mount namespace of its own, so that nothing stays mounted."""
-    bench = root / PACKAGES.parent
-    mounts = [
-        f"mount -t proc proc {root}/proc",
-        f"mount --bind -o ro {container.PROJECT / 'agent'} {bench}/agent",
-        f"mount --bind -o ro {INSIDE} {bench}/camera",
-        f"mount --bind -o ro {INSIDE / VIRTUAL.name} {root / VIRTUAL}",
-    ]
-    inside = ["env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]
-    inside += [f"PYTHONPATH=/{PACKAGES.parent}:/{PACKAGES.parent}/camera:/{PACKAGES}"]
-    inside += [f"{name}={value}" for name, value in limited.granted(limited.AGENT).environment.items()]
-    # There are no dma-buf heaps here, and libcamera says so for every frame.
-    inside += ["LIBCAMERA_LOG_LEVELS=*:WARN,DmaBufAllocator:FATAL"]
-    inside += ["timeout", "--signal=KILL", f"{timeout_s:g}"]
-    inside += ["python3", f"/{PACKAGES.parent}/camera/film.py", argument]
-    script = " && ".join([*mounts, 'exec chroot "$0" "$@"'])
+    """Run `film.py` in the root."""
+    command = within(root, "film.py", limited.granted(limited.AGENT).environment)
     return subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, root, *inside],
+        ["timeout", "--signal=KILL", f"{timeout_s:g}", *command, argument],
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def _root(suite: str) -> Path:
+def within(
+    root: Path, program: str, environment: Mapping[str, str], shared: Path | None = None
+) -> list[str | Path]:
+    """The command of a program of camera/ in the root; by exec alone it becomes that program.
+
+    It has a mount namespace of its own, so that nothing stays mounted. `shared` is a directory of the host's
+    temporary ones that is there under the same path.
+    """
+    bench = root / PACKAGES.parent
+    mounts = [
+        f"mount -t proc proc {root}/proc",
+        f"mount --bind -o ro /sys {root}/sys",
+        f"mount --bind -o ro {container.PROJECT / 'agent'} {bench}/agent",
+        f"mount --bind -o ro {INSIDE} {bench}/camera",
+        f"mount --bind -o ro {INSIDE / VIRTUAL.name} {root / VIRTUAL}",
+    ]
+    if shared is not None:
+        mounts += [f"mount -t tmpfs tmpfs {root}{tempfile.gettempdir()}", f"mkdir -p {root}{shared}"]
+        mounts += [f"mount --bind {shared} {root}{shared}"]
+    inside = ["env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]
+    inside += [f"PYTHONPATH=/{PACKAGES.parent}:/{PACKAGES.parent}/camera:/{PACKAGES}"]
+    inside += [f"{name}={value}" for name, value in environment.items()]
+    # There are no dma-buf heaps here, and libcamera says so for every frame.
+    inside += ["LIBCAMERA_LOG_LEVELS=*:WARN,DmaBufAllocator:FATAL"]
+    inside += ["python3", f"/{PACKAGES.parent}/camera/{program}"]
+    script = " && ".join([*mounts, 'exec chroot "$0" "$@"'])
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, root, *inside]
+
+
+def made(suite: str) -> Path:
     """The root, made if it is not there or was made by another recipe."""
-    pins = [*PYPI, *_locked()]
+    pins = "\n".join((*PYPI, _locked(), ""))
     recipe = json.dumps([DEBIAN, pins, platform.machine()])
     root = container.ROOTS / f"{suite}-camera-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not root.exists():
@@ -184,19 +182,21 @@ def _root(suite: str) -> Path:
     return root
 
 
-def _furnish(root: Path, pins: list[str]) -> None:
+def _furnish(root: Path, pins: str) -> None:
     """Put Picamera2 and the agent's packages in, for the root's own Python, and places to mount at.
+
+    `pins` are the lines of a requirements file.
 
     Raises:
         StairwellError: PyPI has them not for this Python.
     """
     version = _said("chroot", root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
-    command = [Path(sys.executable).parent / "uv", "pip", "install", "--quiet", "--no-deps"]
-    command += ["--only-binary", ":all:", "--python-version", version, "--target", root / PACKAGES, *pins]
-    if subprocess.run(command, check=False).returncode != 0:
+    command = [UV, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command += ["--python-version", version, "--target", root / PACKAGES, "--requirement", "-"]
+    if subprocess.run(command, input=pins, text=True, check=False).returncode != 0:
         raise StairwellError(
-            f"camera: PyPI has not all of {', '.join(pins)} as wheels for Python {version}",
-            fix="see what uv says above; the names stand in scripts/benches/device_camera.py",
+            f"camera: PyPI has not all of these as wheels for Python {version}: {' '.join(pins.split())}",
+            fix="see what uv says above; the names stand in scripts/benches/device_camera.py and uv.lock",
         )
     for name in ("agent", "camera"):
         (root / PACKAGES.parent / name).mkdir()
@@ -204,14 +204,10 @@ def _furnish(root: Path, pins: list[str]) -> None:
     (root / VIRTUAL).touch()
 
 
-def _locked() -> list[str]:
-    """The newest version of each package that uv.lock pins: that of the newest Python."""
-    packages = tomllib.loads((container.PROJECT / "uv.lock").read_text(encoding="utf-8"))["package"]
-    newest = {
-        name: max(Version(package["version"]) for package in packages if package["name"] == name)
-        for name in LOCKED
-    }
-    return [f"{name}=={version}" for name, version in newest.items()]
+def _locked() -> str:
+    """What uv.lock pins of the agent's packages, each with its marker."""
+    command = (UV, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-hashes", "--no-annotate")
+    return _said(*command, "--no-header", "--quiet", "--project", container.PROJECT)
 
 
 def _said(*command: object) -> str:

@@ -24,7 +24,7 @@ import whole_kit
 from findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 RESIDENT_MB = 180.0  # promised for the Zero 2 W
 # Of anonymous memory, from the second third of the time to the last: in half an hour those are ten minutes
@@ -33,6 +33,7 @@ RESIDENT_MB = 180.0  # promised for the Zero 2 W
 GROWTH_MB = 1.5
 STOP_S = 120.0  # TimeoutStopSec of the unit
 MB = 1e6
+MOST = limited.granted(limited.AGENT).most // limited.MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +48,33 @@ class Sample:
 
 def findings_of(minutes: float) -> Iterator[Finding]:
     """Run for so long, then stop it in order and judge."""
+    sections = {"capture": {"source": str(whole_kit.PEOPLE), "loop": True}}
+    with tempfile.TemporaryDirectory(prefix="stairwell-memory-") as directory:
+        command = [sys.executable, "-m", "agent", "run", "--config"]
+        yield from measured("memory", f"{MOST} MiB", minutes, Path(directory), sections, command)
+
+
+def measured(
+    part: str,
+    where: str,
+    minutes: float,
+    directory: Path,
+    sections: dict[str, dict[str, object]],
+    command: Sequence[str | Path],
+    resident_mb: float = RESIDENT_MB,
+) -> Iterator[Finding]:
+    """What an agent with these settings does and takes, that `command` starts with its file in `directory`.
+
+    The command becomes the agent's own process, by exec alone. At most `resident_mb` are promised.
+    """
     grant = limited.granted(limited.AGENT)
     begun = time.monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="stairwell-memory-") as directory,
-        whole_kit.city(directory) as city,
-    ):
+    with whole_kit.city(str(directory)) as city:
         recipient = str(x25519.Identity.generate().to_public())
-        file = city.configure(
-            capture={"source": str(whole_kit.PEOPLE), "loop": True},
-            clips={"recipients": [recipient]},
-        )
-        with limited.group("stairwell-memory", grant) as group, (Path(directory) / "log").open("w") as log:
+        file = city.configure(clips={"recipients": [recipient]}, **sections)
+        with limited.group(f"stairwell-{part}", grant) as group, (directory / "log").open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "agent", "run", "--config", file],
+                [*command, file],
                 env={**whole_kit.environment(), **grant.environment},
                 preexec_fn=group.join,  # noqa: PLW1509 - no other thread forks meanwhile
                 stderr=log,
@@ -73,23 +87,30 @@ def findings_of(minutes: float) -> Iterator[Finding]:
                 process.kill()
                 process.wait()
             kills, peak_mb, kind = group.kills, group.peak / MB, group.kind
-        told = city.told if code == 0 else {"said": (Path(directory) / "log").read_text()[-2000:]}
+        told = city.told if code == 0 else {"said": (directory / "log").read_text()[-2000:]}
     took = round(time.monotonic() - begun, 1)
-    yield from judge(samples, code, kills, took, {"group": kind, "peak_mb": round(peak_mb), **told})
+    told = {"group": kind, "peak_mb": round(peak_mb), **told}
+    yield from judge(part, where, samples, code, kills, took, told, resident_mb)
 
 
 def judge(
-    samples: list[Sample], code: int, kills: int, took: float, told: dict[str, object]
+    part: str,
+    where: str,
+    samples: list[Sample],
+    code: int,
+    kills: int,
+    took: float,
+    told: dict[str, object],
+    most_mb: float = RESIDENT_MB,
 ) -> Iterator[Finding]:
     """What was sampled, beside what is promised; `told` are figures of the run."""
-    where = f"{limited.granted(limited.AGENT).most // limited.MIB} MiB"
     third = max(1, len(samples) // 3)
     before, last = samples[-2 * third : -third] or samples, samples[-third:]
     resident = [sample.resident_mb for sample in samples]
     growth = _anonymous(last) - _anonymous(before)
     used = [100 * (b.cpu_s - a.cpu_s) / (b.s - a.s) for a, b in itertools.pairwise(samples)]
     yield Finding(
-        "memory",
+        part,
         where,
         "whole",
         "it runs to the end within what its unit grants, tells of people, loses nothing, stops in order",
@@ -98,11 +119,11 @@ def judge(
         found={"exit": code, "killed_for_memory": kills, "samples": len(samples), **told},
     )
     yield Finding(
-        "memory",
+        part,
         where,
         "resident",
-        f"at most {RESIDENT_MB:g} MB are resident",
-        ok=bool(resident) and max(resident) <= RESIDENT_MB,
+        f"at most {most_mb:g} MB are resident",
+        ok=bool(resident) and max(resident) <= most_mb,
         s=0,
         found={
             "first_mb": resident[0] if resident else None,
@@ -114,7 +135,7 @@ def judge(
         },
     )
     yield Finding(
-        "memory",
+        part,
         where,
         "growth",
         "from the second third of the time to the last its anonymous memory grows by less than "

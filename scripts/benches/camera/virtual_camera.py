@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class _Unused(ModuleType):
@@ -42,6 +42,9 @@ import libcamera  # noqa: E402 - after what it stands on
 import picamera2  # noqa: E402
 from picamera2 import picamera2 as _inside  # noqa: E402
 from picamera2.allocators.allocator import Allocator, Sync  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 fps = 15.0
 """Frames per second of the cameras that are opened from now on."""
@@ -97,10 +100,48 @@ class _Shutter:
             number += 1
 
 
+class Footage:
+    """Raw pictures in the files `main` and `lores`, for a looped show at their own rate.
+
+    They are read from the file each time: in memory they would count as the agent's.
+    """
+
+    def __init__(self, directory: Path, rate: float) -> None:
+        self._files = {name: os.open(directory / name, os.O_RDONLY) for name in ("main", "lores")}
+        self._rate = rate
+
+    def paint(self, request: Any) -> None:
+        """Put this moment's picture in place of what libcamera has drawn."""
+        number = int(time.monotonic() * self._rate)
+        for stream, file in self._files.items():
+            with picamera2.MappedArray(request, stream, reshape=False, write=True) as mapped:
+                size = mapped.array.nbytes
+                count = os.fstat(file).st_size // size
+                os.preadv(file, [memoryview(mapped.array)], number % count * size)
+
+
+footage: Footage | None = None
+"""What is seen; None: libcamera's own pattern."""
+
+
 class _Camera(picamera2.Picamera2):
     """Picamera2 with a shutter before its camera."""
 
     _behind: _Shutter | None = None
+    _before: Any = None
+
+    @property
+    def pre_callback(self) -> Any:
+        return self._seen if self._before else None
+
+    @pre_callback.setter
+    def pre_callback(self, function: Any) -> None:
+        self._before = function
+
+    def _seen(self, request: Any) -> None:
+        if footage is not None:
+            footage.paint(request)
+        self._before(request)
 
     @property
     def camera(self) -> Any:
