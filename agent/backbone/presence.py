@@ -168,7 +168,7 @@ class Heartbeat(Stamped):
     )
     preroll: Share = Field(
         default=1.0,
-        description="part of the memory for the pre-roll (clips.ring_mb) that want of memory leaves",
+        description="part of the pre-roll, in seconds and in memory, that want of memory leaves",
     )
     net: NetState = NetState()
     ev24: Count = Field(description="events begun since the agent started, at most 24 hours ago")
