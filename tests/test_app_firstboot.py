@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from town import RELEASE_KEY, Town, Wall
 
+from agent.app import firstboot
 from agent.app.firstboot import AGAIN_S, CARD_FILE, REFUSED_S, WAIT_MAX_S, FirstBoot
 from agent.app.proof import Proof
 from agent.city.kits import State
 from agent.config import load
 from agent.device import kitfile
 from agent.device.enrolment import join
-from agent.device.host import Host
+from agent.device.host import SERVICES, Host
 from agent.device.lamp import Code
+from agent.durable import sync_directory
 from agent.errors import EnrolError, StairwellError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from agent.device.enrolfile import EnrolFile
 
@@ -62,7 +67,11 @@ class Hands:
         """See Machine."""
         assert self.state == path
 
-    def hand_over(self) -> None:
+    def enable(self) -> None:
+        """See Machine."""
+        assert (self.state / CARD_FILE).exists()
+
+    def start(self) -> None:
         """See Machine."""
         assert not (self.state / CARD_FILE).exists()
         self.did.append("services")
@@ -274,7 +283,7 @@ def test_a_card_that_is_wrong(open_town: Town, caplog: pytest.LogCaptureFixture)
     assert [True, True] == ["capture.fsp: unknown key" in told[0], "no TOML" in told[1]]  # each once
 
 
-@pytest.mark.parametrize("step", ["name", "give", "hand_over", "close_root"])
+@pytest.mark.parametrize("step", ["name", "give", "enable", "start", "close_root"])
 def test_a_kit_that_cannot_go_on(open_town: Town, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Whatever step it is, five flashes, and not those of work, until it can; none before is done twice."""
     card = open_town.card()
@@ -298,38 +307,62 @@ def test_a_kit_that_cannot_go_on(open_town: Town, monkeypatch: pytest.MonkeyPatc
     assert Code.HARDWARE is not lamp.codes[-1]
 
 
+def test_a_card_whose_deletion_is_refused(open_town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is gone, but not yet for good, is made so: the kit goes on once the disk takes it."""
+    card = open_town.card()
+    state = put_card(open_town, card)
+    hands, refusals = Hands(state, card.kit), [OSError(errno.EIO, "Input/output error")]
+
+    def refused(directory: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        sync_directory(directory)
+
+    def wait(_: float) -> None:
+        waits.append(hands.did[-1])
+        assert 1 == len(waits)
+
+    waits = list[str]()
+    monkeypatch.setattr(firstboot, "sync_directory", refused)
+    assert boot(open_town, hands, Lamp(), wait).run()
+    assert (["burn-in"], ["services", "root"]) == (waits, hands.did[-2:])
+
+
 # --- cut off --------------------------------------------------------------------------------------------
 
 CHILD = textwrap.dedent(
     """
-    import os, signal, sys, time
+    import json, os, signal, sys, time
     from pathlib import Path
-    from agent.app.firstboot import FirstBoot
+    from agent.app.firstboot import CARD_FILE, FirstBoot
     from agent.app.proof import Proof
     from agent.device.clock import SystemClock
     from agent.device.enrolment import join
+    from agent.device.host import Host
 
-    state, config, kit, moment, cut = sys.argv[1:]
-    state = Path(state)
-    calls = {"write": 0, "rename": 0, "unlink": 0}
+    state, config, root, kit, moment, cut = sys.argv[1:]
+    state, host = Path(state), Host(Path(root))
+    calls = {"rename": 0, "delete": 0}
 
     def die_at(name):
         if name == moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def counted(function, name):
-        def called(*a, **k):
+        def called(path, *a, **k):
+            if name == "delete" and path.name != CARD_FILE:
+                return function(path, *a, **k)
             calls[name] += 1
             if f"{name} {calls[name]}" == moment and cut == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*a, **k)
+            result = function(path, *a, **k)
             if f"{name} {calls[name]}" == moment and cut == "after":
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
         return called
 
     Path.rename = counted(Path.rename, "rename")
-    Path.unlink = counted(Path.unlink, "unlink")
+    Path.unlink = counted(Path.unlink, "delete")
 
     class Hands:
         def name(self, hostname): die_at("name")
@@ -337,14 +370,17 @@ CHILD = textwrap.dedent(
             Proof.of(kit, None, [{"code": "burn.card", "status": "ok", "text": "x"}]).write(state)
             die_at("burn-in")
         def give(self, path): die_at("give")
-        def hand_over(self): die_at("hand over")
+        def enable(self):
+            host.enable()
+            die_at("enable")
+        def start(self): die_at("start")
         def close_root(self): pass
 
     class Lamp:
         def show(self, code): pass
 
     FirstBoot(state, Path(config), Hands(), Lamp(), SystemClock(), join, time.sleep).run()
-    sys.exit(f"{calls}")
+    sys.exit(json.dumps(calls))
     """
 )
 
@@ -352,39 +388,73 @@ RENAMES = 6  # settings, proof, key, roots, chain, link: each a file that is put
 MOMENTS = [
     *((f"rename {number}", "after") for number in range(1, RENAMES + 1)),
     *((f"rename {number}", "before") for number in (1, 3, 6)),
-    *((name, "") for name in ("name", "burn-in", "give", "hand over")),
+    *(("delete 1", cut) for cut in ("before", "after")),
+    *((name, "") for name in ("name", "burn-in", "give", "enable", "start")),
 ]
 
 
-def child(town: Town, state: Path, kit: str, moment: str, cut: str) -> subprocess.CompletedProcess[str]:
-    words = (state, town.directory / "agent.toml", kit, moment, cut)
+needs_systemctl = pytest.mark.skipif(
+    shutil.which("systemctl") is None, reason="systemctl is not installed (Debian: systemd)"
+)
+UNITS = Path(__file__).parent.parent / "systemd"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A machine's disk, with the package's units; nothing is enabled."""
+    units = tmp_path / "machine/usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    for path in UNITS.iterdir():
+        if path.is_file():
+            shutil.copy(path, units)
+    return tmp_path / "machine"
+
+
+def enabled(root: Path) -> set[str]:
+    """What starts at each boot."""
+    return {path.name for path in (root / "etc/systemd/system").glob("*.wants/*")}
+
+
+def child(
+    town: Town, state: Path, root: Path, kit: str, moment: str, cut: str
+) -> subprocess.CompletedProcess[str]:
+    words = (state, town.directory / "agent.toml", root, kit, moment, cut)
     return subprocess.run(
         [sys.executable, "-c", CHILD, *map(str, words)], capture_output=True, text=True, check=False
     )
 
 
-@pytest.mark.slow  # thirteen processes, a second each
-def test_killed_at_every_step(open_town: Town) -> None:
-    """Whatever was under way, the next start ends as if nothing had happened: with one certificate."""
+@needs_systemctl
+@pytest.mark.slow  # sixteen processes, a second each
+def test_killed_at_every_step(open_town: Town, root: Path) -> None:
+    """Whatever was under way, the next start ends as if nothing had happened: with one certificate.
+
+    And first boot either begins again, or the services start without it.
+    """
     for moment, cut in MOMENTS:
         card = open_town.card()
         state = put_card(open_town, card)
-        done = child(open_town, state, card.kit, moment, cut)
+        done = child(open_town, state, root, card.kit, moment, cut)
         assert -signal.SIGKILL == done.returncode, (moment, cut, done.stderr)
+        over = not (state / CARD_FILE).exists()
+        assert not over or set(SERVICES) == enabled(root), (moment, cut)
         hands = Hands(state, card.kit)
         assert boot(open_town, hands, Lamp()).run(), (moment, cut)
         assert not (state / CARD_FILE).exists()
         assert card.kit == load(open_town.directory / "agent.toml").kit.id
         acts = open_town.acts(card.kit)
         assert 1 == acts.count("issued"), (moment, cut, acts)
-        subprocess.run(["rm", "-r", state, open_town.directory / "agent.toml"], check=True)
+        shutil.rmtree(state)
+        shutil.rmtree(root / "etc", ignore_errors=True)
+        (open_town.directory / "agent.toml").unlink()
 
 
-def test_the_moments_are_all(open_town: Town) -> None:
-    """A first boot without a cut puts as many files as the test above knows of."""
+@needs_systemctl
+def test_the_moments_are_all(open_town: Town, root: Path) -> None:
+    """A first boot without a cut puts as many files as the test above knows of, and deletes the one."""
     card = open_town.card()
-    done = child(open_town, put_card(open_town, card), card.kit, "none", "")
-    assert f"'rename': {RENAMES}" in done.stderr
+    done = child(open_town, put_card(open_town, card), root, card.kit, "none", "")
+    assert {"rename": RENAMES, "delete": 1} == json.loads(done.stderr.splitlines()[-1])
 
 
 # --- the machine ----------------------------------------------------------------------------------------
@@ -420,6 +490,21 @@ def test_a_machine_that_cannot_be_named(tmp_path: Path) -> None:
     (tmp_path / "etc").touch()
     with pytest.raises(StairwellError, match="etc"):
         Host(tmp_path).name("stairwell-k7f3k2qx4m")
+
+
+@needs_systemctl
+def test_services_that_cannot_be_enabled(root: Path) -> None:
+    """It is an error, with what systemd says."""
+    (root / "etc").touch()
+    with pytest.raises(StairwellError, match=r"the services do not start: .+"):
+        Host(root).enable()
+
+
+@needs_systemctl
+def test_services_that_are_not_there(tmp_path: Path) -> None:
+    """A disk without the package has nothing to start, which is an error."""
+    with pytest.raises(StairwellError, match=r"the services do not start: .+"):
+        Host(tmp_path).start()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another")

@@ -4,14 +4,15 @@
     name        the host name
     burn-in     camera, card, board and detector show that they work; the proof is kept
     enrolment   key, request, certificate; tried until it comes, and the lamp says why it does not
-    handover    the card's file, a secret, is deleted; the agent starts
+    handover    the services are enabled; the card's file, a secret, is deleted; the services start
     root        a kit with a read-only root restarts into it
 
 A step that cannot be done is tried again for as long as the power is on, and the lamp says why: a kit on a
 wall has no other way to tell that it did not come to its end.
 
 No record is kept of the steps: each looks at what there is, and does what is missing. The card's file is
-there until all is done, and meanwhile the service does not start the agent: the burn-in has the camera.
+there until all is done, and meanwhile the service does not start the agent: the burn-in has the camera. Once
+it is gone nothing of this is done again, so what each later start needs is on the disk before.
 """
 
 from __future__ import annotations
@@ -64,8 +65,12 @@ class Machine(Protocol):
         """Let the agent's user own what lies below `path`."""
         ...
 
-    def hand_over(self) -> None:
-        """Start the services."""
+    def enable(self) -> None:
+        """Have the services start at each boot from now on; returns once that survives a power cut."""
+        ...
+
+    def start(self) -> None:
+        """Start the services now."""
         ...
 
     def close_root(self) -> None:
@@ -111,8 +116,9 @@ class FirstBoot:
         papers = self._until(lambda: self._enrolled(file))
         log.info("enrolled: the certificate is good until %s", papers.certificate.not_valid_after_utc)
         self._until(lambda: self.machine.give(self.state))
+        self._until(self.machine.enable)
         self._until(lambda: self._forget(path))
-        self._until(self.machine.hand_over)
+        self._until(self.machine.start)
         if passed:
             self._until(self.machine.close_root)
         return passed
@@ -178,7 +184,7 @@ class FirstBoot:
     def _forget(self, path: Path) -> None:
         """The claim is used up, but its file still names the kit's place and its broker."""
         try:
-            path.unlink()
+            path.unlink(missing_ok=True)  # a try before may have come so far
             sync_directory(path.parent)
         except OSError as error:
             raise StorageError(

@@ -130,14 +130,26 @@ class Host:
                 say("the kit does not restart: {said}", said=said), fix=verbatim("sudo systemctl reboot")
             )
 
-    def hand_over(self) -> None:
-        """Enable and start the services.
+    def enable(self) -> None:
+        """Have the services start at each boot from now on; returns once that survives a power cut.
 
         Raises:
             StairwellError: the service manager refused.
         """
+        self._order("enable", *(() if self.root == ROOT else ("--root", str(self.root))))
+        os.sync()  # the links of systemctl are in several directories, and it flushes none
+
+    def start(self) -> None:
+        """Start the services now.
+
+        Raises:
+            StairwellError: the service manager refused.
+        """
+        self._order("start", "--no-block")
+
+    def _order(self, *words: str) -> None:
         there = [name for name in SERVICES if (self.root / "usr/lib/systemd/system" / name).exists()]
-        answer = program.ask("systemctl", "enable", "--now", "--no-block", *there, timeout_s=START_S)
+        answer = program.ask("systemctl", *words, *there, timeout_s=START_S)
         if answer is None or answer.code:
             said = answer.err.strip() if answer else "systemctl does not answer"
             raise StairwellError(
