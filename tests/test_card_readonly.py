@@ -107,16 +107,49 @@ class DataPartition:
         self.script.write_text(head + end)
         self.programs = directory / "bin"
         self.programs.mkdir()
-        for name in ("mount", "umount"):
-            (self.programs / name).symlink_to("/bin/true")
+        (self.programs / "umount").symlink_to("/bin/true")
+        self.mounts(f"exec /usr/sbin/dumpe2fs -h {self.image} >/dev/null 2>&1")
+
+    def mounts(self, answer: str) -> None:
+        """What mount(8) is told: without a word, whether there is a superblock."""
+        (self.programs / "mount").write_text(f"#!/bin/sh\n{answer}\n", encoding="ascii")
+        (self.programs / "mount").chmod(0o755)
 
     def run(self) -> tuple[int, str]:
         """Its exit code, and what it said."""
         path = f"{self.programs}:{os.environ['PATH']}:/usr/sbin:/sbin"
         done = subprocess.run(
-            ["sh", self.script], env={"PATH": path}, capture_output=True, text=True, check=False
+            ["sh", self.script],
+            cwd=self.script.parent,
+            env={"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done.returncode, done.stdout
+
+    @property
+    def done(self) -> Path:
+        """The mark that it was made."""
+        return self.script.parent / "partition.done"
+
+    def put(self, name: str, text: str) -> None:
+        """A file on it."""
+        source = self.script.parent / name
+        source.write_text(text, encoding="ascii")
+        command = ["/usr/sbin/debugfs", "-w", "-R", f"write {source} {name}", self.image]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def read(self, name: str) -> str:
+        """What a file on it holds."""
+        command = ["/usr/sbin/debugfs", "-R", f"cat {name}", self.image]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def destroy(self, begin: int, end: int) -> None:
+        """Nothing but zeros between these bytes."""
+        with self.image.open("r+b") as file:
+            file.seek(begin)
+            file.write(bytes(end - begin))
 
     def marks(self) -> tuple[str, str, str]:
         """Label and UUID of the file system, and what is another one each time that it is made."""
@@ -146,8 +179,7 @@ def test_a_data_partition_that_does_not_mount(partition: DataPartition) -> None:
     """It is mended or left to people: keys and clips may be on it."""
     partition.run()
     first = partition.marks()
-    (partition.programs / "mount").unlink()
-    (partition.programs / "mount").symlink_to("/bin/false")
+    partition.mounts("exit 1")
     code, said = partition.run()
     assert 1 == code
     assert "the data partition does not mount" in said
@@ -158,6 +190,7 @@ def test_a_data_partition_that_does_not_mount(partition: DataPartition) -> None:
 def test_a_data_partition_whose_making_was_cut(partition: DataPartition, cut: str) -> None:
     """Or one of another card: made anew."""
     partition.run()
+    partition.done.unlink()
     first = partition.marks()
     match cut:
         case "label":
@@ -170,6 +203,39 @@ def test_a_data_partition_whose_making_was_cut(partition: DataPartition, cut: st
     label, uuid, seed = partition.marks()
     assert ("stairwell", partition.uuid) == (label, uuid)
     assert first[2] != seed
+
+
+def test_a_destroyed_superblock(partition: DataPartition) -> None:
+    """A copy of it brings back all that is there, also where the making was over but the mark not yet set."""
+    partition.run()
+    first = partition.marks()
+    partition.put("clip", "all that there is")
+    partition.done.unlink()
+    assert (0, "") == partition.run()
+    partition.destroy(1024, 2048)
+    code, said = partition.run()
+    assert (0, True) == (code, "its superblock is damaged" in said), said
+    assert (first, "all that there is") == (partition.marks(), partition.read("clip"))
+    assert (0, "") == partition.run()
+
+
+def test_a_copy_with_the_first_name(partition: DataPartition) -> None:
+    """A superblock of before it was made has its own name again, and all that is there."""
+    partition.run()
+    first = partition.marks()
+    subprocess.run(["/usr/sbin/e2label", partition.image, "stairwell-new"], check=True)
+    assert 0 == partition.run()[0]
+    assert first == partition.marks()
+
+
+def test_a_data_partition_without_any_superblock(partition: DataPartition) -> None:
+    """What people could still save is not touched; what to do is said, at each start."""
+    partition.run()
+    partition.destroy(0, partition.image.stat().st_size)
+    for _ in range(2):
+        code, said = partition.run()
+        assert (1, True) == (code, "the data partition is damaged: save what is on it" in said), said
+        assert not any(partition.image.read_bytes())
 
 
 def test_a_writable_root_has_none_of_it(tmp_path: Path) -> None:
