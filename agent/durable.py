@@ -52,6 +52,15 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
+def version(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file that was put whole from the one that was there before; None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns, state.st_size
+
+
 def free_name(path: Path) -> Path:
     """A name beside `path` under which it can be kept for inquiry, damaged as it is."""
     number = 1

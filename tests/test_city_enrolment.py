@@ -11,6 +11,8 @@ import ssl
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,13 +24,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 from town import Town, Wall
 
-from agent.city import claims, fleet, issued, registry, service
+from agent.city import authority, certificates, claims, fleet, issued, keyfile, registry, service
 from agent.city.desk import RECOVERY
 from agent.city.kits import State
 from agent.city.office import Office
 from agent.device.enrolment import join, renew
 from agent.device.est import EstClient
 from agent.device.wallet import Wallet
+from agent.durable import write_whole
 from agent.errors import ConfigError, EnrolError
 
 if TYPE_CHECKING:
@@ -568,6 +571,71 @@ def test_the_service_keeps_its_own_certificate(town: Town) -> None:
     with Office.open(town.office.directory) as office:
         service.Service(office, "127.0.0.1", 0, town.clock)._server.server_close()
     assert second != (town.office.directory / "enrol.pem").read_bytes()
+
+
+def test_a_certificate_without_its_key(town: Town) -> None:
+    """A power cut while the service gave itself a new one leaves the new key beside the old certificate."""
+    with town.serving():
+        first = (town.office.directory / "enrol.pem").read_bytes()
+    key = ec.generate_private_key(ec.SECP256R1())
+    keyfile.write(town.office.directory / "enrol.key", key, None)
+    card = town.card()
+    with town.serving():
+        assert card.kit == join(card, town.wallet(), town.clock).kit
+    assert first != (town.office.directory / "enrol.pem").read_bytes()
+
+
+def taken_up(running: service.Service, before: object) -> None:
+    """Return once something else answers."""
+    end = time.monotonic() + 20
+    while running.front is before:
+        assert time.monotonic() < end, "never taken up"
+        time.sleep(0.01)
+
+
+def test_a_renewed_intermediate_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While kits enrol: each gets its certificate, and those after it the whole term."""
+    with monkeypatch.context() as ending:
+        ending.setattr(certificates, "INTERMEDIATE_LIFE", timedelta(days=30))
+        town = Town(tmp_path)
+    monkeypatch.setattr(service, "TEND_S", 0.05)
+    cards = [town.card() for _ in range(20)]
+    with town.serving() as running, ThreadPoolExecutor(4) as kits:
+        before = running.front
+        asked = [kits.submit(join, card, town.wallet(card.kit), town.clock) for card in cards]
+        first = asked[0].result()
+        made = town.office.authority().renew(None, town.clock.now)
+        taken_up(running, before)
+        last = town.card()
+        after = join(last, town.wallet(last.kit), town.clock)
+        assert [card.kit for card in cards] == [one.result().kit for one in asked]
+        assert made.signer.certificate in client(last).cacerts()
+    assert before.signing.signer.certificate.not_valid_after_utc == first.certificate.not_valid_after_utc
+    begin, end = after.certificate.not_valid_before_utc, after.certificate.not_valid_after_utc
+    assert certificates.BACKDATED + certificates.LEAF_LIFE == end - begin
+    chain = x509.load_pem_x509_certificates((town.directory / last.kit / "tls/kit/kit.pem").read_bytes())
+    assert [after.certificate, made.signer.certificate] == chain
+
+
+def test_an_intermediate_that_is_of_no_use(
+    town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The service goes on with the one it has, says so once, and takes the right one when it comes."""
+    monkeypatch.setattr(service, "TEND_S", 0.05)
+    path = town.office.directory / "ca.pem"
+    with town.serving() as running:
+        before = running.front
+        write_whole(path, b"half of it", 0o644)
+        end = time.monotonic() + 20
+        while "no certificate in PEM" not in caplog.text:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        card = town.card()
+        assert card.kit == join(card, town.wallet(), town.clock).kit
+        assert before is running.front
+        write_whole(path, authority.pem(*before.signing.chain), 0o644)
+        taken_up(running, before)
+    assert 1 == caplog.text.count("no certificate in PEM")
 
 
 def test_a_register_that_cannot_be_used(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import random
 import ssl
 from typing import TYPE_CHECKING
 
+from agent.durable import version
 from agent.errors import ConfigError
 from agent.reasons import reason
 from agent.words import say
@@ -84,15 +85,7 @@ class Papers:
 
     def _see(self) -> _Seen:
         """What tells one version of the files from another."""
-        return tuple(_version(path) for path in self._files)
-
-
-def _version(path: Path) -> tuple[int, int, int] | None:
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_ino, state.st_mtime_ns, state.st_size
+        return tuple(version(path) for path in self._files)
 
 
 def tls_context(settings: Backbone) -> ssl.SSLContext:

@@ -5,7 +5,8 @@ certificate the client has shown, and renewal is built on that. The port stands 
 everything is bounded: connections at once, requests of one address, sizes, and the time of a connection, in
 which the TLS handshake is done by a thread of its own.
 
-It gives itself its server's certificate and renews it, and keeps the list of what was taken back fresh.
+It gives itself its server's certificate and renews it, keeps the list of what was taken back fresh, and takes
+up an intermediate that was renewed: what answers is replaced as a whole, so no request meets half of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import socketserver
 import ssl
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -31,12 +33,15 @@ from agent.city import authority, certificates, moment
 from agent.city.desk import Desk
 from agent.city.requests import RefusalError
 from agent.device.est import WELL_KNOWN
+from agent.durable import version
 from agent.errors import ConfigError, StairwellError, StorageError
 from agent.thread import NamedThread
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
+    from agent.city.authority import Authority
     from agent.city.office import Office
     from agent.device.clock import Clock
 
@@ -52,7 +57,9 @@ BURST, PER_S = 100.0, 5.0
 ADDRESSES_MAX = 10_000  # that are counted; memory must not grow with who comes by
 RETRY_S = "10"
 STOP_S = 0.1  # between two looks whether it is to stop
-TEND_S = 3600.0  # between two looks at the service's own certificate and the list
+# Between two looks at the service's own certificate, the list and the authority's: whoever has renewed an
+# intermediate that had ended sees kits enrol while still at the machine.
+TEND_S = 60.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,15 +74,16 @@ class Service:
     def __init__(self, office: Office, host: str, port: int, clock: Clock) -> None:
         self.office = office
         self.clock = clock
-        self._signing = office.authority()
-        self.desk = Desk(office, self._signing)
         self.rates = _Rates(clock)
-        self._context = _context(office)
-        self._tended: datetime | None = None
         self._stopped = threading.Event()
-        self._tend()
+        self._own = office.directory / f"{NAME}.pem"
+        self._certify()
+        self._seen = self._see()
+        self.front = _Front.of(office, self._own)
+        self._listed: datetime | None = None
+        self._list()
         try:
-            self._server = _Server((host, port), self, self._context)
+            self._server = _Server((host, port), self)
         except OSError as error:
             raise ConfigError(
                 f"--listen {host}:{port}: {error.strerror or error}", fix="name an address of this machine"
@@ -105,31 +113,65 @@ class Service:
 
     def authorities(self) -> bytes:
         """The answer to /cacerts."""
-        return _certs_only([self._signing.root, *self._signing.chain])
+        signing = self.front.signing
+        return _certs_only([signing.root, *signing.chain])
 
     def now(self) -> datetime:
         """The moment."""
         return moment.now(self.clock)
 
     def _keep_tended(self) -> None:
+        said = ""
         while not self._stopped.wait(TEND_S):
             try:
-                self._tend()
-            except StairwellError as error:  # what there is still counts; in an hour it is tried again
-                _LOG.error("%s", error)
+                self._list()
+                self._certify()
+                self._take_up()
+                said = ""
+            except StairwellError as error:  # what there is still counts; it is tried again, and told once
+                if str(error) != said:
+                    said = str(error)
+                    _LOG.error("%s", error)
 
-    def _tend(self) -> None:
-        """A certificate for ourselves when half of the last one's life is over; the list once a day."""
+    def _list(self) -> None:
+        """The list of what was taken back, anew once a day."""
         now = self.now()
-        path = self.office.directory / f"{NAME}.pem"
+        if self._listed is None or now.date() != self._listed.date():
+            self.office.write_crl(NAME, now, self.front.signing)
+            self._listed = now
+
+    def _certify(self) -> None:
+        """A certificate for ourselves when half of the last one's life is over, or it is of no use."""
+        now = self.now()
         host = urlsplit(self.office.settings.url).hostname or ""
-        own = authority.certificate(path) if path.exists() else None
-        if own is None or not certificates.is_for(own, host) or certificates.half_over(own, now):
+        if not _good(self._own, host, now):
             self.office.issue(NAME, [host], self.office.directory, NAME, now)
-        self._context.load_cert_chain(path, path.with_suffix(".key"))
-        if self._tended is None or now.date() != self._tended.date():
-            self.office.write_crl(NAME, now, self._signing)
-        self._tended = now
+
+    def _take_up(self) -> None:
+        """What lies in the directory answers from now on, where it is not what answers already."""
+        seen = self._see()
+        if seen != self._seen:
+            self.front = _Front.of(self.office, self._own)
+            self._seen = seen
+            _LOG.info("certificates were renewed, and are taken up")
+
+    def _see(self) -> tuple[object, ...]:
+        return version(self.office.directory / authority.INTERMEDIATE), version(self._own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Front:
+    """What answers the requests; another one takes its place as a whole."""
+
+    signing: Authority
+    desk: Desk
+    context: ssl.SSLContext
+
+    @classmethod
+    def of(cls, office: Office, own: Path) -> Self:
+        """As the files are now; `own` is the service's certificate."""
+        signing = office.authority()
+        return cls(signing, Desk(office, signing), _context(office, own))
 
 
 class _Rates:
@@ -158,8 +200,8 @@ class _Server(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], service: Service, context: ssl.SSLContext) -> None:
-        self._context = context
+    def __init__(self, address: tuple[str, int], service: Service) -> None:
+        self._service = service
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._room = threading.BoundedSemaphore(CONNECTIONS_MAX)
         super().__init__(address, functools.partial(_Handler, service))
@@ -175,7 +217,8 @@ class _Server(socketserver.ThreadingTCPServer):
         """The whole life of a connection."""
         try:
             request.settimeout(STEP_S)
-            with self._context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as tls:
+            context = self._service.front.context
+            with context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as tls:
                 deadline = threading.Timer(CONNECTION_S, _cut, [tls])
                 deadline.daemon = True
                 deadline.start()
@@ -219,9 +262,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             if self.path == f"{WELL_KNOWN}/simpleenroll":
                 kit, claim = self._basic()
-                given = service.desk.enrol(kit, claim, body, peer, service.now())
+                given = service.front.desk.enrol(kit, claim, body, peer, service.now())
             elif self.path == f"{WELL_KNOWN}/simplereenroll":
-                given = service.desk.reenrol(self._shown(), body, peer, service.now())
+                given = service.front.desk.reenrol(self._shown(), body, peer, service.now())
             else:
                 self._text(404, "not-found: /cacerts, /simpleenroll and /simplereenroll are here")
                 return
@@ -293,13 +336,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def _context(office: Office) -> ssl.SSLContext:
+def _good(own: Path, host: str, now: datetime) -> bool:
+    """Whether the certificate is there with its key, for this host, and in the first half of its life."""
+    try:
+        found = authority.certificate(own)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(own, own.with_suffix(".key"))
+    except (ConfigError, OSError):
+        return False
+    return certificates.is_for(found, host) and not certificates.half_over(found, now)
+
+
+def _context(office: Office, own: Path) -> ssl.SSLContext:
     """TLS 1.2 or newer; a client may show a certificate, and one that it shows must be the city's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.load_verify_locations(cadata=office.root_pem())
+    context.load_cert_chain(own, own.with_suffix(".key"))
     context.options |= ssl.OP_NO_TICKET  # each connection shows its certificate anew
     context.num_tickets = 0
     return context
