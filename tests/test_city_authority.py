@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.city import certificates, issued
+from agent.city.authority import listed_until
 from agent.city.office import Office
 from agent.city.registry import Registry
 from agent.city.settings import CitySettings
@@ -122,6 +123,20 @@ def test_terms(office: Office) -> None:
     ]
     assert [certificates.ROOT_LIFE, certificates.INTERMEDIATE_LIFE, certificates.LEAF_LIFE] == ends
     assert [3652, 1096, 90] == [term.days for term in ends]
+
+
+def test_the_end_of_the_lists(office: Office) -> None:
+    """It is that of the one which ends first; what is no list is told by its file."""
+    assert NOW + certificates.CRL_LIFE == listed_until(office.directory)
+    late = NOW + certificates.INTERMEDIATE_LIFE - timedelta(days=10)
+    office.write_crl("test", late)
+    assert NOW + certificates.INTERMEDIATE_LIFE == listed_until(office.directory)
+    (office.directory / "crl.pem").write_text("nothing")
+    with pytest.raises(ConfigError, match=r"crl\.pem: no list in PEM"):
+        listed_until(office.directory)
+    (office.directory / "crl.pem").unlink()
+    with pytest.raises(ConfigError, match=r"crl\.pem: cannot be read"):
+        listed_until(office.directory)
 
 
 def test_the_intermediate_gets_a_new_term(office: Office, tmp_path: Path) -> None:

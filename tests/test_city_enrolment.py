@@ -249,6 +249,22 @@ def test_a_new_card_ends_the_old_one(open_town: Town) -> None:
     )
 
 
+def test_a_list_that_cannot_be_written(open_town: Town) -> None:
+    """A kit is not answered before the card that it had is on the list."""
+    card = open_town.card()
+    old = join(card, open_town.wallet("old"), open_town.clock)
+    path, again = open_town.office.directory / "crl.pem", open_town.card(card.kit)
+    in_the_way = path.with_name("crl.pem.new")
+    in_the_way.mkdir()
+    with pytest.raises(EnrolError) as busy:
+        join(again, open_town.wallet("new"), open_town.clock)
+    assert (False, "busy") == (busy.value.refused, busy.value.reason)
+    in_the_way.rmdir()
+    join(again, open_town.wallet("new"), open_town.clock)
+    listed = x509.load_pem_x509_crl(path.read_bytes())
+    assert listed.get_revoked_certificate_by_serial_number(old.certificate.serial_number)
+
+
 SERVER = """
     import os, signal, sys, time
     from pathlib import Path

@@ -121,6 +121,9 @@ def test_an_authority_at_work(city: Path, tmp_path: Path) -> None:
     assert "1 certificate taken back" in done("ca", "revoke", "broker", "--compromised", *signing)
     assert "broker" in done("ca", "show", "--city", city)
     assert f"{city / 'crl.pem'}\n" == done("ca", "crl", *signing)
+    assert "39 days left" in done("ca", "crl", "--check", "--city", city)
+    ending = stairwell("ca", "crl", "--check", "--days", "40", "--city", city)
+    assert (2, "", True) == (ending.returncode, ending.stdout, "39 days left" in ending.stderr)
     assert f"{city / 'ca.pem'}: until " in done("ca", "renew", *signing)
     assert "revoked" in done("fleet", "trail", "--city", city)
 

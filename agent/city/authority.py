@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ROOT, ROOT_KEY, ROOT_CRL = "root.pem", "root.key", "root-crl.pem"
 INTERMEDIATE, INTERMEDIATE_KEY = "ca.pem", "ca.key"
 CRL = "crl.pem"
+CRL_END = b"-----END X509 CRL-----"
 DIRECTORY_MODE, PUBLIC_MODE = 0o700, 0o644
 
 
@@ -162,6 +163,24 @@ def certificate(path: Path) -> x509.Certificate:
     except ValueError:
         problem = "no certificate in PEM"
     raise ConfigError(f"{path}: {problem}", fix="make the city's directory with `stairwell ca init`")
+
+
+def listed_until(directory: Path) -> datetime:
+    """When the first of the lists in `crl.pem` ends: from then on a broker lets nobody in.
+
+    Raises:
+        ConfigError: the file cannot be read, or has none.
+    """
+    path = directory / CRL
+    try:
+        *parts, _ = path.read_bytes().split(CRL_END)
+        ends = [x509.load_pem_x509_crl(part + CRL_END).next_update_utc for part in parts]
+        return min(end for end in ends if end is not None)
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    except ValueError:
+        problem = "no list in PEM"
+    raise ConfigError(f"{path}: {problem}", fix="write it with `stairwell ca crl`")
 
 
 def pem(*parts: x509.Certificate) -> bytes:

@@ -49,7 +49,8 @@ class Desk:
 
         Raises:
             RefusalError: it is not given; the trail tells of it.
-            StorageError: the register cannot be read or written; nothing was given.
+            StorageError: the register or the list cannot be read or written; once they can, who asks again is
+                given the same.
         """
         try:
             request = requests.read(body)
@@ -84,8 +85,8 @@ class Desk:
 
     def _trade(
         self, db: sqlite3.Connection, kit: str, claim: str, request: Request, peer: str, now: datetime
-    ) -> tuple[Issued, int]:
-        """The certificate, and how many older ones were taken back."""
+    ) -> tuple[Issued, bool]:
+        """The certificate, and whether older ones were taken back, or may have been and not be listed yet."""
         kept = claims.find(db, kit, claim)
         if kept is None:
             raise RefusalError(401, "claim-unknown", "no such claim for this kit", fix="see the card's file")
@@ -93,7 +94,7 @@ class Desk:
         before = issued.of_key(db, request.key)
         if kept.used and before is not None and before.claim == kept.n and _lately(before, now):
             note(db, now, "given again", peer, kit, f"serial {before.serial}: its answer was lost")
-            return before, 0
+            return before, True
         _check_claim(kept, now)
         _check_new(before)
         _check_state(db, kit, MOVES_TO_CLAIMED)
@@ -103,7 +104,7 @@ class Desk:
         given = issued.given(db, certificate, kit, peer, now, kit=kit, claim=kept.n)
         db.execute("UPDATE kits SET former = '[]' WHERE kit = ?", (kit,))  # a new card knows its place
         move(db, kit, State.CLAIMED, peer, f"claim {kept.n} was traded", now)
-        return given, superseded
+        return given, superseded > 0
 
     def _next(
         self, db: sqlite3.Connection, shown: x509.Certificate, request: Request, peer: str, now: datetime

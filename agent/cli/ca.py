@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from agent.city import issued, moment
-from agent.city.authority import CRL, INTERMEDIATE, ROOT_KEY
+from agent.city.authority import CRL, INTERMEDIATE, ROOT_KEY, listed_until
 from agent.city.office import Office
 from agent.city.settings import CitySettings, explained
 from agent.cli import release
@@ -21,6 +21,9 @@ from agent.cli.clip_tables import counted, wide
 from agent.config_fields import Receipt  # noqa: TC001 - typer reads it
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError
+
+ENDING = 2  # as the doctor's for what fails
+LEFT_DAYS = 20  # half of a list's life: as long again to find out why the broker was brought none
 
 app = typer.Typer(
     help="The city's certificate authority: who is let in, and who no more. Run it at the depot.",
@@ -119,9 +122,37 @@ def revoke(
 
 
 @app.command()
-def crl(passphrase_file: PassphraseFile = None, city: CityDirectory = DEFAULT) -> None:
-    """Write the list of what was taken back anew, for 40 days. Give it to the broker, and restart that."""
+def crl(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; tell for how long the list still counts.")
+    ] = False,
+    days: Annotated[
+        int, typer.Option(min=0, help="With --check: fewer that are left are an error.")
+    ] = LEFT_DAYS,
+    passphrase_file: PassphraseFile = None,
+    city: CityDirectory = DEFAULT,
+) -> None:
+    """Write the list of what was taken back anew, for 40 days. Give it to the broker, and restart that.
+
+    A broker with an ended list lets no kit in. --check looks at crl.pem alone, so it works beside the broker,
+    too; exit code 2: it ends within --days, which is then said on the standard error. For a cron job that
+    mails what it hears:
+
+        stairwell ca crl --check --city /etc/mosquitto/certs >/dev/null
+    """
+    if check:
+        _check_list(city, days)
+        return
     typer.echo(office(city, passphrase_file, signs=True).write_crl(who(), moment.now(SystemClock())))
+
+
+def _check_list(directory: Path, days: int) -> None:
+    end = listed_until(directory)
+    left = (end - moment.now(SystemClock())).days
+    ending = left < days
+    typer.echo(f"{directory / CRL}: until {end.date()}, {counted(max(0, left), 'day')} left", err=ending)
+    if ending:
+        raise typer.Exit(ENDING)
 
 
 @app.command()
