@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from clips_keys import CITY, RECIPIENTS
 from kits import EVENT, Kit, name
 
 from agent.app.archive import Archive
-from agent.clips import readback, store
+from agent.clips import hold, readback, store
+from agent.device.account import asker
 from agent.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
@@ -57,6 +59,12 @@ def test_holding_changes_all_or_none(kit: Kit, archive: Archive) -> None:
     one, two = kit.clip(1), kit.clip(2)
     rows = archive.clips()
     archive.hold(rows, held=True)
+    told = json.loads((kit.directory / f"{one.id}.hold").read_text())
+    assert (asker(), "clips hold", "2026-05-01T10:00:00.000Z") == (
+        told["by"],
+        told["why"],
+        told["held"]["ts"],
+    )
     assert [True, True] == [row.held for row in archive.clips()]
     archive.hold(rows, held=False)
     kit.journal.ask(lambda tx: store.mark_garbage(tx, [two.id]))
@@ -97,6 +105,21 @@ def test_a_held_clip_is_not_erased(kit: Kit, archive: Archive) -> None:
     with pytest.raises(StorageError, match="is on hold"):
         archive.erase(archive.clips(), "request")
     assert 2 == len(archive.clips())
+    archive.hold(archive.find([held.id]), held=False)
+    hold.put(kit.directory, held.id, "olena", "cut off before the index knew", kit.clock.stamp())
+    with pytest.raises(StorageError, match="is on hold"):
+        archive.erase(archive.clips(), "request")
+    archive.hold(archive.find([held.id]), held=False)
+    assert 2 == len(archive.erase(archive.clips(), "request"))
+
+
+def test_nothing_is_held_on_a_disk_that_is_not_there(kit: Kit, archive: Archive) -> None:
+    """The hold would lie on another one, where no clip is."""
+    kit.clip(1)
+    kit.directory.rename(kit.state / "away")
+    with pytest.raises(StorageError, match="its disk is not mounted"):
+        archive.hold(archive.clips(), held=True)
+    assert [False] == [row.held for row in archive.clips()]
 
 
 def test_a_clip_is_erased_once(kit: Kit, archive: Archive) -> None:

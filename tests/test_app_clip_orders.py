@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,9 @@ class Obeying:
         """Do it."""
         kit = self.kit
         context = https_context(kit.settings.backbone)
-        executors = ClipOrders(kit.settings, kit.journal, kit.reporter, kit.premises, context).executors
+        orders = ClipOrders(kit.settings, kit.journal, kit.reporter, kit.premises, kit.clock, context)
         given = ORDERS[order].args.model_validate(args)
-        return executors[order](Job(REQ, given, lambda _: None, self.stopping))
+        return orders.executors[order](Job(REQ, given, lambda _: None, self.stopping))
 
 
 @pytest.fixture
@@ -87,10 +88,13 @@ def test_a_held_clip_stays(obeying: Obeying) -> None:
     """Until it is released, whoever else asks for its room."""
     record = obeying.kit.clip(1)
     assert obeying.ask("clip/hold", clip=record.id).ok
+    told = json.loads((obeying.kit.directory / f"{record.id}.hold").read_text())
+    assert ("city", f"order {REQ}") == (told["by"], told["why"])
     assert [] == obeying.kit.journal.ask(lambda tx: store.mark_garbage(tx, [record.id]))
     assert obeying.ask("clip/release", clip=record.id).ok
     assert [record.id] == obeying.kit.journal.ask(lambda tx: store.mark_garbage(tx, [record.id]))
     assert "no-such-clip" == obeying.ask("clip/release", clip=record.id).code
+    assert "no-such-clip" == obeying.ask("clip/hold", clip=record.id).code
 
 
 def test_footage_leaves_sealed_only(tmp_path: Path) -> None:

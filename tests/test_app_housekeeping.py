@@ -11,9 +11,9 @@ from app_parts import Hands, kept, query
 from clips_footage import decoded, small_disk
 from kits import EVENT, FOOTAGE, Kit, name
 
-from agent.app import ballast
+from agent.app import ballast, holding
 from agent.app.deletion import erase
-from agent.clips import store
+from agent.clips import hold, store
 from agent.clips.journal import OpenClip
 from agent.clips.premises import MARK
 from agent.clips.writer import ClipWriter
@@ -321,18 +321,38 @@ def test_what_cannot_be_read_is_not_kept_for_ever(
     assert [] == kit.said()
 
 
+def test_what_is_on_hold_and_cannot_be_read_stays(
+    open_kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past retention, too: others may read from a card what a kit cannot."""
+
+    def refuse(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    clock = Hands()
+    kit = open_kit(clock, retention_h=2)
+    cut = kit.cut(1)
+    kit.journal.ask(lambda tx: store.drop_intent(tx, cut.id))
+    hold.put(kit.directory, cut.id, "olena", "case 12", clock.stamp())
+    monkeypatch.setattr("agent.clips.recovery.cut_plain", refuse)
+    clock.t = 100 * 3600
+    kit.housekeeping.recover()
+    kit.housekeeping.run(None)
+    assert [f"{cut.id}.hold", cut.path] == kit.files()
+
+
 def test_a_hold_outlives_every_bound(open_kit: Callable[..., Kit]) -> None:
     """Neither age nor bytes take a held clip, until it is released."""
     clock = Hands()
     kit = open_kit(clock, retention_h=1, max_mb=0.0001)
     clip = kit.clip(1)
-    kit.journal.ask(lambda tx: store.hold(tx, clip.id, held=True))
+    holding.hold(kit.journal, kit.directory, [clip.id], by="olena", why="case 12", now=clock.stamp())
     clock.t += 100 * 3600
 
     kit.housekeeping.run(None)
-    assert [clip.path] == kit.files()
+    assert [f"{clip.id}.hold", clip.path] == kit.files()
 
-    kit.journal.ask(lambda tx: store.hold(tx, clip.id, held=False))
+    holding.release(kit.journal, kit.directory, [clip.id])
     kit.housekeeping.run(None)
     assert [] == kit.files()
 

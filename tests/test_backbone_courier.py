@@ -200,6 +200,36 @@ def test_without_a_platform_nothing_counts_as_delivered(
     assert {1, 2, 3, 4, 5} == set(numbers(listener))
 
 
+def test_who_comes_back_hears_the_news_before_what_was_missed(
+    kits: list[Kit], broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With as many rows held as may be, what happens now goes out; the disk is not read in vain."""
+    monkeypatch.setattr(wire_module, "UNHEARD_RETRY_S", 600.0)
+    monkeypatch.setattr(wire_module, "HELD_MAX", 5)
+    kit = Kit(tmp_path / "agent.db", broker.port, replay_per_s=20.0)
+    kits.append(kit)
+    for number in range(10):
+        kit.append(event(number))
+    looks = []
+    candidates = kit.courier._clerk.candidates
+    monkeypatch.setattr(
+        kit.courier._clerk, "candidates", lambda *given: looks.append(given) or candidates(*given)
+    )
+    kit.courier.start()
+    wait_for(lambda: kit.courier.delivery.unheard >= 6)  # the birth among them
+    time.sleep(0.5)
+    looks.clear()
+    time.sleep(1.5)
+    assert len(looks) <= 3
+
+    listener = Listener(broker.port)
+    news = kit.append(event(100))
+    wait_for(lambda: numbers(listener))
+    listener.close()
+    assert [news] == numbers(listener)
+    wait_for(lambda: kit.waiting == 10)
+
+
 def test_wanted_end_delivers_and_says_so(kit: Kit, listener: Listener) -> None:
     """What was appended last still goes out, `stopped` comes after it, and no will."""
     for number in range(40):

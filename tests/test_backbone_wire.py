@@ -6,6 +6,7 @@ import pytest
 
 from agent.backbone.wire import (
     HELD_MAX,
+    HELD_NEWS_MAX,
     NOBODY_LISTENS,
     REFUSED_RETRY_S,
     RESEND_MAX_S,
@@ -158,11 +159,27 @@ def test_an_ack_that_says_nothing_new_is_no_progress() -> None:
 def test_answers_go_while_rows_are_held_up() -> None:
     """A kit whose platform is away must obey still."""
     some = wire()
-    for seq in range(1, HELD_MAX + 1):
+    for seq in range(1, HELD_MAX + HELD_NEWS_MAX + 1):
         some.sent(seq, seq, 0.0)
         some.acked(seq, NOBODY_LISTENS, 0.0)
     assert 0 == some.room(1.0)
     assert some.answer_room > 0
+
+
+def test_news_goes_while_the_backlog_is_held() -> None:
+    """What a platform missed does not keep from it what happens now; the backlog waits for its turn."""
+    some = Wire(watermark=False, replay_per_s=1e6)
+    some.connected(20, HELD_MAX + 1, 0.0)
+    for seq in range(1, HELD_MAX + 1):
+        assert some.replay_room(0.0) > 0
+        some.sent(seq, seq, 0.0)
+        some.acked(seq, NOBODY_LISTENS, 0.0)
+    assert (0, True) == (some.replay_room(29.0), some.room(29.0) > 0)
+    some.sent(0, HELD_MAX + 1, 29.0)
+    assert Answer(HELD_MAX + 1, delivered=True) == some.acked(0, 0, 29.0)
+    assert some.room(30.0) > 0
+    assert not some.backlog_held
+    assert some.replay_room(30.0) > 0
 
 
 def test_what_a_broker_took_is_soon_sent_again_on_the_next_connection() -> None:
@@ -205,7 +222,7 @@ def test_without_watermark_nothing_is_sent_twice() -> None:
 def test_memory_is_bounded() -> None:
     """Rows that wait in memory, refused or unconfirmed, stop the sending at a limit."""
     refused, unconfirmed = wire(), wire(watermark=True)
-    for seq in range(HELD_MAX):
+    for seq in range(HELD_MAX + HELD_NEWS_MAX):
         refused.sent(seq, seq, 0.0)
         refused.acked(seq, 0x97, 0.0)
     for seq in range(UNCONFIRMED_MAX):

@@ -13,7 +13,7 @@ from clips_footage import SAMPLE, Footage
 from clips_keys import CITY, OTHER_KIT_KEY, RECIPIENTS, STRANGER
 from kits import FOOTAGE, Kit, name
 
-from agent.clips import check, store
+from agent.clips import check, hold, store
 from agent.clips.check import Finding, View, check_clip, check_index, check_sealing
 from agent.clips.manifest import manifest_path
 from agent.errors import StorageError
@@ -99,6 +99,21 @@ def test_a_store_that_was_never_used(tmp_path: Path) -> None:
     kit.directory.rmdir()
     assert [] == index(kit)
     kit.end()
+
+
+def test_a_hold_that_only_one_of_both_knows(kit: Kit) -> None:
+    """It is named, and breaks nothing: the clip stays. One that both know is sound, and no stray."""
+    both, row, file = kit.clip(1), kit.clip(2), kit.clip(3)
+    for clip in (both, row):
+        kit.journal.ask(lambda tx, clip=clip: store.hold(tx, clip.id, held=True))  # type: ignore[misc]
+    for clip in (both, file):
+        hold.put(kit.directory, clip.id, "olena", "case 12", kit.clock.stamp())
+    _, findings = check_index(kit.directory, lambda: look(kit))
+    assert [
+        ("hold", row.path, "its hold is in the index alone", False),
+        ("hold", file.path, "its hold lies beside it alone", False),
+    ] == [(f.code, f.what, f.text, f.broken) for f in findings]
+    assert [] == sealing(kit)
 
 
 def test_strays(kit: Kit) -> None:

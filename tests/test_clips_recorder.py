@@ -387,7 +387,88 @@ def test_an_event_under_way_is_recorded_once_the_disk_takes_it(bench: Bench) -> 
     bench.recorder.event_closed("a", 12.0)
     bench.shoot(60)
     assert bench.recorder.failed is None
-    assert [(5.0, 14.9, 1)] == bench.times()
+    assert [(1.0, 10.9, 1), (11.0, 14.9, 2)] == bench.times()
+
+
+@pytest.mark.parametrize("pre_roll_s", [0.0, 2.0, 10.0])
+@pytest.mark.parametrize("another", [False, True])
+def test_the_ring_bridges_a_write_that_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pre_roll_s: float, another: bool
+) -> None:
+    """Whatever the pre-roll: from the last sync on the next clip has all, a try's or another event's."""
+    bench = Bench(tmp_path, Ring(pre_roll_s + 11.0), pre_roll_s=pre_roll_s, max_s=100.0)
+    bench.shoot(200)
+    bench.recorder.event_opened("a", 20.0)
+    bench.shoot(100)
+    with monkeypatch.context() as patch:
+
+        def broken(*_: object) -> None:
+            raise refuse()
+
+        patch.setattr(MemoryWriter, "packet", broken)
+        bench.shoot(1)
+    bench.shoot(40)
+    if another:
+        bench.recorder.event_opened("b", 34.1)
+    bench.shoot(40)
+    bench.recorder.close()
+    [(begun, ended, _)] = bench.times()
+    assert (24.0 if another and pre_roll_s == 10.0 else 28.0, 38.0) == (begun, ended)
+
+
+def test_a_refusal_brings_back_nothing_of_before_the_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for more than the pre-roll."""
+    bench = Bench(tmp_path, pre_roll_s=0.0)
+    bench.shoot(30)
+    bench.recorder.event_opened("a", 3.0)
+    with monkeypatch.context() as patch:
+
+        def broken(*_: object) -> None:
+            raise refuse()
+
+        patch.setattr(MemoryWriter, "packet", broken)
+        bench.shoot(1)
+    bench.shoot(60)
+    bench.recorder.close()
+    assert 3.0 == bench.writers[-1].packets[0].t
+
+
+def test_a_source_that_breaks_off_meanwhile_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk refused before is bridged all the same, while the ring has it."""
+    bench = Bench(tmp_path, max_s=100.0)
+    bench.shoot(30)
+    bench.recorder.event_opened("a", 3.0)
+    bench.shoot(50)
+    with monkeypatch.context() as patch:
+
+        def broken(*_: object) -> None:
+            raise refuse()
+
+        patch.setattr(MemoryWriter, "packet", broken)
+        bench.shoot(1)
+    bench.recorder.interrupted()
+    bench.shoot(60)
+    bench.recorder.close()
+    assert [(6.0, 14.0)] == [(begun, ended) for begun, ended, _ in bench.times()]
+
+
+def test_what_ended_with_its_source_is_not_recorded_again(tmp_path: Path) -> None:
+    """A disk that refuses after the pictures came back is bridged from there on."""
+    bench = Bench(tmp_path, max_s=100.0)
+    bench.shoot(30)
+    bench.recorder.event_opened("a", 3.0)
+    bench.shoot(50)
+    bench.recorder.interrupted()
+    bench.journal.broken = "opened"
+    bench.shoot(20)
+    bench.journal.broken = ""
+    bench.shoot(60)
+    bench.recorder.close()
+    assert [(1.0, 7.9), (7.0, 15.9)] == [(begun, ended) for begun, ended, _ in bench.times()]
 
 
 def test_a_clip_that_was_refused_is_a_part_and_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

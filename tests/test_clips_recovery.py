@@ -12,7 +12,7 @@ from clips_footage import decoded, encoded, ffmpeg_plays, hashed, long_footage, 
 from clips_keys import KEY_IDS, SEALED_TO, age
 from clips_store import make_store
 
-from agent.clips import recovery
+from agent.clips import hold, recovery
 from agent.clips.fmp4 import FragmentMuxer
 from agent.clips.fragment import Fragment, Plaintext
 from agent.clips.journal import OpenClip
@@ -22,6 +22,7 @@ from agent.clips.recovery import Recovered, recover
 from agent.clips.retention import UNKNOWN_BOOT
 from agent.clips.seal import SealingSink
 from agent.clips.writer import ClipWriter
+from agent.device.clock import Stamp
 from agent.errors import StorageError
 from agent.types import ClipRecord
 from agent.ulid import ulid
@@ -332,3 +333,28 @@ def test_what_cannot_be_removed_is_told(tmp_path: Path) -> None:
     (tmp_path / f"{ONE}.part").mkdir()
     with pytest.raises(StorageError, match=r"\.part: cannot be removed"):
         recover(tmp_path, [], set())
+
+
+def test_what_is_on_hold_is_never_removed(tmp_path: Path, fragments: list[bytes]) -> None:
+    """Not even where nothing of it plays: somebody may make more of it than the kit can."""
+    for clip in (ONE, TWO):
+        path = place(tmp_path, clip, fragments[0][:30])
+    hold.put(tmp_path, ONE, "olena", "case 12", Stamp("b00t", 5.0, None, "none"))
+    held, other = recover(tmp_path, [], set())
+    assert ("unreadable", "removed") == (held.kind, other.kind)
+    assert "it is on hold" in held.problem
+    assert ([f"{ONE}.hold", f"{ONE}.mp4"], False) == (left(tmp_path), path.exists())
+
+
+def test_a_hold_goes_with_its_clip(tmp_path: Path, fragments: list[bytes]) -> None:
+    """What lies beside a known or an adopted clip stays; beside none, or half written, it is rubbish."""
+    for clip in (ONE, TWO):
+        place(tmp_path, clip, b"".join(fragments))
+    for name in (f"{ONE}.hold", f"{TWO}.hold", f"{ONE}.hold.new", f"{THREE}.hold"):
+        (tmp_path / name).write_text("{}")
+    recover(tmp_path, [], {f"{ONE}.mp4"})
+    assert [f"{ONE}.hold", f"{ONE}.mp4", f"{TWO}.hold", f"{TWO}.mp4"] == left(tmp_path)
+
+
+def left(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())

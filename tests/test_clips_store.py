@@ -142,13 +142,14 @@ def test_holding_and_announcing_are_kept(store: Store) -> None:
 
 def test_deletion_in_its_steps(store: Store, tmp_path: Path) -> None:
     """Row first, then the file, then the garbage row: killed between any two, nothing is forgotten."""
-    (tmp_path / "A.mp4").write_bytes(b"x")
+    for name in ("A.mp4", "A.json", "A.hold"):
+        (tmp_path / name).write_bytes(b"x")
     store(finish_clip, RECORD)
     store(mark_garbage, ["A"])
     assert ([], ["A.mp4"]) == (store(clips), store(garbage))
     unlink_garbage(tmp_path, ["A.mp4"])
     unlink_garbage(tmp_path, ["A.mp4"])
-    assert not (tmp_path / "A.mp4").exists()
+    assert [] == list(tmp_path.glob("A.*"))
     store(sweep_garbage, ["A.mp4"])
     assert [] == store(garbage)
 

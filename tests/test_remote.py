@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 SSH = shutil.which("ssh")
+SHIPPED = SCRIPTS.parent / "firmware-config/root/etc/ssh/sshd_config.d/60-stairwell.conf"
 
 
 class Box:
-    """A machine behind ssh. `programs` come first on its PATH."""
+    """A machine behind ssh. `programs` come first on its PATH. `more` are settings of its sshd."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, more: str = "") -> None:
         self.directory = directory
         self.programs = directory / "programs"
         self.laptop = directory / "laptop"
@@ -47,7 +48,7 @@ class Box:
         (directory / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nPidFile none\n"
             f"AuthorizedKeysFile {directory}/user.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
-            f"SetEnv PATH={self.programs}:/usr/bin:/bin:/usr/sbin:/sbin\n"
+            f"SetEnv PATH={self.programs}:/usr/bin:/bin:/usr/sbin:/sbin\n{more}"
         )
         (directory / "ssh_config").write_text(
             f"Host kit\nHostName 127.0.0.1\nPort {self.port}\nUser {getpass.getuser()}\n"
@@ -59,11 +60,12 @@ class Box:
         self._server = subprocess.Popen(
             [SSHD, "-D", "-e", "-f", directory / "sshd_config"], stderr=subprocess.DEVNULL
         )
-        wait_for(lambda: self("true"), 20)
+        wait_for(self.reached, 20)
 
-    def __call__(self, *command: str) -> bool:
-        """Whether this succeeds over there."""
-        return subprocess.run([self.laptop / "ssh", "kit", *command], check=False).returncode == 0
+    def reached(self) -> bool:
+        """Whether ssh comes through, whatever is answered there."""
+        done = subprocess.run([self.laptop / "ssh", "kit", "true"], capture_output=True, check=False)
+        return done.returncode != 255
 
     def program(self, name: str, script: str) -> None:
         """Put a program on the kit."""
@@ -98,6 +100,19 @@ class Box:
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Box]:
     made = Box(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def technician(tmp_path: Path) -> Iterator[Box]:
+    """One that is entered as a kit's technician, by the settings that a kit's sshd gets."""
+    more = SHIPPED.read_text(encoding="utf-8")
+    more = more.replace("/usr/bin/stairwell", f"{tmp_path}/programs/stairwell")
+    for line in ("AllowUsers steward technician", "Match User technician"):
+        assert line in more
+        more = more.replace(line, line.replace("technician", getpass.getuser()))
+    made = Box(tmp_path, more)
     yield made
     made.close()
 
@@ -179,6 +194,46 @@ def test_words_arrive_as_they_were_given(box: Box) -> None:
     box.program("stairwell", '[ "$1" = --version ] || printf "<%s>" "$@"')
     told = box.run("diagnose", "kit", "--only", "net.*", "--skip", 'it\'s $HOME `id` "x"').stdout.decode()
     assert told.startswith('<doctor><--only><net.*><--skip><it\'s $HOME `id` "x"><--lang>')
+
+
+def test_a_technician_is_shown_what_the_doctor_finds(technician: Box) -> None:
+    """Though not one word of what is asked arrives; what the account cannot do is said, with who can."""
+    technician.program("stairwell", 'echo "$*: the disk is full"; exit 2')
+    told = technician.run("diagnose", "kit")
+    assert (2, b"doctor: the disk is full\n", b"") == (told.returncode, told.stdout, told.stderr)
+    told = technician.run("diagnose", "kit", "--quick")
+    assert (2, True) == (told.returncode, b"the whole doctor, without --quick" in told.stderr)
+
+    for script, arguments in (
+        ("diagnose", ["--json"]),
+        ("diagnose", ["--fix", "id.files", "--yes"]),
+        ("fetch-bundle", [technician.directory]),
+        ("look", ["-o", technician.directory / "still.jpg"]),
+    ):
+        told = technician.run(script, "kit", *arguments)
+        assert (3, b"") == (told.returncode, told.stdout)
+        assert b"come as steward" in told.stderr
+    assert not list(technician.directory.glob("*.jpg"))
+
+
+def test_a_technicians_doctor_that_could_not_run(technician: Box) -> None:
+    """Its words are shown; a plain look would need the shell that this account does not have."""
+    technician.program("stairwell", "echo 'no such configuration' >&2; exit 3")
+    told = technician.run("diagnose", "kit")
+    assert 3 == told.returncode
+    assert b"no such configuration" in told.stderr
+    assert b"come as steward" in told.stderr
+
+
+@pytest.mark.slow
+def test_a_technicians_doctor(technician: Box) -> None:
+    """The real one, with what it says when nobody chose its options."""
+    options = f"-c {technician.directory}/agent.toml --offline --only 'svc.*'"
+    (technician.directory / "agent.toml").write_text(toml(settings(technician.directory)), encoding="utf-8")
+    technician.program("stairwell", f'exec {sys.executable} -P -m agent "$@" {options} --lang en')
+    told = technician.run("diagnose", "kit")
+    assert 2 == told.returncode, told.stderr
+    assert "✗ The agent runs: no (svc.running)" in told.stdout.decode()
 
 
 @pytest.mark.parametrize("script", ["diagnose", "fetch-bundle", "look"])

@@ -12,14 +12,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from agent.app import onlooker
+from agent.app import holding, onlooker
 from agent.app.deletion import erase, sweep
 from agent.app.reporter import Reporter, topics
 from agent.app.schemas import DATABASE
 from agent.backbone.outbox import Outbox
-from agent.clips import premises, readback, store
+from agent.clips import hold, premises, readback, store
 from agent.clips.export import export
 from agent.config import Kit
+from agent.device.account import asker
 from agent.errors import ConfigError, StorageError
 from agent.reasons import reason
 from agent.words import say
@@ -111,15 +112,17 @@ class Archive:
         """Keep these clips whatever happens, or no longer.
 
         Raises:
-            StorageError: one has gone meanwhile; none is changed.
+            StorageError: one has gone meanwhile, and none is changed; or the disk refuses or is not there.
         """
-
-        def work(tx: sqlite3.Connection) -> None:
-            for clip in clips:
-                if not store.hold(tx, clip.record.id, held=held):
-                    raise _gone(clip.record.id)
-
-        self.ask(work)
+        ids = [clip.record.id for clip in clips]
+        self.check_premises()
+        if held:
+            now = self._clock.stamp()
+            gone = holding.hold(self, self.directory, ids, by=asker(), why="clips hold", now=now)
+        else:
+            gone = holding.release(self, self.directory, ids)
+        if gone is not None:
+            raise _gone(gone)
 
     def erase(self, clips: Sequence[StoredClip], why: str) -> list[dict[str, Any]]:
         """Delete clips for good and tell the city; a receipt for each.
@@ -129,7 +132,7 @@ class Archive:
             StorageError: one is on hold, or the disk refuses or is not there; nothing has changed then.
         """
         for clip in clips:
-            if clip.held:
+            if clip.held or hold.stands(self.directory, clip.record.id):
                 raise StorageError(
                     say("clip {clip} is on hold", clip=clip.record.id),
                     fix=say("if it really may go: `stairwell clips release`, then erase it"),

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from agent.app import holding
 from agent.app.transfer import Transfer
 from agent.backbone.docket import Outcome
 from agent.backbone.orders import ClipArgs, ListArgs, UploadArgs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agent.backbone.commands import Job
     from agent.clips.store import StoredClip
     from agent.config import Settings
+    from agent.device.clock import Clock
 
 UPLOAD_S = 900.0  # two minutes of video over 300 kbit/s; pre-signed addresses live about as long
 CHUNK = 1024 * 1024
@@ -40,12 +42,14 @@ class ClipOrders:
         journal: Journal,
         reporter: Reporter,
         premises: Premises,
+        clock: Clock,
         context: ssl.SSLContext,
     ) -> None:
         self._directory = settings.clips_dir
         self._journal = journal
         self._reporter = reporter
         self._premises = premises
+        self._clock = clock
         self._context = context
 
     @property
@@ -53,8 +57,8 @@ class ClipOrders:
         """By the names of ORDERS."""
         return {
             "clip/list": self._list,
-            "clip/hold": lambda job: self._hold(job, held=True),
-            "clip/release": lambda job: self._hold(job, held=False),
+            "clip/hold": self._hold,
+            "clip/release": self._release,
             "clip/upload": self._upload,
         }
 
@@ -68,10 +72,19 @@ class ClipOrders:
             out["next"] = page[-1].seq
         return Outcome(ok=True, out=out)
 
-    def _hold(self, job: Job, *, held: bool) -> Outcome:
+    def _hold(self, job: Job) -> Outcome:
+        clip, now = job.said(ClipArgs).clip, self._clock.stamp()
+        self._premises.check()
+        gone = holding.hold(
+            self._journal, self._directory, [clip], by="city", why=f"order {job.req}", now=now
+        )
+        return _GONE if gone else Outcome(ok=True, out={"clip": clip, "held": True})
+
+    def _release(self, job: Job) -> Outcome:
         clip = job.said(ClipArgs).clip
-        known = self._journal.ask(lambda tx: store.hold(tx, clip, held=held))
-        return Outcome(ok=True, out={"clip": clip, "held": held}) if known else _GONE
+        self._premises.check()
+        gone = holding.release(self._journal, self._directory, [clip])
+        return _GONE if gone else Outcome(ok=True, out={"clip": clip, "held": False})
 
     def _upload(self, job: Job) -> Outcome:
         args = job.said(UploadArgs)

@@ -77,7 +77,7 @@ class Control:
         self._leds = leds
         self._reboot = reboot_request
         context = https_context(settings.backbone)  # one for both: each has all public authorities, 0.8 MB
-        clips = ClipOrders(settings, journal, reporter, premises, context)
+        clips = ClipOrders(settings, journal, reporter, premises, clock, context)
         updates = UpdateOrders(
             settings, clock, UpdateBook(settings, clock), context, quiet, leave, premises.kept_free
         )

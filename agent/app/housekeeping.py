@@ -6,10 +6,10 @@ import errno
 import logging
 from typing import TYPE_CHECKING
 
-from agent.app import ballast
+from agent.app import ballast, holding
 from agent.app.deletion import erase, sweep
 from agent.app.reporter import Stock
-from agent.clips import recovery, retention, store
+from agent.clips import hold, recovery, retention, store
 from agent.device import health
 from agent.errors import StorageError
 from agent.words import say
@@ -100,6 +100,7 @@ class Housekeeping:
             in_use={in_use} if in_use else set(),
             wanted_bytes=max(self._premises.spare, _room(rows) if full else ballast.ROOM),
         )
+        holding.keep_noted(self._journal, self._directory, [clip.id for clip in plan])
         gone = set(erase(self._journal, self._reporter, plan, "retention"))
         sweep(self._journal, self._directory)
         kept = [row.record for row in rows if row.record.id not in gone]
@@ -121,6 +122,7 @@ class Housekeeping:
                 lost |= self._settle(found, known)
                 if found.kind == "unreadable":
                     unreadable[found.id] = found.path
+            holding.settle(self._journal, self._directory, self._clock.stamp())
             self._announcer.alarm("clips.lost", active=lost)
             self._in_order = not unreadable  # a disk that has no room to mend a clip may have some later
             self._give_up(unreadable, intents, rows)
@@ -129,7 +131,7 @@ class Housekeeping:
         """Remove files (by their ids) of which no clip could be made until they were too old to be kept."""
         begun = {clip.id: clip for clip in intents}
         late = retention.overdue(
-            {clip: begun.get(clip) for clip in unreadable},
+            {clip: begun.get(clip) for clip in unreadable if not hold.stands(self._directory, clip)},
             rows,
             now=self._clock.stamp(),
             settings=self._settings.clips,

@@ -356,7 +356,7 @@ class Courier:
         rows = self._clerk.candidates(now, room, replay_room)
         self._next_poll = now + POLL_S
         backlog = sum(row.seq < mark for row in rows)
-        self._more = len(rows) >= room or backlog >= replay_room
+        self._more = len(rows) >= room or (backlog >= replay_room and not self._wire.backlog_held)
         oversize = [row.seq for row in rows if self._too_large(row.publication)]
         for row in rows:
             if row.seq not in oversize:

@@ -19,7 +19,11 @@ FIRST_REFUSAL = 0x80
 UNHEARD_RETRY_S = 30.0  # the platform will be back as one; half a minute is the fan-in of a broker restart
 UNHEARD_RETRY_MAX_S = 960.0  # the wait doubles up to this: nobody may ever want these, and the uplink is thin
 REFUSED_RETRY_S = 300.0  # not authorised, quota …: a person has to change something first
-HELD_MAX = 1000  # with more rows held than this, all wait: asking for each of them in turn is no use
+HELD_MAX = 1000  # with so many rows held the backlog waits: asking for each of them in turn is no use
+HELD_NEWS_MAX = 1000
+"""Rows of the news that may be held beside them. A platform that has just come back hears at once what
+happens now, while what it missed waits for its turn. News is held for a few minutes and then belongs to the
+backlog, so a kit comes to this many only when something runs wild."""
 STALLED_S = 60.0  # a broker that answers pings and acknowledges nothing for so long is given up
 RESEND_MIN_S = 60.0
 """Without progress of the watermark; doubles with each resend. On a connection that stands only the platform
@@ -183,7 +187,8 @@ class Wire:
     def room(self, now: float) -> int:
         """How many rows may go out now. One place of the window is kept for birth and farewell."""
         self._release(now)
-        if len(self._held) >= HELD_MAX or (self._watermark and len(self._settled) >= UNCONFIRMED_MAX):
+        full = len(self._held) >= HELD_MAX + HELD_NEWS_MAX
+        if full or (self._watermark and len(self._settled) >= UNCONFIRMED_MAX):
             return 0
         return self.answer_room
 
@@ -192,12 +197,17 @@ class Wire:
         """How many answers may go out now, whatever holds the rows up: a kit in trouble must obey still."""
         return max(0, min(self._window, max(1, self._window - 1)) - len(self._flights))
 
+    @property
+    def backlog_held(self) -> bool:
+        """Whether so many rows are held that the backlog waits until one of them is free again."""
+        return len(self._held) >= HELD_MAX
+
     def replay_room(self, now: float) -> int:
         """How many of the backlog may go out now."""
         earned = (now - self._allowed_at) * self._rate
         self._allowance = min(self._allowance + earned, max(1.0, BURST_S * self._rate))
         self._allowed_at = now
-        return max(0, int(self._allowance))
+        return 0 if self.backlog_held else max(0, int(self._allowance))
 
     def _release(self, now: float) -> None:
         """Free the rows that were held for long enough; they are backlog now, and go at its pace."""
@@ -212,6 +222,6 @@ class Wire:
             return REFUSED_RETRY_S
         wait = min(UNHEARD_RETRY_MAX_S, 2 * self._unheard.get(seq, UNHEARD_RETRY_S / 2))
         self._unheard[seq] = wait
-        while len(self._unheard) > HELD_MAX:
+        while len(self._unheard) > HELD_MAX + HELD_NEWS_MAX:
             del self._unheard[next(iter(self._unheard))]
         return wait

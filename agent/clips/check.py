@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import av.error
 
-from agent.clips import premises, readback, store
+from agent.clips import hold, premises, readback, store
 from agent.clips.journal import SEALED_SUFFIX
 from agent.clips.scan import scan_file
 from agent.clips.sink import refused
@@ -52,7 +52,7 @@ class Finding:
     """One thing that is not as it should be. `broken` ones break a promise, the others wait for something.
 
     `code`: absent (the directory of clips), missing, altered, unproven, unplayable, damaged, unreadable,
-    stray, garbage, open, unsealed.
+    stray, garbage, hold, open, unsealed.
     """
 
     code: str
@@ -132,6 +132,17 @@ def check_index(directory: Path, look: Callable[[], View]) -> tuple[View, list[F
             broken=False,
         )
         for name in seen.garbage
+    ]
+    found += [
+        Finding(
+            "hold",
+            row.record.path,
+            "its hold is in the index alone" if row.held else "its hold lies beside it alone",
+            "restart the agent: it holds what one of both does",
+            broken=False,
+        )
+        for row in seen.clips
+        if row.held != hold.stands(directory, row.record.id)
     ]
     return seen, found
 

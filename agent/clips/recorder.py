@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 5.0  # between two tries on a disk that refused: within the pre-roll, so that the ring bridges it
+RETRY_S = 5.0  # between two tries on a disk that refused: the ring bridges it, whatever the pre-roll is
 ABANDONED_MAX = 100  # clips that a disk refused and nobody took up: the next start finds the older ones
 
 
@@ -123,6 +123,7 @@ class Recorder:
         self._kept: int | None = None  # dts of the last packet in the last completed clip
         self._now = 0.0  # time of the last packet given to `packet`
         self._retry_at: float | None = None  # when what a disk refused is tried again
+        self._since = 0.0  # from where on it is to be recorded then
 
     @property
     def current(self) -> str | None:
@@ -137,6 +138,8 @@ class Recorder:
     def interrupted(self) -> None:
         """The packets broke off (the source is down): complete the clip now, go on when they return."""
         self._finish()
+        if self._retry_at is None:
+            self._since = self._now
         self._ahead.clear()
         self._given = self._kept = None
 
@@ -165,12 +168,15 @@ class Recorder:
         """An event began at `t` (in the past by the time that it took to find it)."""
         if self._running is None and not self._open and t > self._until:
             self._recording = False  # a source that went down let no packet end the recording
+        since = t - self._settings.pre_roll_s
+        if self._retry_at is not None and self._wanted(t):
+            since = min(since, self._since)
         self._open[event] = None
         if self._recording:
             self._join(event)
             return
         self._part, self._until, self._tail = 1, t, event
-        self._start(t)
+        self._start(since)
 
     def event_closed(self, event: str, t: float) -> None:
         """An event ended; its last evidence was at `t`, from where the post-roll counts.
@@ -188,11 +194,11 @@ class Recorder:
         self._finish()
         self._recording = False
 
-    def _start(self, t: float) -> None:
-        """Record from the pre-roll before `t` on."""
-        self._recording, self._retry_at = True, None
-        since = self._kept
-        packets = [p for p in self._preroll(t - self._settings.pre_roll_s) if since is None or p.dts > since]
+    def _start(self, since: float) -> None:
+        """Record from `since` on, as far as the ring reaches back."""
+        self._recording, self._retry_at, self._since = True, None, since
+        kept = self._kept
+        packets = [p for p in self._preroll(since) if kept is None or p.dts > kept]
         self._ahead = deque(packets)
         for packet in packets:
             self._take(packet)
@@ -200,8 +206,12 @@ class Recorder:
     def _retry(self, t: float) -> None:
         """Go on with the recording that the disk refused, if an event still wants it."""
         self._retry_at = None
-        if self._open or t < self._until:
-            self._start(t)
+        if self._wanted(t):
+            self._start(self._since)
+
+    def _wanted(self, t: float) -> bool:
+        """Whether an event goes on, or its post-roll."""
+        return bool(self._open) or t < self._until
 
     def _take(self, packet: Packet) -> None:
         if packet.keyframe and self._recording:
@@ -315,6 +325,7 @@ class Recorder:
 
     def _leave(self, clip: OpenClip, error: StorageError) -> None:
         self.abandoned.append(clip.id)
+        self._since = max(self._since, self._now - self._settings.sync_s)  # before it all is on disk
         self._part += 1
         self._fail(error)
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from agent.clips import manifest
+from agent.clips import hold, manifest
 from agent.clips.cut import cut_plain, cut_sealed
 from agent.clips.journal import SEALED_SUFFIX, SUFFIX, OpenClip
 from agent.clips.part import PART
@@ -33,7 +33,10 @@ log = logging.getLogger(__name__)
 # Only what is named by a ULID is ours.
 _ULID = r"[0-9A-HJKMNP-TV-Z]{26}"
 _CLIP = re.compile(f"({_ULID})({re.escape(SUFFIX)}|{re.escape(SEALED_SUFFIX)})")
-_BESIDE = re.compile(f"({_ULID})({re.escape(PART)}|{re.escape(manifest.SUFFIX)}({re.escape(SUFFIX_NEW)})?)")
+_LASTING = (manifest.SUFFIX, hold.SUFFIX)
+"""What lies beside a clip as long as the clip is there."""
+_WRITTEN = "|".join(map(re.escape, _LASTING))
+_BESIDE = re.compile(f"({_ULID})({re.escape(PART)}|(?:{_WRITTEN})({re.escape(SUFFIX_NEW)})?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Recovered:
       `record`. Without `plain` its manifest is there already.
     - `removed`: nothing played, the file is gone; drop the intent.
     - `missing`: a row of the index has no file; take it out (`mark_garbage`).
-    - `unreadable`: the disk refused, `problem` says how; everything stays for the next start.
+    - `unreadable`: the disk refused, or what is on hold does not play (`problem`); everything stays.
     """
 
     kind: Literal["kept", "adopted", "removed", "missing", "unreadable"]
@@ -113,7 +116,7 @@ def _strays(
     known_paths: Collection[str],
     found: list[Recovered],
 ) -> list[Path]:
-    """What lies beside no clip any more, and the notes of clips whose rows are there."""
+    """What lies beside no clip any more, was half written, and the notes of clips whose rows are there."""
     known = {_id(name) for name in known_paths}
     open_still = {*in_use, *(each.id for each in found if each.kind not in {"removed", "missing"})}
     strays = []
@@ -121,7 +124,7 @@ def _strays(
         beside = _BESIDE.fullmatch(name)
         if beside is None or beside[1] in open_still:
             continue
-        if beside[1] not in known or beside[2] != manifest.SUFFIX:
+        if beside[1] not in known or beside[2] not in _LASTING:
             strays.append(directory / name)
     return strays
 
@@ -138,6 +141,8 @@ def _settle(directory: Path, name: str, intent: OpenClip | None, *, there: bool)
         if intent is None and (record := _attested(path)) is not None:
             return Recovered("adopted", clip, name, record)
         cut = cut_sealed(path) if name.endswith(SEALED_SUFFIX) else cut_plain(path)
+        if cut is None and hold.stands(directory, clip):
+            return Recovered("unreadable", clip, name, problem=f"{path}: nothing plays, and it is on hold")
         if cut is None:
             path.unlink()
             return Recovered("removed", clip, name)

@@ -6,7 +6,7 @@ Invariants:
 - A row of `clips` names a file that is complete, synced and playable.
 - A file that was begun has a row of `open_clips` until its row of `clips` is there.
 - A file on its way out has a row of `garbage` from before it is unlinked until after; what lies beside it
-  (manifest, note) goes with it.
+  (manifest, note, hold) goes with it.
 - `clip_chain` is the end of the chain of manifests: it moves in the transaction that enters the clip.
 """
 
@@ -16,6 +16,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from agent.clips.hold import hold_path
 from agent.clips.journal import OpenClip
 from agent.clips.manifest import Link, manifest_path
 from agent.clips.part import part_path
@@ -146,6 +147,11 @@ def clips(tx: sqlite3.Connection, *, event: str | None = None) -> list[StoredCli
     return [clip for clip in found if event is None or event in clip.record.events]
 
 
+def has(tx: sqlite3.Connection, clip: str) -> bool:
+    """Whether there is a clip of this id."""
+    return tx.execute("SELECT 1 FROM clips WHERE id = ?", (clip,)).fetchone() is not None
+
+
 def hold(tx: sqlite3.Connection, clip: str, *, held: bool) -> bool:
     """Keep a clip whatever happens, or no longer; whether there is such a clip."""
     return tx.execute("UPDATE clips SET held = ? WHERE id = ?", (held, clip)).rowcount == 1
@@ -184,7 +190,7 @@ def unlink_garbage(directory: Path, names: Iterable[str]) -> None:
     try:
         for name in names:
             clip = directory / name
-            for path in (part_path(clip), manifest_path(clip), clip):
+            for path in (part_path(clip), manifest_path(clip), hold_path(clip), clip):
                 path.unlink(missing_ok=True)
         if directory.exists():
             sync_directory(directory)

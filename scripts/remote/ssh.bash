@@ -20,12 +20,25 @@ disconnect() {
 
 connect() { # connect HOST: all that follows shares this connection, so a password is asked for once
   local code=0
-  kit=$1
+  kit=$1 account=plain
   sockets=$(mktemp -d "${TMPDIR:-/tmp}/kit.XXXXXX")
   trap disconnect EXIT
-  ssh -o ControlMaster=auto -o ControlPath="$sockets/%C" -o ControlPersist=60 -o ConnectTimeout=15 "$kit" true </dev/null ||
-    code=$?
-  [[ $code -eq 0 ]] || die 3 "no way to $kit by ssh (its words are above). Fix: see that the kit has power and network, and that \`ssh $kit\` works"
+  ssh -o ControlMaster=auto -o ControlPath="$sockets/%C" -o ControlPersist=60 -o ConnectTimeout=15 "$kit" \
+    'echo a shell is here' </dev/null >"$sockets/answer" || code=$?
+  [[ $code -ne 255 ]] || die 3 "no way to $kit by ssh (its words are above). Fix: see that the kit has power and network, and that \`ssh $kit\` works"
+  # Whatever a technician's account is asked, the doctor answers (ForceCommand of sshd).
+  [[ $(tail -n 1 "$sockets/answer") = 'a shell is here' ]] || account=forced
+  forced_code=$code
+}
+
+forced_answer() { # what a forced command said, with its exit code
+  cat "$sockets/answer"
+  return "$forced_code"
+}
+
+need_shell() { # need_shell WHAT
+  [[ $account = plain ]] ||
+    die 3 "no $1 from $kit: this account is shown what the doctor finds, and nothing else. Fix: scripts/diagnose $kit, or come as steward"
 }
 
 on_kit() { # on_kit [-t] WORDS...: run them there, as root where that needs no password
