@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.app.blindness import FIRST_S, LONGEST_S, NAME, Blindness
+from agent.app.blindness import FIRST_S, KEEP_S, LONGEST_S, NAME, Blindness
 from agent.device import reboot
 from agent.device.clock import VideoClock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LOST = "camera.lost"
 
 
 class Kit:
@@ -41,10 +44,14 @@ class Kit:
     def dead(self, seconds: float) -> int:
         """So long without a picture; how often a reboot was asked for."""
         before = self.asked
-        self.agent.look(pictures=False, down=True)
+        self.look(LOST)
         self.clock.t += seconds
-        self.agent.look(pictures=False, down=True)
+        self.look(LOST)
         return self.asked - before
+
+    def look(self, down: str | None, seen: float | None = None) -> None:
+        """What the supervisor tells."""
+        self.agent.look(seen=seen, down=down)
 
 
 @pytest.fixture
@@ -56,10 +63,27 @@ def test_an_hour_over_several_starts(kit: Kit) -> None:
     """The time goes on where the agent starts anew, and the reboot is asked for once."""
     assert 0 == kit.dead(FIRST_S / 2)
     kit.start()
-    kit.agent.look(pictures=False, down=False)  # it has just begun, and knows nothing yet
+    kit.look(None)  # it has just begun, and knows nothing yet
     assert 0 == kit.dead(FIRST_S / 2 - 1)
     assert 1 == kit.dead(1)
     assert 0 == kit.dead(FIRST_S)
+
+
+def test_time_in_which_nobody_tried(kit: Kit) -> None:
+    """A kit that stood still for a repair is not rebooted at the first look after it."""
+    kit.dead(KEEP_S)
+    kit.clock.t += 2 * FIRST_S
+    kit.start()
+    assert 0 == kit.dead(FIRST_S - KEEP_S - 1)
+    assert 1 == kit.dead(1)
+
+
+def test_what_is_kept_is_written_rarely(kit: Kit) -> None:
+    """A card is not worn by a dead camera; a process that is killed loses minutes of the count at most."""
+    for _ in range(round(KEEP_S) + 2):
+        kit.dead(1)
+    kept = json.loads((kit.directory / NAME).read_text())
+    assert KEEP_S == kept["dead_s"]
 
 
 def test_each_reboot_in_vain_makes_the_next_rarer(kit: Kit) -> None:
@@ -77,7 +101,10 @@ def test_a_picture_forgets_all(kit: Kit) -> None:
     kit.dead(FIRST_S)
     kit.boot(1)
     kit.dead(FIRST_S)
-    kit.agent.look(pictures=True, down=False)
+    kit.look(None, seen=kit.clock.t - 1)  # an old one is no word of now
+    assert (kit.directory / NAME).exists()
+    kit.clock.t += 1
+    kit.look(None, seen=kit.clock.t)
     assert not (kit.directory / NAME).exists()
     assert 0 == kit.dead(FIRST_S - 1)
     assert 1 == kit.dead(1)
@@ -85,11 +112,25 @@ def test_a_picture_forgets_all(kit: Kit) -> None:
 
 def test_a_camera_that_filmed_and_fell_silent(kit: Kit) -> None:
     """Its pictures of before are none of now."""
-    kit.agent.look(pictures=True, down=False)
-    kit.agent.look(pictures=True, down=True)
+    kit.look(None, seen=0.0)
+    assert 1 == kit.dead(FIRST_S)
+
+
+def test_software_that_is_missing(kit: Kit) -> None:
+    """No reboot brings it, and none is to disturb whoever installs it."""
+    kit.look("camera.driver")
     kit.clock.t += FIRST_S
-    kit.agent.look(pictures=True, down=True)
-    assert 1 == kit.asked
+    kit.look("camera.driver")
+    assert 0 == kit.asked
+    assert not (kit.directory / NAME).exists()
+
+
+def test_another_source(kit: Kit) -> None:
+    """What the one before it did not give is not held against it."""
+    kit.dead(FIRST_S - 1)
+    kit.source = "picamera:1"
+    kit.start()
+    assert 0 == kit.dead(FIRST_S - 1)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +156,7 @@ def test_nobody_hears(
     clock = VideoClock()
     agent = Blindness("picamera:", tmp_path, clock, reboot.request)
     for _ in range(3):
-        agent.look(pictures=False, down=True)
+        agent.look(seen=None, down=LOST)
         clock.t += FIRST_S
     assert 1 == caplog.text.count("a reboot was asked for, and nobody is there who could do it")
 
@@ -125,9 +166,9 @@ def test_the_service_manager_hears(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     clock = VideoClock()
     agent = Blindness("picamera:", tmp_path, clock)
-    agent.look(pictures=False, down=True)
+    agent.look(seen=None, down=LOST)
     clock.t += FIRST_S
-    agent.look(pictures=False, down=True)
+    agent.look(seen=None, down=LOST)
     assert (tmp_path / reboot.REQUEST_NAME).exists()
 
 
@@ -144,13 +185,19 @@ def test_a_mark_that_cannot_be_removed(kit: Kit, caplog: pytest.LogCaptureFixtur
     (kit.directory / NAME).unlink()
     (kit.directory / NAME).mkdir()
     with caplog.at_level(logging.WARNING):
-        kit.agent.look(pictures=True, down=False)
+        kit.look(None, seen=kit.clock.t + 1)
     assert "blind: cannot be removed" in caplog.text
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xff", b"[]", b'{"boot": "00000000"}', b'{"boot": "00000000", "since": "x", "reboots": -3}'],
+    [
+        b"\xff",
+        b"[]",
+        b'{"boot": "00000000", "source": "picamera:"}',
+        b'{"boot": "00000000", "source": "picamera:", "dead_s": "x", "reboots": -3}',
+        b'{"boot": "00000001", "source": "picamera:", "dead_s": 3600}',
+    ],
 )
 def test_a_mark_that_means_nothing(tmp_path: Path, content: bytes) -> None:
     """It counts for none."""

@@ -469,7 +469,7 @@ def test_a_camera_that_is_dead_for_an_hour_has_the_kit_reboot(
     runtime.mkdir()
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(runtime))
     clock = SystemClock()
-    mark = {"boot": clock.boot, "since": clock.mono() - blindness.FIRST_S, "reboots": 0}
+    mark = {"boot": clock.boot, "source": "/dev/video99", "dead_s": blindness.FIRST_S, "reboots": 0}
     (tmp_path / blindness.NAME).write_text(json.dumps(mark))
     one = Running(settings(tmp_path, capture={"source": "/dev/video99"}))
     wait_for((runtime / reboot.REQUEST_NAME).exists)
@@ -725,7 +725,10 @@ def test_want_reaches_analysis_and_pre_roll(idle: Agent) -> None:
     for now in (0.0, STEP_S, 2 * STEP_S):
         want.judge(Strain(celsius=90.0, memory=0.01), now)
     idle._do_without(want)
-    assert (0.25, 0.25) == (want.analysis, want.ring) == (idle._analysis.share, idle._ring._share)
+    assert (0.25, 0.25) == (want.analysis, want.ring)
+    assert 0.25 == idle._analysis.share
+    pre_roll, held = idle._settings.clips.pre_roll_s, idle._ring._max_s
+    assert held - 0.75 * pre_roll == pytest.approx(idle._ring._share * held)
 
 
 def test_a_slow_first_look_after_an_outage_is_no_stall(idle: Agent) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ from test_doctor_machine import put
 from agent.app import vitals
 from agent.app.proof import Proof
 from agent.app.vitals import CLEAR_S, LOOK_S, Vitals
-from agent.app.want import STEP_S
+from agent.app.want import CALM_S, STEP_S
 from agent.backbone.delivery import Delivery
 from agent.device import health, storage
 from agent.device.power import THROTTLED
@@ -20,8 +22,6 @@ from agent.device.storage import Space
 from agent.doctor.registry import ALARMS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.app.want import Want
 
 
@@ -111,7 +111,7 @@ def test_what_comes_and_goes_must_last(
             for name, text in {"name": "pwmfan", "pwm1": "128", "fan1_input": "0"}.items():
                 put(root, f"sys/class/hwmon/hwmon0/{name}", text)
         case "disk.free":
-            monkeypatch.setattr(storage, "space", lambda _path: Space(32_000_000_000, 2_000_000_000))
+            monkeypatch.setattr(storage, "space", lambda _path: Space(32_000_000_000, 200_000_000))
         case "disk.inodes":
             monkeypatch.setattr(storage, "inodes", lambda _path: 0.02)
     said = Said()
@@ -156,15 +156,24 @@ def test_what_is_done_without_follows_the_board(root: Path) -> None:
     assert round(watcher.board.memory or 0, 2) == 0.46
 
 
-@pytest.mark.parametrize(("current", "share"), [(190, 1.0), (240, 0.5)])
-def test_want_of_the_units_own_memory(root: Path, current: int, share: float) -> None:
-    """Room on the board does not help an agent that its unit holds back; its usual 190 MB are no want."""
-    grant(root, current * 1_000_000, str(256 << 20), str(320 << 20))
+def test_want_of_the_units_own_memory(root: Path) -> None:
+    """Room on the board does not help an agent that its unit holds back; what it usually has is no want."""
+    unit = (Path(__file__).parent.parent / "systemd" / "stairwell-agent.service").read_text()
+    high, most = (
+        int(re.search(rf"(?m)^{key}=(\d+)M$", unit)[1]) << 20 for key in ("MemoryHigh", "MemoryMax")
+    )
     said = Said()
     watcher = watch(root, said)
-    watcher.look(0.0)
-    watcher.look(STEP_S)
-    assert share == said.told[-1].ring
+
+    def has(megabytes: int, now: float) -> float:
+        grant(root, megabytes * 1_000_000, str(high), str(most))
+        watcher.look(now)
+        return said.told[-1].ring
+
+    usual = 235 + 7 + 2  # with libx264; pages of files in use, and the kernel's
+    assert [1.0, 1.0] == [has(usual, 0.0), has(usual, STEP_S)]
+    assert [1.0, 0.5] == [has(270, 2 * STEP_S), has(270, 3 * STEP_S)]
+    assert [0.5, 1.0] == [has(usual, 4 * STEP_S), has(usual, 5 * STEP_S + CALM_S)]
 
 
 def test_a_failed_burn_in_is_told(root: Path) -> None:

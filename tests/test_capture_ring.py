@@ -89,6 +89,14 @@ def test_want_of_memory_shortens_it_and_passes() -> None:
     assert 3 == ring.dropped_gops
 
 
+def test_want_of_memory_leaves_what_an_event_may_have_begun_in() -> None:
+    """The floor stays, however little is left of the rest."""
+    ring = PacketRing(6, 1 << 20, floor_s=4)
+    ring.limit(0.0)
+    fill(ring, 20)
+    assert ring.seconds >= 4.0
+
+
 def test_a_group_that_is_too_large_alone_is_let_go() -> None:
     """Even the group under way goes; what follows it waits for the next key frame."""
     ring = PacketRing(60, 35)

@@ -70,12 +70,27 @@ def test_complaints(
     assert ("error -110" in verdict.text.uk) == (expected == "fail")
 
 
-@pytest.mark.parametrize(("free", "expected"), [(40, "ok"), (14, "warn"), (7, "fail"), (None, "skip")])
-def test_free(free: int | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shares of the file system."""
-    space = None if free is None else Space(100_000_000_000, free * 1_000_000_000)
+@pytest.mark.parametrize(
+    ("free", "reserve_mb", "expected"),
+    [
+        (40, 512, "ok"),
+        (14, 512, "warn"),
+        (0.512, 512, "warn"),  # full as it is meant to be
+        (0.45, 512, "fail"),
+        (9, 0, "warn"),
+        (7, 0, "fail"),
+        (None, 512, "skip"),
+    ],
+)
+def test_free(
+    free: float | None, reserve_mb: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shares of the file system, and what retention keeps of it."""
+    space = None if free is None else Space(100_000_000_000, round(free * 1e9))
     monkeypatch.setattr(storage, "space", lambda _path: space)
-    assert expected == ask("disk.free", tmp_path).status
+    chosen = settings(tmp_path, clips={"reserve_mb": reserve_mb})
+    (check,) = (one for one in disk.checks(chosen, tmp_path) if one.code == "disk.free")
+    assert expected == check.ask().status
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0.01, "ok"), (0.3, "warn"), (1.2, "fail")])

@@ -150,8 +150,9 @@ class Agent:
         self._wear = WearMeter(self._journal, clock)
         self._vitals = Vitals(settings, announcer, clock, lambda: self._courier.delivery, self._do_without)
         self._walltime = WallTime(clock, settings.state.dir)
-        held_s = settings.clips.pre_roll_s + REACH_BACK_S + DECISION_S
-        ring = self._ring = PacketRing(held_s, settings.clips.ring_bytes)
+        begun_s = REACH_BACK_S + DECISION_S
+        held_s = settings.clips.pre_roll_s + begun_s
+        ring = self._ring = PacketRing(held_s, settings.clips.ring_bytes, begun_s)
         self._recorder, self._house_refusal = open_recorder(
             settings, ring, self._mint, self._premises, clock, announcer
         )
@@ -255,6 +256,7 @@ class Agent:
         heartbeat_due = housekeeping_due = self._clock.mono()
         while self._recording.running and not self._leaving.is_set() and not stop.wait(TICK_S):
             now = self._clock.mono()
+            self._watch.look_at_camera()
             self._watch.raise_failure()
             self._watch.check_progress(now)
             if not ready and (self._ledger.frames or self._camera.down is not None):

@@ -306,6 +306,9 @@ class CameraStage(Stage):
         """The newest picture, masked; it may be old."""
         self._unseen = self._unrecorded = 0
         self.down: Text | None = None
+        """Why there are no pictures; None while there are."""
+        self.alarm: str | None = None
+        """The alarm of that."""
         self.silent_since: float | None = None
         """When the last frame came; None while none is owed: the source is said to be down, or at its end."""
 
@@ -337,14 +340,14 @@ class CameraStage(Stage):
             case StreamInfo():
                 self._recording.put(item)
             case SourceDown():
-                self.down = item.reason
+                self.down, self.alarm = item.reason, item.alarm
                 self.silent_since = None
                 log.warning("the source gives no pictures: %s", item.reason.en)
                 self._no_pictures(item)
                 self._recording.put(item)
                 self._analysis.interrupt()
             case SourceUp():
-                self.down = None
+                self.down = self.alarm = None
                 self.silent_since = self._clock.mono()
                 log.info("the source gives pictures")
 

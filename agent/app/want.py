@@ -38,8 +38,8 @@ class Limits:
     celsius: tuple[float, float] = (78.0, 72.0)  # the firmware slows the processor down at 80
     waiting: tuple[float, float] = (0.8, 0.4)
     # Of the unit's 302 MB the agent has 235 at most, libraries included: 22 % are left. Strain begins when it
-    # has 266, and has ended when it has 242.
-    memory: tuple[float, float] = (0.12, 0.2)
+    # has 266, and has ended when it has 257: the pre-roll that it gives back has 5 MB.
+    memory: tuple[float, float] = (0.12, 0.15)
 
 
 class Step:
@@ -87,7 +87,7 @@ class Want:
 
     @property
     def ring(self) -> float:
-        """Of the ring's bytes, 0..1."""
+        """Of the pre-roll, 0..1."""
         return self._ring.share
 
     def judge(self, strain: Strain, now: float) -> None:

@@ -45,10 +45,13 @@ class Watch:
     blindness: Blindness
     faults: Mapping[str, Callable[[], BaseException | None]]
 
+    def look_at_camera(self) -> None:
+        """A camera that is dead for long has the kit reboot. Before its stage's own end is raised."""
+        latest = self.camera.latest
+        self.blindness.look(seen=None if latest is None else latest.t, down=self.camera.alarm)
+
     def check_progress(self, now: float) -> None:
         """Return if whatever has work does it, and the source hangs not unsaid.
-
-        A camera that is dead for long has the kit reboot.
 
         Raises:
             StallError: it doesn't.
@@ -68,8 +71,6 @@ class Watch:
                 raise StallError(
                     say("{name}: nothing done for {seconds:.0f} s", name=name, seconds=now - since), fix=ANEW
                 )
-        camera = self.camera
-        self.blindness.look(pictures=camera.latest is not None, down=camera.down is not None)
         if self.database.unsound is not None:
             raise StallError(
                 say("{path}: damaged ({why})", path=self.database.path, why=self.database.unsound),

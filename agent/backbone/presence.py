@@ -135,7 +135,9 @@ class DropState(Message):
     packets: Count = Field(
         description="pictures that the video lacks: the disk, or the board that encodes, was behind"
     )
-    gops: Count = Field(description="seconds or so that left the pre-roll early: clips.ring_mb is too small")
+    gops: Count = Field(
+        description="seconds or so that left the pre-roll early: clips.ring_mb is too small, or `preroll` < 1"
+    )
     writes: Count = Field(description="messages given up, because the disk refused them for too long")
 
 

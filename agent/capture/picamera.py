@@ -129,8 +129,7 @@ class PicameraSource:
                     if self._closed.is_set():
                         return
                     yield from self._tell(error)
-                    self._end()
-                    self._wait(error)
+                    self._wait(self._ended(error))
         finally:
             self._end()
 
@@ -215,19 +214,27 @@ class PicameraSource:
         Raises:
             StallError: not in this process.
         """
-        if isinstance(error, StallError):
-            raise error
-        silent = error.alarm in SILENT
-        if silent and not self._reopened:
-            self._reopened = True
-            return
-        if not self._filmed:
-            if not silent and error.alarm not in HOPELESS and self._backoff.tries < OPENINGS:
+        if isinstance(error, SourceError):
+            silent = error.alarm in SILENT
+            if silent and not self._reopened:
+                self._reopened = True
+                return
+            curable = not silent and error.alarm not in HOPELESS
+            if curable and not self._filmed and self._backoff.tries < OPENINGS:
                 self._closed.wait(self._backoff.next_s())
                 return
+        if not self._filmed:
             self._closed.wait(REST_S)
         if not self._closed.is_set():
             raise StallError(error.words[0], fix=ANEW) from error
+
+    def _ended(self, error: SourceError | StallError) -> SourceError | StallError:
+        """Give the camera back after this error; what counts of it and of what comes of that."""
+        try:
+            self._end()
+        except StallError as hang:
+            return hang
+        return error
 
     def _end(self) -> None:
         """Give the camera back.

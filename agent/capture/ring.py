@@ -1,7 +1,8 @@
 """The last seconds of encoded video, kept so that a clip begins before its event.
 
 Invariants: what is held begins with a key frame; it reaches back at least `max_s` as soon as that much
-came in and fits into `max_bytes`; it never exceeds `max_bytes`. Under want of memory both are less.
+came in and fits into `max_bytes`; it never exceeds `max_bytes`. Under want of memory both are less, as far as
+`floor_s` allows.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ class _Gop:
 
 
 class PacketRing:
-    """Packets by group of pictures (GOP): a group is held whole or not at all."""
+    """Packets by group of pictures (GOP): a group is held whole or not at all.
 
-    def __init__(self, max_s: float, max_bytes: int) -> None:
+    Of `max_s` the last `floor_s` stay under want of memory, too: in them an event may have begun already.
+    """
+
+    def __init__(self, max_s: float, max_bytes: int, floor_s: float = 0.0) -> None:
         self._max_s = max_s
+        self._floor = floor_s / max_s if max_s else 1.0
         self._max_bytes = max_bytes
         self._share = 1.0
         self._gops: deque[_Gop] = deque()
@@ -43,8 +48,8 @@ class PacketRing:
         return self._newest - self._gops[0].t if self._gops else 0.0
 
     def limit(self, share: float) -> None:
-        """From the next packet on hold this share (0..1) of its seconds and bytes. Safe from any thread."""
-        self._share = share
+        """From the next packet on hold this share (0..1) of what is above the floor. Safe from any thread."""
+        self._share = self._floor + share * (1 - self._floor)
 
     def stream(self, info: StreamInfo) -> None:
         """Begin anew: what is held does not decode with what follows."""

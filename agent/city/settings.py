@@ -58,6 +58,11 @@ class CitySettings(Section):
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: no TOML ({error})", fix=FIX) from None
+        if "delivery" not in values:  # of an earlier version: its kits waited for the broker's word
+            raise ConfigError(
+                f"{path}: delivery is missing: whose word shall new kits wait for?",
+                fix='write delivery = "watermark", or "puback" if the platform acknowledges nothing',
+            )
         try:
             return cls(**values)
         except ValidationError as error:

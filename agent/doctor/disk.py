@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
     from agent.config import Settings
 
-LOW, EMPTY = (
-    0.15,
-    0.08,
-)  # of the file system: below it ext4 slows down, and retention fights for each megabyte
+LOW = 0.15  # of the file system: below it ext4 slows down, and retention fights for each megabyte
+EMPTY = 0.08  # of it, where clips.reserve_mb keeps nothing free
+SHORT = 0.9  # of clips.reserve_mb: retention keeps that free, and looks each minute
 FEW, FEWEST = 0.10, 0.03  # of the places for files: logs of other programs eat them, clips never do
 SLOW_S, STUCK_S = 0.2, 1.0  # a synced 4 KB; balena's doctor calls more than a second a failing card
 SYNCS = 5
@@ -49,7 +48,7 @@ def checks(settings: Settings, root: Path) -> list[Check]:
         Check(
             "disk.free",
             say("Free space"),
-            lambda: _free(clips if clips.is_dir() else state),
+            lambda: _free(clips if clips.is_dir() else state, settings.clips.reserve_mb * 1e6),
             ("disk.state",),
         ),
         Check("disk.inodes", say("Room for files"), lambda: _inodes(state), ("disk.state",)),
@@ -112,13 +111,14 @@ def _ours(path: Path) -> bool:
     return (path / identity.KEYS).is_dir() or not any(path.iterdir())
 
 
-def _free(path: Path) -> Verdict:
+def _free(path: Path, reserve: float) -> Verdict:
+    """`reserve` is what retention keeps free, in bytes: so little is as it should be, and is no failure."""
     space = storage.space(path)
     if space is None:
         return skip(say("{path}: does not answer", path=path))
     gb = space.free / 1e9
     told = say("{gb:.1f} GB free ({share:.0%})", gb=gb, share=space.share)
-    if space.share < EMPTY:
+    if space.free < (SHORT * reserve if reserve else EMPTY * space.total):
         return fail(told, _SPACE)
     return warn(told, _SPACE) if space.share < LOW else ok(told)
 
