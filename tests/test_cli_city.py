@@ -12,6 +12,7 @@ import pytest
 from broker import free_port
 from commandline import done, stairwell
 
+from agent.cli.fleet_tables import counted
 from agent.device.enrolfile import EnrolFile
 from agent.device.wallet import Wallet
 
@@ -160,3 +161,8 @@ def test_a_kit_that_was_not_enrolled(tmp_path: Path) -> None:
         assert said in ended.stderr
     ended = stairwell("enrol", "join", "--file", config, "--state", tmp_path)
     assert (3, True) == (ended.returncode, "kit: Field required" in ended.stderr)
+
+
+def test_one_is_no_plural() -> None:
+    """Of one, of none, of two."""
+    assert ["1 kit", "0 kits", "2 kits"] == [counted(n, "kit") for n in (1, 0, 2)]

@@ -15,6 +15,7 @@ from clips_footage import ffmpeg_plays
 from clips_keys import CITY, RECIPIENTS, STRANGER
 from kits import Kit, name
 from typer.testing import CliRunner
+from ukrainian import english_in
 
 from agent.app import wear
 from agent.cli import app
@@ -174,6 +175,66 @@ def test_check(desk: Desk) -> None:
     assert "missing, repaired" in desk("check", "--repair", "--yes").stdout
 
 
+def test_every_command_speaks_ukrainian(desk: Desk) -> None:
+    """Headings, marks, counts, verdicts; what programs read stays as it is."""
+    clip = desk.kit.clip(1)
+    desk.kit.clip(2)
+    desk.kit.journal.ask(lambda tx: wear._add(tx, "2026-05-01", 12_300_000))
+    key = desk.kit.state / "keys" / "kit.pub"
+    judge = ("verify", desk.kit.directory, "--public-key", key)
+    expected: dict[tuple[object, ...], tuple[str, ...]] = {
+        ("list",): ("кліп", "початок (UTC)", "не надіслано", "2 кліпи, 0.3 МБ"),
+        ("show", name(1)): (clip.sha256, "manifest.sha256"),
+        ("export", name(1), "-o", desk.out): ("0.1 МБ, таким, як лежить",),
+        ("export", name(2), "-o", desk.out, "-i", desk.city): ("0.1 МБ, відкрито",),
+        judge: ("висновок", "справжній", "запечатаний файл"),
+        ("hold", name(1)): (f"{name(1)}: утримується",),
+        ("release", name(1)): (f"{name(1)}: більше не утримується",),
+        ("check",): (
+            "записано 2026-05-01: 12 МБ",
+            "2 кліпи (0.3 МБ) звірено з підписаним",
+            "відкритого відео: усе справне",
+        ),
+        ("check", "-i", desk.city): ("2 кліпи (0.3 МБ) відкрито й декодовано",),
+    }
+    for words, told in expected.items():
+        result = desk(*words, "--lang", "uk")  # type: ignore[arg-type]
+        assert [] == [word for word in told if word not in result.output], result.output
+        assert words[0] == "show" or [] == english_in(result.output)  # that one lists the record's own keys
+    for words in (("list",), ("show", name(1)), judge, ("hold", name(1)), ("release", name(1)), ("check",)):
+        assert desk.data(*words, "--lang", "en") == desk.data(*words, "--lang", "uk")  # type: ignore[arg-type]
+    receipt = json.loads(desk("erase", name(2), "--yes", "--lang", "uk").stdout)
+    assert (name(2), "request") == (receipt["clip"], receipt["why"])
+
+
+def test_what_is_wrong_is_told_in_ukrainian(desk: Desk) -> None:
+    """By the check and by verify; for programs in English, as ever."""
+    clip, gone = desk.kit.clip(1), desk.kit.clip(2)
+    path = desk.kit.directory / clip.path
+    path.write_bytes(path.read_bytes()[:-7])
+    (desk.kit.directory / gone.path).unlink()
+
+    text = desk("check", "--lang", "uk", code=NOT_SOUND).stdout
+    assert f"зник  {gone.path}" in text
+    assert "обрізаний; є" in text
+    assert "Що робити: збережіть його для розслідування" in text
+    assert text.strip().endswith(": 2 знахідки")
+    assert [] == english_in(text)
+    found = desk.data("check", "--lang", "uk", code=NOT_SOUND)["findings"]
+    assert {"missing": "its file has gone"}.items() <= {f["code"]: f["text"] for f in found}.items()
+    assert "`--repair` takes it out of the index, and tells the city" in [f["fix"] for f in found]
+
+    judge = ("verify", path, "--config", desk.config)
+    assert f"є {clip.bytes - 7} з {clip.bytes} байтів" in desk(*judge, "--lang", "uk", code=NOT_SOUND).stdout
+    [verdict] = desk.data(*judge, "--lang", "uk", code=NOT_SOUND)
+    assert ("truncated", f"{clip.bytes - 7} of {clip.bytes} bytes are there") == (
+        verdict["verdict"],
+        verdict["detail"],
+    )
+    mended = desk("check", "--repair", "--yes", "--lang", "uk", code=NOT_SOUND).stdout
+    assert f"зник, виправлено  {gone.path}" in mended
+
+
 def test_help_teaches(desk: Desk) -> None:
     """Each command says what it is for; those that judge tell their exit codes."""
     for command in ("list", "show", "export", "verify", "hold", "release", "erase", "check"):
@@ -211,9 +272,16 @@ def test_somebody_at_a_terminal_is_asked_and_sees_bars(desk: Desk) -> None:
     code, shown = at_terminal("check")
     assert 0 == code
     assert "checking clips" in shown
+    assert "checking open footage" in shown
+    assert "перевірка кліпів" in at_terminal("check", "--lang", "uk")[1]
+    code, shown = at_terminal("check", "--repair", "--lang", "uk", answer="\n")
+    assert 1 == code
+    assert "Чи під'єднано їхній диск?" in shown
     code, shown = at_terminal("erase", name(1), answer="n\n")
     assert 1 == code
     assert "Erase 1 clip for good?" in shown
     assert [name(1)] == [clip["clip"] for clip in desk.data("list")]
-    assert 0 == at_terminal("erase", name(1), answer="y\n")[0]
+    code, shown = at_terminal("erase", name(1), "--lang", "uk", answer="т\n")
+    assert 0 == code
+    assert "Вилучити назавжди 1 кліп?" in shown
     assert [] == desk.data("list")

@@ -17,6 +17,7 @@ from agent.clips import check, hold, store
 from agent.clips.check import Finding, View, check_clip, check_index, check_sealing
 from agent.clips.manifest import manifest_path
 from agent.errors import StorageError
+from agent.words import say, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def one(kit: Kit, *keys: object, outcome: object = None) -> list[tuple[str, str]
     row = look(kit).clips[0]
     key = kit.identity.public
     found = check_clip(kit.directory, row, outcome, key, keys, lambda _: None)  # type: ignore[arg-type]
-    return [(finding.code, finding.text) for finding in found]
+    return [(finding.code, finding.text.en) for finding in found]
 
 
 def sealing(kit: Kit) -> list[tuple[str, str]]:
@@ -169,7 +170,9 @@ def test_a_clip_that_was_signed_and_does_not_play(tmp_path: Path, monkeypatch: p
     row = look(kit).clips[0]
     longer = replace(row, record=replace(row.record, duration=9.0))
     found = check_clip(kit.directory, longer, None, kit.identity.public, [CITY], lambda _: None)
-    assert [("unplayable", "0.1 s of it decode, 9.0 s are in its row")] == [(f.code, f.text) for f in found]
+    assert [("unplayable", "0.1 s of it decode, 9.0 s are in its row")] == [
+        (f.code, f.text.en) for f in found
+    ]
     assert [] == check_clip(kit.directory, longer, None, kit.identity.public, [], lambda _: None)
     kit.end()
 
@@ -215,8 +218,8 @@ def test_what_cannot_be_read_is_an_error(kit: Kit) -> None:
 
 def test_findings_are_data() -> None:
     """For --json."""
-    expected = {"code": "a", "what": "b", "text": "c", "fix": "d", "broken": True}
-    assert expected == Finding("a", "b", "c", "d").as_dict()
+    expected = {"code": "stray", "what": "b", "text": "no row knows this file", "fix": "d", "broken": True}
+    assert expected == Finding("stray", "b", say("no row knows this file"), verbatim("d")).as_dict()
 
 
 def test_a_clip_that_the_disk_does_not_give(kit: Kit) -> None:

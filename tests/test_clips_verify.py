@@ -61,6 +61,10 @@ def kinds(directory: Path, keys: Sequence[x25519.Identity] = ()) -> list[Kind]:
     return [verdict.kind for verdict in verify([directory], PUBLIC, keys)]
 
 
+def detail(verdict: Verdict) -> str:
+    return verdict.detail.en if verdict.detail else ""
+
+
 def flip(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1 << (at % 8)
@@ -90,7 +94,7 @@ def test_a_single_clip_is_named_by_itself_or_its_manifest(clips: Path) -> None:
 def test_a_strangers_key_is_told(clips: Path) -> None:
     """The seal's hash holds all the same."""
     (verdict,) = verify([sealed(clips, 1)], PUBLIC, [STRANGER])
-    assert ("authentic", False, "no key given opens it") == (verdict.kind, verdict.full, verdict.detail)
+    assert ("authentic", False, "no key given opens it") == (verdict.kind, verdict.full, detail(verdict))
 
 
 @pytest.mark.parametrize("keys", [(), (CITY,)], ids=["closed", "opened"])
@@ -122,7 +126,7 @@ def test_a_flipped_bit_is_given_its_second(clips: Path) -> None:
         chunk = plain_at // 65536 * 65536
         expected = max(f.t for f, first in offsets(told.plain.fragments) if first <= chunk)
         assert (expected, told.video.dur) == (begin, end)
-        assert f"from {expected:.1f} s on it does not open" == verdict.detail
+        assert f"from {expected:.1f} s on it does not open" == detail(verdict)
         at += piece.bytes
 
 
@@ -173,7 +177,7 @@ def test_a_shortened_file_is_truncated(clips: Path, keys: tuple[x25519.Identity,
         ((begin, last),) = verdict.seconds
         assert ("truncated", 5.0) == (verdict.kind, pytest.approx(last))
         assert begin <= 5.0 * end / len(data) + 0.5
-        assert f"{end} of {len(data)} bytes" in verdict.detail
+        assert f"{end} of {len(data)} bytes" in detail(verdict)
     path.unlink()
     assert ["authentic", "authentic", "truncated", "authentic"] == kinds(clips, keys)
 
@@ -211,11 +215,11 @@ def test_swapped_clips_are_altered(clips: Path) -> None:
     for keys in ((), (CITY,)):
         found = verify([clips], PUBLIC, keys)
         assert ["altered", "altered", "authentic", "authentic"] == [v.kind for v in found]
-        assert [f"it is the file of clip {clip_id(n)}" for n in (2, 1)] == [v.detail for v in found[:2]]
+        assert [f"it is the file of clip {clip_id(n)}" for n in (2, 1)] == [detail(v) for v in found[:2]]
     swap(manifest_path(one), manifest_path(two))
     found = verify([clips], PUBLIC)
     assert ["altered", "altered", "authentic", "authentic"] == [v.kind for v in found]
-    assert f"its manifest is that of {clip_id(2)}" == found[0].detail
+    assert f"its manifest is that of {clip_id(2)}" == detail(found[0])
 
 
 def test_a_shorter_clip_in_its_place_is_altered(clips: Path, tmp_path: Path) -> None:
@@ -225,7 +229,7 @@ def test_a_shorter_clip_in_its_place_is_altered(clips: Path, tmp_path: Path) -> 
     notary(clips).attest(record, plain, Link(9, "0" * 64))
     sealed(clips, 1).write_bytes((tmp_path / record.path).read_bytes())
     verdict = verify([clips], PUBLIC)[0]
-    assert ("altered", f"it is the file of clip {clip_id(9)}") == (verdict.kind, verdict.detail)
+    assert ("altered", f"it is the file of clip {clip_id(9)}") == (verdict.kind, detail(verdict))
 
 
 def swap(one: Path, two: Path) -> None:
@@ -241,7 +245,7 @@ def test_a_clip_taken_away_is_a_missing_link(clips: Path) -> None:
         path.unlink()
     found = verify([clips], PUBLIC, [CITY])
     assert ["authentic", "missing link", "authentic"] == [v.kind for v in found]
-    assert "number 2 of the chain is not here" == found[1].detail
+    assert "number 2 of the chain is not here" == detail(found[1])
     assert found[1].full
     for number in (1, 4):
         for path in (sealed(clips, number), manifest_path(sealed(clips, number))):
@@ -254,10 +258,10 @@ def test_a_clip_put_in_between_is_a_missing_link(clips: Path) -> None:
     record, plain = record_clip(clips, 9)
     notary(clips).attest(record, plain, Link(1, "0" * 64))
     found = verify([clips], PUBLIC)
-    assert [("authentic", "")] * 2 == [(v.kind, v.detail) for v in (found[0], found[3])]
+    assert [("authentic", "")] * 2 == [(v.kind, detail(v)) for v in (found[0], found[3])]
     assert {"missing link"} == {v.kind for v in (found[4], found[2])}
-    assert f"clip {clip_id(2)} has its number 2 in the chain" == found[4].detail
-    assert f"clip {clip_id(9)} is not the one that it was chained to" == found[2].detail
+    assert f"clip {clip_id(2)} has its number 2 in the chain" == detail(found[4])
+    assert f"clip {clip_id(9)} is not the one that it was chained to" == detail(found[2])
 
 
 def test_a_copy_of_a_clip_is_no_break(clips: Path, tmp_path: Path) -> None:
@@ -278,7 +282,7 @@ def test_another_kits_clips_are_of_an_unknown_key(clips: Path) -> None:
     """Named with both keys; a manifest that only claims this kit's key was altered."""
     found = verify([clips], OTHER_KIT_KEY.public)
     assert {"unknown key"} == {v.kind for v in found}
-    assert PUBLIC.fingerprint in found[0].detail
+    assert PUBLIC.fingerprint in detail(found[0])
     path = manifest_path(sealed(clips, 1))
     told = json.loads(path.read_bytes()) | {"key": OTHER_KIT_KEY.public.fingerprint}
     path.write_text(json.dumps(told))
@@ -314,7 +318,10 @@ def test_what_cannot_be_read_is_told(clips: Path) -> None:
     sealed(clips, 1).mkdir()
     manifest_path(sealed(clips, 2)).unlink()
     manifest_path(sealed(clips, 2)).mkdir()
-    assert ["unreadable", "unreadable", "missing link", "authentic"] == kinds(clips)
+    found = verify([clips], PUBLIC)
+    assert ["unreadable", "unreadable", "missing link", "authentic"] == [verdict.kind for verdict in found]
+    assert ["Is a directory", "manifest: Is a directory"] == [detail(verdict) for verdict in found[:2]]
+    assert ["це тека", "опис: це тека"] == [v.detail.uk for v in found[:2] if v.detail]
 
 
 def test_a_clip_that_the_kit_recovered_is_authentic_and_says_so(clips: Path) -> None:

@@ -17,7 +17,8 @@ from agent.city.office import Office
 from agent.city.settings import CitySettings, explained
 from agent.cli import release
 from agent.cli.city_options import DEFAULT, CityDirectory, Json, PassphraseFile, office, passphrase, who
-from agent.cli.clip_tables import counted, wide
+from agent.cli.clip_tables import wide
+from agent.cli.fleet_tables import counted
 from agent.config_fields import Receipt  # noqa: TC001 - typer reads it
 from agent.device.clock import SystemClock
 from agent.errors import ConfigError

@@ -11,15 +11,19 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from agent.words import joined, say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from agent.clips.check import Finding
     from agent.clips.verify import Verdict
+    from agent.words import Language, Text
 
 MB = 1e6
 UNBOUNDED = 1000  # columns
 TIME = len("2026-01-31T12:59:59")
+DAMAGED = say("DAMAGED")
 
 
 def wide() -> Console:
@@ -27,14 +31,14 @@ def wide() -> Console:
     return Console(width=None if sys.stdout.isatty() else UNBOUNDED, highlight=False)
 
 
-def listed(found: Iterable[dict[str, Any]]) -> Table:
+def listed(found: Iterable[dict[str, Any]], language: Language) -> Table:
     """A line for each clip."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("clip", "begins (UTC)"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("seconds", "MB", "events"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in (say("clip"), say("begins (UTC)")):
+        table.add_column(heading.told(language), no_wrap=True)
+    for heading in (say("seconds"), say("MB"), say("events")):
+        table.add_column(heading.told(language), justify="right", no_wrap=True)
+    table.add_column("", min_width=len(DAMAGED.told(language)))
     for clip in found:
         table.add_row(
             clip["clip"],
@@ -42,7 +46,7 @@ def listed(found: Iterable[dict[str, Any]]) -> Table:
             f"{clip['dur']:.1f}",
             f"{clip['file']['bytes'] / MB:.1f}",
             str(len(clip["events"])),
-            _marks(clip),
+            _marks(clip, language),
         )
     return table
 
@@ -57,45 +61,52 @@ def shown(clip: dict[str, Any]) -> Table:
     return table
 
 
-def judged(verdicts: Iterable[Verdict]) -> Table:
+def judged(verdicts: Iterable[Verdict], language: Language) -> Table:
     """A line for each verdict."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("clip", "verdict", "seconds"):
-        table.add_column(heading, no_wrap=heading != "seconds")
+    for heading in (say("clip"), say("verdict")):
+        table.add_column(heading.told(language), no_wrap=True)
+    table.add_column(say("seconds").told(language))
     table.add_column("")
     for v in verdicts:
-        spans = ", ".join(f"{begin:.1f} to {end:.1f}" for begin, end in v.seconds)
+        spans = joined(
+            ", ", (say("{begin:.1f} to {end:.1f}", begin=begin, end=end) for begin, end in v.seconds)
+        )
         style = "green" if v.kind == "authentic" else "bold red"
-        how_far = "in full" if v.full else "the sealed file"
-        table.add_row(v.clip, f"[{style}]{v.kind}[/]", spans, v.detail or how_far)
+        detail = v.detail or (say("in full") if v.full else say("the sealed file"))
+        table.add_row(
+            v.clip,
+            f"[{style}]{v.label.told(language)}[/]",
+            spans.told(language),
+            escape(detail.told(language)),
+        )
     return table
 
 
-def found(findings: Sequence[Finding], repaired: Sequence[Finding]) -> Iterator[str | Padding]:
+def found(
+    findings: Sequence[Finding], repaired: Sequence[Finding], language: Language
+) -> Iterator[str | Padding]:
     """A paragraph for each finding."""
     for finding in repaired:
-        yield f"[green]{finding.code}, repaired[/]  {escape(finding.what)}"
+        mended = say("{finding}, repaired", finding=finding.label)
+        yield f"[green]{mended.told(language)}[/]  {escape(finding.what)}"
     for finding in findings:
         style = "bold red" if finding.broken else "yellow"
-        yield f"[{style}]{finding.code}[/]  {escape(finding.what)}"
-        yield Padding(escape(f"{finding.text}. Fix: {finding.fix}"), (0, 0, 0, 4))
+        yield f"[{style}]{finding.label.told(language)}[/]  {escape(finding.what)}"
+        told = say("{problem}. Fix: {fix}", problem=finding.text, fix=finding.fix)
+        yield Padding(escape(told.told(language)), (0, 0, 0, 4))
 
 
-def counted(number: int, what: str) -> str:
-    """`1 clip`, `2 clips`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _marks(clip: dict[str, Any]) -> str:
-    marks = {
-        "DAMAGED": clip["readback"] in {"mismatch", "unreadable"},
-        "open": clip["file"]["sealed"] == "none",
-        "held": clip["held"],
-        "cut": clip["truncated"],
-        "unsent": not clip["announced"],
-        f"part {clip['part']}": clip["part"] > 1,
+def _marks(clip: dict[str, Any], language: Language) -> str:
+    marks: dict[Text, bool] = {
+        DAMAGED: clip["readback"] in {"mismatch", "unreadable"},
+        say("open"): clip["file"]["sealed"] == "none",
+        say("held"): clip["held"],
+        say("cut"): clip["truncated"],
+        say("unsent"): not clip["announced"],
+        say("part {n}", n=clip["part"]): clip["part"] > 1,
     }
-    return " ".join(mark for mark, there in marks.items() if there)
+    return " ".join(mark.told(language) for mark, there in marks.items() if there)
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from agent.app.asking import asked
 from agent.app.commissioning import Commissioning
 from agent.app.configured import in_force
 from agent.app.status import understood
+from agent.cli.language import agreed
 from agent.cli.language import language as spoken_in
 from agent.cli.options import config_path
 from agent.device.account import asker
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from agent.words import Language, Text
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
-YES = say("y")
 NOT_PASSED = 2
 """Exit code of a step that did not pass, and of a commissioning of which something is missing."""
 
@@ -89,7 +89,7 @@ class Desk:
 
     def agreed(self, answer: str) -> bool:
         """Whether an answer is a yes, in the technician's language or in English."""
-        return answer.strip().lower() in {YES.en, YES.told(self.language)}
+        return agreed(answer, self.language)
 
     def note(self, step: Step, state: State, found: Mapping[str, Any], why: str | None = None) -> Entry:
         """Keep how a step stands, under the login of who works here."""

@@ -20,7 +20,8 @@ from agent.city.kits import BY_HAND, State
 from agent.cli import fleet_tables
 from agent.cli.bars import bars
 from agent.cli.city_options import DEFAULT, CityDirectory, Json, PassphraseFile, office, who
-from agent.cli.clip_tables import counted, wide
+from agent.cli.clip_tables import wide
+from agent.cli.fleet_tables import counted
 from agent.device.clock import SystemClock
 from agent.durable import write_whole
 from agent.errors import ConfigError, StorageError

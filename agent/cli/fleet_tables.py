@@ -76,3 +76,8 @@ def trail(entries: Iterable[Entry]) -> Table:
     for entry in entries:
         table.add_row(entry.at, entry.kit or "", entry.act, *map(escape, (entry.by, entry.detail)))
     return table
+
+
+def counted(number: int, what: str) -> str:
+    """`1 kit`, `2 kits`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -14,9 +14,9 @@ import io
 import os
 import re
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import av
 import av.error
@@ -28,6 +28,7 @@ from agent.clips.sink import refused
 from agent.clips.unseal import unseal
 from agent.clips.verify import verify
 from agent.errors import StorageError
+from agent.words import joined, say
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,10 +42,38 @@ if TYPE_CHECKING:
     from agent.clips.store import StoredClip
     from agent.device.identity import PublicKey
     from agent.types import ClipRecord
+    from agent.words import Text
 
 DURATION_SLACK_S = 0.2  # the last picture's length is a guess where the source does not tell it
 _AGE = b"age-encryption.org/v1\n"
+_KEEP = say("keep it for inquiry, and replace the card")
 _OURS = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})\.")
+Code = Literal[
+    "absent",
+    "missing",
+    "altered",
+    "unproven",
+    "unplayable",
+    "damaged",
+    "unreadable",
+    "stray",
+    "garbage",
+    "open",
+    "unsealed",
+]
+_LABELS: dict[Code, Text] = {
+    "absent": say("absent"),
+    "missing": say("missing"),
+    "altered": say("altered"),
+    "unproven": say("unproven"),
+    "unplayable": say("unplayable"),
+    "damaged": say("damaged"),
+    "unreadable": say("unreadable"),
+    "stray": say("stray"),
+    "garbage": say("garbage"),
+    "open": say("open"),
+    "unsealed": say("unsealed"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +84,26 @@ class Finding:
     stray, garbage, hold, open, unsealed.
     """
 
-    code: str
+    code: Code
     what: str
-    text: str
-    fix: str
+    text: Text
+    fix: Text
     broken: bool = True
 
+    @property
+    def label(self) -> Text:
+        """Its code, for people."""
+        return _LABELS[self.code]
+
     def as_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        return asdict(self)
+        """As JSON types, in English."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "text": self.text.en,
+            "fix": self.fix.en,
+            "broken": self.broken,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +140,7 @@ def check_index(directory: Path, look: Callable[[], View]) -> tuple[View, list[F
         try:
             premises.check_premises(directory, seen.mark)
         except StorageError as error:
-            return seen, [Finding("absent", str(directory), error.problem, error.fix)]
+            return seen, [Finding("absent", str(directory), *error.words)]
     missing = {row.record.id: row.record for row in seen.clips if not (directory / row.record.path).exists()}
     if missing:
         # What was deleted meanwhile has no row any more.
@@ -109,8 +149,8 @@ def check_index(directory: Path, look: Callable[[], View]) -> tuple[View, list[F
         Finding(
             "missing",
             clip.path,
-            "its file has gone",
-            "`--repair` takes it out of the index, and tells the city",
+            say("its file has gone"),
+            say("`--repair` takes it out of the index, and tells the city"),
         )
         for clip in missing.values()
     ]
@@ -121,14 +161,19 @@ def check_index(directory: Path, look: Callable[[], View]) -> tuple[View, list[F
         if clip is None or clip[1] in known | going or not (directory / name).exists():
             continue
         found.append(
-            Finding("stray", name, "no row knows this file", "restart the agent: it adopts or removes it")
+            Finding(
+                "stray",
+                name,
+                say("no row knows this file"),
+                say("restart the agent: it adopts or removes it"),
+            )
         )
     found += [
         Finding(
             "garbage",
             name,
-            "its deletion is not finished",
-            "`--repair`, or the agent within a minute",
+            say("its deletion is not finished"),
+            say("`--repair`, or the agent within a minute"),
             broken=False,
         )
         for name in seen.garbage
@@ -165,24 +210,27 @@ def check_clip(
     if outcome == "mismatch":
         found.append(
             Finding(
-                "damaged", clip.path, "the card gave back something else than was written", "replace the card"
+                "damaged",
+                clip.path,
+                say("the card gave back something else than was written"),
+                say("replace the card"),
             )
         )
     if path.is_dir():  # a file system that lost its mind
-        text = "a directory lies in its place"
-        return [*found, Finding("unreadable", clip.path, text, "keep it for inquiry, and replace the card")]
+        return [*found, Finding("unreadable", clip.path, say("a directory lies in its place"), _KEEP)]
     [verdict] = verify([path], public_key, keys, progress=progress)
-    spans = ", ".join(f"{begin:.1f} to {end:.1f} s" for begin, end in verdict.seconds)
-    text = "; ".join(part for part in (verdict.kind, verdict.detail, spans) if part)
+    spans = [say("{begin:.1f} to {end:.1f} s", begin=begin, end=end) for begin, end in verdict.seconds]
+    parts = (verdict.label, verdict.detail, joined(", ", spans) if spans else None)
+    text = joined("; ", (part for part in parts if part is not None))
     if verdict.kind == "unreadable":
-        found.append(Finding("unreadable", clip.path, text, "replace the card"))
+        found.append(Finding("unreadable", clip.path, text, say("replace the card")))
     elif verdict.kind in {"unknown key", "unattested"}:
-        fix = "check it with the public key that the kit had then: `stairwell clips verify --public-key`"
+        fix = say("check it with the public key that the kit had then: `stairwell clips verify --public-key`")
         found.append(Finding("unproven", clip.path, text, fix))
     elif verdict.kind in {"altered", "truncated"}:
-        found.append(Finding("altered", clip.path, text, "keep it for inquiry, and replace the card"))
+        found.append(Finding("altered", clip.path, text, _KEEP))
     elif (problem := _unplayable(path, clip, keys)) is not None:
-        found.append(Finding("unplayable", clip.path, problem, "report it with the clip's manifest"))
+        found.append(Finding("unplayable", clip.path, problem, say("report it with the clip's manifest")))
     return found
 
 
@@ -195,19 +243,19 @@ def check_sealing(
         StorageError: the disk refuses.
     """
     if not sealed:
-        text = "clips are not sealed: a stolen card shows all of them"
-        fix = 'set clips.recipients, and remove clips.seal = "none"'
+        text = say("clips are not sealed: a stolen card shows all of them")
+        fix = say('set clips.recipients, and remove clips.seal = "none"')
         return [Finding("unsealed", "clips.seal", text, fix, broken=False)], 0
     found, total = [], 0
     for path, size in files(roots):
         total += size
         footage = scan_file(path, progress)
         if footage is not None:
-            text = f"{footage.kind} lies open at byte {footage.offset}"
-            fix = "a clip from before sealing: `stairwell clips erase`; anything else: remove it"
+            text = say("{kind} lies open at byte {offset}", kind=footage.kind, offset=footage.offset)
+            fix = say("a clip from before sealing: `stairwell clips erase`; anything else: remove it")
             found.append(Finding("open", str(path), text, fix))
         elif path.name.endswith(SEALED_SUFFIX) and size and not _is_age(path):
-            found.append(Finding("open", str(path), "it is no age file", "keep it for inquiry"))
+            found.append(Finding("open", str(path), say("it is no age file"), say("keep it for inquiry")))
     return found, total
 
 
@@ -256,7 +304,7 @@ def _is_age(path: Path) -> bool:
         raise refused(path, "read", error) from None
 
 
-def _unplayable(path: Path, clip: ClipRecord, keys: Sequence[x25519.Identity]) -> str | None:
+def _unplayable(path: Path, clip: ClipRecord, keys: Sequence[x25519.Identity]) -> Text | None:
     """Why the clip, which nobody altered, does not decode; None when it does, or cannot be opened here."""
     if clip.sealed == "none":
         return _decode(str(path), clip)
@@ -273,7 +321,7 @@ def _unplayable(path: Path, clip: ClipRecord, keys: Sequence[x25519.Identity]) -
     return _decode(out, clip)
 
 
-def _decode(file: str | io.BytesIO, clip: ClipRecord) -> str | None:
+def _decode(file: str | io.BytesIO, clip: ClipRecord) -> Text | None:
     try:
         with av.open(file, "r") as container:
             end = 0.0
@@ -281,7 +329,7 @@ def _decode(file: str | io.BytesIO, clip: ClipRecord) -> str | None:
                 base, shown = picture.time_base or Fraction(0), picture.pts or 0
                 end = max(end, float((shown + (picture.duration or 0)) * base))
     except (av.error.FFmpegError, IndexError) as error:
-        return f"it does not decode ({error})"
+        return say("it does not decode ({error})", error=error)
     if abs(end - clip.duration) > DURATION_SLACK_S:
-        return f"{end:.1f} s of it decode, {clip.duration:.1f} s are in its row"
+        return say("{end:.1f} s of it decode, {row:.1f} s are in its row", end=end, row=clip.duration)
     return None

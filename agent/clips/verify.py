@@ -19,6 +19,8 @@ from agent.clips.agefile import CHUNK, TAG
 from agent.clips.journal import SEALED_SUFFIX, SUFFIX
 from agent.clips.plaintext import PlaintextCheck
 from agent.clips.unseal import unseal
+from agent.reasons import reason
+from agent.words import given, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from agent.clips.manifest import File, Manifest, Plain, Signed
     from agent.device.identity import PublicKey
+    from agent.words import Text
 
 Kind = Literal["authentic", "altered", "truncated", "missing link", "unknown key", "unattested", "unreadable"]
 """The worst that is true of a clip.
@@ -40,6 +43,15 @@ Kind = Literal["authentic", "altered", "truncated", "missing link", "unknown key
 - unattested: it has no manifest.
 - unreadable: the disk refuses.
 """
+_LABELS: dict[Kind, Text] = {
+    "authentic": say("authentic"),
+    "altered": say("altered"),
+    "truncated": say("truncated"),
+    "missing link": say("missing link"),
+    "unknown key": say("unknown key"),
+    "unattested": say("unattested"),
+    "unreadable": say("unreadable"),
+}
 
 _BLOCK = 1 << 20  # bytes read at once
 
@@ -54,12 +66,17 @@ class Verdict:
     clip: str
     path: Path
     kind: Kind
-    detail: str = ""
+    detail: Text | None = None
     seconds: tuple[tuple[float, float], ...] = ()
     full: bool = False
     recovered: bool = False
     sha256: str = field(default="", compare=False)
     """Of the file, where it was compared whole."""
+
+    @property
+    def label(self) -> Text:
+        """Its kind, for people."""
+        return _LABELS[self.kind]
 
 
 def verify(
@@ -87,7 +104,7 @@ def verify(
     for index, verdict in enumerate(verdicts):
         owner = owners.get(verdict.sha256, verdict.clip)
         if verdict.kind in {"altered", "truncated"} and owner != verdict.clip:
-            detail = f"it is the file of clip {owner}"
+            detail = say("it is the file of clip {clip}", clip=owner)
             verdicts[index] = replace(verdict, kind="altered", detail=detail, seconds=())
     for index, problem in _breaks(chain):
         if verdicts[index].kind == "authentic":
@@ -126,31 +143,40 @@ def _one(
         return Verdict(name, clip, kind, detail), None
     told = signed.manifest
     if told.clip != name or clip.name not in {told.file.name, name + SUFFIX}:
-        return Verdict(name, clip, "altered", f"its manifest is that of {told.clip}"), signed
+        detail = say("its manifest is that of {clip}", clip=told.clip)
+        return Verdict(name, clip, "altered", detail), signed
     try:
         verdict = _file(clip, told, keys, progress)
     except FileNotFoundError:
-        verdict = Verdict(name, clip, "truncated", "its file is gone", ((0.0, told.video.dur),))
+        verdict = Verdict(name, clip, "truncated", say("its file is gone"), ((0.0, told.video.dur),))
     except OSError as error:
-        verdict = Verdict(name, clip, "unreadable", str(error.strerror))
+        verdict = Verdict(name, clip, "unreadable", _refusal(error))
     return replace(verdict, recovered=told.truncated), signed
 
 
-def _attested(clip: Path, public_key: PublicKey) -> tuple[Kind, str, Signed | None]:
+def _attested(clip: Path, public_key: PublicKey) -> tuple[Kind, Text | None, Signed | None]:
     """The manifest beside a clip if the key signed it; else what is wrong with it."""
     try:
         signed = manifest.read(manifest.manifest_path(clip))
     except FileNotFoundError:
-        return "unattested", "there is no manifest beside it", None
+        return "unattested", say("there is no manifest beside it"), None
     except OSError as error:
-        return "unreadable", f"manifest: {error.strerror}", None
+        return "unreadable", say("manifest: {reason}", reason=_refusal(error)), None
     except ValueError:
-        return "altered", "its manifest is damaged", None
+        return "altered", say("its manifest is damaged"), None
     if signed.by(public_key):
-        return "authentic", "", signed
+        return "authentic", None, signed
     if signed.manifest.key != public_key.fingerprint:
-        return "unknown key", f"signed by {signed.manifest.key}, not by {public_key.fingerprint}", None
-    return "altered", "its manifest is not what was signed", None
+        detail = say(
+            "signed by {signer}, not by {key}", signer=signed.manifest.key, key=public_key.fingerprint
+        )
+        return "unknown key", detail, None
+    return "altered", say("its manifest is not what was signed"), None
+
+
+def _refusal(error: OSError) -> Text:
+    """Why the disk refuses; in English as the system says it."""
+    return given(str(error.strerror), reason(error).uk)
 
 
 def _file(
@@ -180,16 +206,16 @@ def _file(
     seconds = plain.altered(ends) if full else ()
     sha256 = "" if opened_copy else digest.hexdigest()
     sound = not seconds if opened_copy else (size, sha256) == (told.file.bytes, told.file.sha256)
-    note = "no key given opens it" if opened == "foreign" else ""
+    note = say("no key given opens it") if opened == "foreign" else None
     if sound and not seconds:
         return Verdict(told.clip, clip, "authentic", note, full=full)
     if size < wanted.bytes and (not seconds or seconds[0][0] >= plain.at(ends)):
         lost = ((plain.at(ends), told.video.dur),)
-        detail = f"{size} of {wanted.bytes} bytes are there"
-        return Verdict(told.clip, clip, "truncated", detail, lost, full, sha256=sha256)
-    detail = note or ("" if seconds else "the file is another than was signed")
+        short = say("{size} of {whole} bytes are there", size=size, whole=wanted.bytes)
+        return Verdict(told.clip, clip, "truncated", short, lost, full, sha256=sha256)
+    detail = note or (None if seconds else say("the file is another than was signed"))
     if opened == "broken":
-        detail = f"from {plain.at(ends):.1f} s on it does not open"
+        detail = say("from {second:.1f} s on it does not open", second=plain.at(ends))
     return Verdict(told.clip, clip, "altered", detail, seconds, full, sha256=sha256)
 
 
@@ -200,7 +226,7 @@ def _plain_bytes(told: Manifest, size: int) -> int:
     return max(0, size - head) // (CHUNK + TAG) * CHUNK
 
 
-def _breaks(chain: list[tuple[Signed, int]]) -> Iterator[tuple[int, str]]:
+def _breaks(chain: list[tuple[Signed, int]]) -> Iterator[tuple[int, Text]]:
     """Where a chain is not whole: (index of the verdict, what is wrong with the link before it)."""
     ordered = sorted(chain, key=lambda link: (link[0].manifest.stream, link[0].manifest.number))
     before: Manifest | None = None
@@ -212,13 +238,14 @@ def _breaks(chain: list[tuple[Signed, int]]) -> Iterator[tuple[int, str]]:
         elif told.number == before.number and signed.digest == digest:
             pass  # a copy of the same clip
         elif told.number == before.number:
-            yield index, f"clip {before.clip} has its number {told.number} in the chain"
+            yield index, say("clip {clip} has its number {n} in the chain", clip=before.clip, n=told.number)
         elif told.number > before.number + 1:
             first, last = before.number + 1, told.number - 1
             if first == last:
-                yield index, f"number {first} of the chain is not here"
+                yield index, say("number {n} of the chain is not here", n=first)
             else:
-                yield index, f"numbers {first} to {last} of the chain are not here"
+                missing = say("numbers {first} to {last} of the chain are not here", first=first, last=last)
+                yield index, missing
         elif told.prev != digest:
-            yield index, f"clip {before.clip} is not the one that it was chained to"
+            yield index, say("clip {clip} is not the one that it was chained to", clip=before.clip)
         before, digest = told, signed.digest

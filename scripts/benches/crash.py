@@ -203,7 +203,7 @@ class Crash:
         """See what a thief would find, put the store in order as the next start would, check it whole."""
         found, _ = check.check_sealing([self._settings.state.dir], sealed=True, progress=lambda _: None)
         for finding in found:
-            self.result.found("plaintext", f"{finding.what}: {finding.text}")
+            self.result.found("plaintext", f"{finding.what}: {finding.text.en}")
         kit = Kit(self._settings)
         try:
             kit.recover()
@@ -224,7 +224,7 @@ class Crash:
         if seen.intents:
             self.result.found("lost", f"{len(seen.intents)} clips are begun still")
         for finding in findings:
-            self.result.found("unreadable", f"{finding.code} {finding.what}: {finding.text}")
+            self.result.found("unreadable", f"{finding.code} {finding.what}: {finding.text.en}")
         gone = self._announced - self._erased - {row.record.id for row in seen.clips}
         if gone:
             self.result.found("lost", f"clips {sorted(gone)} went without a message")

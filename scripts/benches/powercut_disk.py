@@ -114,7 +114,7 @@ class Reader:
         complaints += [("clips", text) for row in view.clips for text in self._clip(tree, row)]
         if orderly:
             _, findings = check.check_index(tree / CLIPS, lambda: view)
-            complaints += [("clips", f"{each.code} {each.what}: {each.text}") for each in findings]
+            complaints += [("clips", f"{each.code} {each.what}: {each.text.en}") for each in findings]
             complaints += [("clips", f"{clip.id}: it is begun still") for clip in view.intents]
         return Left(
             *(state or (None, 1)),
@@ -147,7 +147,7 @@ class Reader:
     def _open_footage(self, image: Path, tree: Path) -> Iterator[str]:
         """Heads of videos and pictures in any file or anywhere on the disk, and pieces of opened clips."""
         findings, _ = check.check_sealing([tree], sealed=True, progress=lambda _: None)
-        yield from (f"{finding.what}: {finding.text}" for finding in findings)
+        yield from (f"{finding.what}: {finding.text.en}" for finding in findings)
         for offset, data in _extents(image):
             self.scanned += len(data)
             yield from (f"{each.kind} at byte {offset + each.offset} of the disk" for each in heads(data))
@@ -172,7 +172,7 @@ class Reader:
         if public.text != self._key:
             yield f"{clip.id}: signed by another key than the first clip"
         found = check.check_clip(tree / CLIPS, row, None, public, [self._city], lambda _: None)
-        yield from (f"{clip.id}: {finding.code}: {finding.text}" for finding in found)
+        yield from (f"{clip.id}: {finding.code}: {finding.text.en}" for finding in found)
         plain = io.BytesIO()
         with path.open("rb") as file:
             if unseal(file, plain, [self._city]) != "whole":
