@@ -255,6 +255,15 @@ def test_memory_is_judged(
         assert thirds == findings[2].found["thirds_mb"]
 
 
+def test_what_the_unit_counts_is_judged(device: ModuleType) -> None:
+    """Pages of files in use and the kernel's count beside what is resident."""
+    samples = [replace(sample, beside_mb=9.0) for sample in sampled(device, [235.0], [128.0])]
+    told = {"events": 1, "missing": 0}
+    for calm_mb, ok in ((244.0, True), (243.0, False)):
+        _, counted, _ = device.device_memory.judge("whole", "forky", samples, 0, 0, 60, told, calm_mb)
+        assert ok == counted.ok
+
+
 def test_the_own_memory_is_read_exactly(device: ModuleType) -> None:
     """A process that takes 32 MiB and touches them has them in the next sample."""
     before = device.device_memory._sample(os.getpid(), 1.0)

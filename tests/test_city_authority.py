@@ -240,21 +240,25 @@ def test_the_trail_stays(office: Office, tmp_path: Path) -> None:
     assert trail == office.registry.trail()
 
 
+CITY = "name = 'odesa'\nurl = 'https://x'\nbroker_host = 'x'\ndelivery = 'puback'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name = 'odesa'\n", "url = "),
-        ("name = 'Odesa'\nurl = 'http://x'\nbroker_host = ''\n", "name = 'Odesa'"),
+        ("name = 'odesa'\n", "delivery is missing: whose word shall new kits wait for?"),
+        ("name = 'odesa'\ndelivery = 'puback'\n", "url = "),
+        ("name = 'Odesa'\nurl = 'http://x'\nbroker_host = ''\ndelivery = 'puback'\n", "name = 'Odesa'"),
         (
             "name = 'odesa'\nurl = 'https://x'\nbroker_host = 'x'\ndelivery = 'maybe'\n",
             "delivery = 'maybe': Input should be 'watermark' or 'puback'",
         ),
         (
-            f"name = 'odesa'\nurl = 'https://x'\nbroker_host = 'x'\ncontact = '{'x' * 201}'\n",
+            f"{CITY}contact = '{'x' * 201}'\n",
             "contact = ",
         ),
         (
-            "name = 'odesa'\nurl = 'https://x'\nbroker_host = 'x'\nsupport_recipients = ['age1']\n",
+            f"{CITY}support_recipients = ['age1']\n",
             "support_recipients.0 = 'age1': ",
         ),
         ("name = ", "no TOML"),

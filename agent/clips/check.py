@@ -60,6 +60,7 @@ Code = Literal[
     "garbage",
     "open",
     "unsealed",
+    "hold",
 ]
 _LABELS: dict[Code, Text] = {
     "absent": say("absent"),
@@ -73,6 +74,7 @@ _LABELS: dict[Code, Text] = {
     "garbage": say("garbage"),
     "open": say("open"),
     "unsealed": say("unsealed"),
+    "hold": say("hold"),
 }
 
 
@@ -182,8 +184,8 @@ def check_index(directory: Path, look: Callable[[], View]) -> tuple[View, list[F
         Finding(
             "hold",
             row.record.path,
-            "its hold is in the index alone" if row.held else "its hold lies beside it alone",
-            "restart the agent: it holds what one of both does",
+            say("its hold is in the index alone") if row.held else say("its hold lies beside it alone"),
+            say("restart the agent: it holds what one of both does"),
             broken=False,
         )
         for row in seen.clips

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,16 @@ MOST = limited.granted(limited.AGENT).most // limited.MIB
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """At `s` seconds after the start: resident memory, its anonymous part (MB), CPU used so far (s)."""
+    """At `s` seconds after the start: memory in MB, CPU used so far in seconds.
+
+    Of the process what is resident and of that what is anonymous; of its group what it has beside that.
+    """
 
     s: float
     resident_mb: float
     anonymous_mb: float
     cpu_s: float
+    beside_mb: float = 0.0
 
 
 def findings_of(minutes: float) -> Iterator[Finding]:
@@ -61,11 +65,12 @@ def measured(
     directory: Path,
     sections: dict[str, dict[str, object]],
     command: Sequence[str | Path],
-    resident_mb: float = RESIDENT_MB,
+    calm_mb: float | None = None,
 ) -> Iterator[Finding]:
     """What an agent with these settings does and takes, that `command` starts with its file in `directory`.
 
-    The command becomes the agent's own process, by exec alone. At most `resident_mb` are promised.
+    The command becomes the agent's own process, by exec alone. Where `calm_mb` is given, no more than that
+    may be in use of what the unit grants; else the resident memory is judged.
     """
     grant = limited.granted(limited.AGENT)
     begun = time.monotonic()
@@ -80,7 +85,7 @@ def measured(
                 stderr=log,
             )
             try:
-                samples = list(_samples(process, 60 * minutes))
+                samples = list(_samples(process, group, 60 * minutes))
                 process.terminate()
                 code = process.wait(STOP_S)
             finally:
@@ -90,7 +95,7 @@ def measured(
         told = city.told if code == 0 else {"said": (directory / "log").read_text()[-2000:]}
     took = round(time.monotonic() - begun, 1)
     told = {"group": kind, "peak_mb": round(peak_mb), **told}
-    yield from judge(part, where, samples, code, kills, took, told, resident_mb)
+    yield from judge(part, where, samples, code, kills, took, told, calm_mb)
 
 
 def judge(
@@ -101,12 +106,16 @@ def judge(
     kills: int,
     took: float,
     told: dict[str, object],
-    most_mb: float = RESIDENT_MB,
+    calm_mb: float | None = None,
 ) -> Iterator[Finding]:
     """What was sampled, beside what is promised; `told` are figures of the run."""
     third = max(1, len(samples) // 3)
     before, last = samples[-2 * third : -third] or samples, samples[-third:]
     resident = [sample.resident_mb for sample in samples]
+    used_mb = [sample.resident_mb + (sample.beside_mb if calm_mb else 0.0) for sample in samples]
+    promise = f"at most {RESIDENT_MB:g} MB are resident"
+    if calm_mb:
+        promise = f"what its unit counts stays below {calm_mb:g} MB, where want of memory ends"
     growth = _anonymous(last) - _anonymous(before)
     used = [100 * (b.cpu_s - a.cpu_s) / (b.s - a.s) for a, b in itertools.pairwise(samples)]
     yield Finding(
@@ -122,13 +131,14 @@ def judge(
         part,
         where,
         "resident",
-        f"at most {most_mb:g} MB are resident",
-        ok=bool(resident) and max(resident) <= most_mb,
+        promise,
+        ok=bool(used_mb) and max(used_mb) <= (calm_mb or RESIDENT_MB),
         s=0,
         found={
             "first_mb": resident[0] if resident else None,
             "worst_mb": max(resident, default=None),
             "last_mb": resident[-1] if resident else None,
+            "beside_mb": max((sample.beside_mb for sample in samples), default=None),
             "anonymous_mb": samples[-1].anonymous_mb if samples else None,
             "cpu_percent": round(sum(used) / len(used), 1) if used else None,
             "cpu_percent_worst": round(max(used), 1) if used else None,
@@ -151,7 +161,7 @@ def judge(
     )
 
 
-def _samples(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sample]:
+def _samples(process: subprocess.Popen[bytes], group: limited.Group, seconds: float) -> Iterator[Sample]:
     """Until the time is over or the process has ended."""
     begun, every = time.monotonic(), min(60.0, seconds / 10)
     for number in itertools.count(1):
@@ -161,7 +171,8 @@ def _samples(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sampl
         try:
             process.wait(max(0.0, due - time.monotonic()))
         except subprocess.TimeoutExpired:
-            yield _sample(process.pid, time.monotonic() - begun)
+            sample = _sample(process.pid, time.monotonic() - begun)
+            yield replace(sample, beside_mb=round(group.beside / MB, 1))
         else:
             return
 

@@ -22,6 +22,7 @@ AGENT = "stairwell-agent.service"
 GROUPS = Path("/sys/fs/cgroup")
 UNITS = Path(__file__).parents[2] / "systemd"
 MIB = 1 << 20
+KERNEL_V1 = "memory.kmem.usage_in_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ class Group:
         """The most memory that it ever took, page cache included, in bytes."""
         name = {1: "memory.max_usage_in_bytes", 2: "memory.peak"}[self.kind]
         return int((self.path / name).read_text())
+
+    @property
+    def beside(self) -> int:
+        """What it has beside its processes' own pages: pages of files in use, and the kernel's, in bytes."""
+        stat = (self.path / "memory.stat").read_text()
+        names = {1: ("total_active_file",), 2: ("active_file", "kernel")}[self.kind]
+        found = sum(int(size) for name in names for size in re.findall(rf"(?m)^{name} (\d+)$", stat))
+        return found + (int((self.path / KERNEL_V1).read_text()) if self.kind == 1 else 0)
 
     @property
     def kills(self) -> int:
