@@ -28,6 +28,7 @@ SERVICES = (
     "stairwell-check.timer",
     "stairwell-reboot.path",
     "stairwell-renew.timer",
+    "stairwell-trial.path",
     "stairwell-update.path",
 )
 FAILED = 2  # exit code of a burn-in that came to its end and failed
