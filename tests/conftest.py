@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -13,7 +13,10 @@ import pytest
 from agent.device import account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from app_parts import Hands
+    from kits import Kit
 
 hypothesis.settings.register_profile(
     "busy",  # the machine may be: how long an example takes says nothing about what it proves
@@ -51,3 +54,19 @@ def _signals_of_a_process_of_its_own() -> Iterator[None]:
 def samples() -> Path:
     """The footage that ships inside the package."""
     return Path(__file__).parent.parent / "agent" / "samples"
+
+
+@pytest.fixture
+def open_kit(tmp_path: Path) -> Iterator[Callable[..., Kit]]:
+    """Kits over one state; all are closed at the end."""
+    from kits import Kit  # noqa: PLC0415 - it loads half of the agent, which most tests do without
+
+    kits: list[Kit] = []
+
+    def make(clock: Hands | None = None, **clips: Any) -> Kit:  # noqa: ANN401 - any key
+        kits.append(Kit(tmp_path, clock, **clips))
+        return kits[-1]
+
+    yield make
+    for kit in kits:
+        kit.end()

@@ -16,24 +16,10 @@ from agent.clips import store
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 ONE, TWO = name(1), name(2)
-
-
-@pytest.fixture
-def open_kit(tmp_path: Path) -> Iterator[Callable[..., Kit]]:
-    """Kits over one state; all are closed at the end."""
-    kits: list[Kit] = []
-
-    def make(clock: Hands | None = None, **clips: Any) -> Kit:  # noqa: ANN401 - any key
-        kits.append(Kit(tmp_path, clock, **clips))
-        return kits[-1]
-
-    yield make
-    for kit in kits:
-        kit.end()
 
 
 def hold(kit: Kit, *clips: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from app_parts import Hands, kept, query
@@ -20,26 +20,12 @@ from agent.clips.writer import ClipWriter
 from agent.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 OPEN = OpenClip(
     "0" * 25 + "9", "0" * 25 + "9.mp4", (EVENT,), 900.0, "aaaaaaaa", None, "none", "h264", 320, 240, "none"
 )
-
-
-@pytest.fixture
-def open_kit(tmp_path: Path) -> Iterator[Callable[..., Kit]]:
-    """Kits over one state; all are closed at the end."""
-    kits: list[Kit] = []
-
-    def make(clock: Hands | None = None, **clips: Any) -> Kit:  # noqa: ANN401 - any key
-        kits.append(Kit(tmp_path, clock, **clips))
-        return kits[-1]
-
-    yield make
-    for kit in kits:
-        kit.end()
 
 
 def test_a_clip_cut_by_power_is_announced_once(open_kit: Callable[..., Kit]) -> None:
