@@ -35,6 +35,17 @@ def refuse() -> StorageError:
     return StorageError("card: full", fix="free space")
 
 
+def shoot_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One packet that the disk does not take."""
+
+    def broken(*_: object) -> None:
+        raise refuse()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryWriter, "packet", broken)
+        bench.shoot(1)
+
+
 @dataclass
 class Ring:
     """The pre-roll: everything pushed, kept for so many seconds from a key frame on."""
@@ -400,13 +411,7 @@ def test_the_ring_bridges_a_write_that_was_refused(
     bench.shoot(200)
     bench.recorder.event_opened("a", 20.0)
     bench.shoot(100)
-    with monkeypatch.context() as patch:
-
-        def broken(*_: object) -> None:
-            raise refuse()
-
-        patch.setattr(MemoryWriter, "packet", broken)
-        bench.shoot(1)
+    shoot_refused(bench, monkeypatch)
     bench.shoot(40)
     if another:
         bench.recorder.event_opened("b", 34.1)
@@ -423,13 +428,7 @@ def test_a_refusal_brings_back_nothing_of_before_the_event(
     bench = Bench(tmp_path, pre_roll_s=0.0)
     bench.shoot(30)
     bench.recorder.event_opened("a", 3.0)
-    with monkeypatch.context() as patch:
-
-        def broken(*_: object) -> None:
-            raise refuse()
-
-        patch.setattr(MemoryWriter, "packet", broken)
-        bench.shoot(1)
+    shoot_refused(bench, monkeypatch)
     bench.shoot(60)
     bench.recorder.close()
     assert 3.0 == bench.writers[-1].packets[0].t
@@ -443,13 +442,7 @@ def test_a_source_that_breaks_off_meanwhile_costs_nothing(
     bench.shoot(30)
     bench.recorder.event_opened("a", 3.0)
     bench.shoot(50)
-    with monkeypatch.context() as patch:
-
-        def broken(*_: object) -> None:
-            raise refuse()
-
-        patch.setattr(MemoryWriter, "packet", broken)
-        bench.shoot(1)
+    shoot_refused(bench, monkeypatch)
     bench.recorder.interrupted()
     bench.shoot(60)
     bench.recorder.close()
