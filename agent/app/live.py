@@ -49,6 +49,7 @@ from agent.clips import store
 from agent.clips.manifest import Model, Notary
 from agent.device import systemd
 from agent.device.identity import KEYS, Identity
+from agent.device.memory import give_back
 from agent.device.volatile import volatile_key
 from agent.errors import StairwellError, StorageError
 from agent.events.lifecycle import REACH_BACK_S
@@ -272,6 +273,7 @@ class Agent:
             self._trouble.judge(self._refusals())
             if now >= housekeeping_due or self._trouble.codes - troubled:
                 self._keep_house()
+                give_back()
                 housekeeping_due = now + (TROUBLED_S if self._trouble.codes else HOUSEKEEPING_S)
             if self._reconfiguration.due(ready=ready, quiet=self._quiet):
                 return RECONFIGURE

@@ -131,7 +131,8 @@ def judge_hang(suite: str, code: int, told: str, took: float) -> Finding:
 
 def _inside(root: Path, timeout_s: float, argument: str) -> subprocess.CompletedProcess[str]:
     """Run `film.py` in the root."""
-    command = within(root, "film.py", limited.granted(limited.AGENT).environment)
+    environment = {"PYTHONDONTWRITEBYTECODE": "1", **limited.granted(limited.AGENT).environment}
+    command = within(root, "film.py", environment)
     return subprocess.run(
         ["timeout", "--signal=KILL", f"{timeout_s:g}", *command, argument],
         capture_output=True,
@@ -159,7 +160,7 @@ def within(
     if shared is not None:
         mounts += [f"mount -t tmpfs tmpfs {root}{tempfile.gettempdir()}", f"mkdir -p {root}{shared}"]
         mounts += [f"mount --bind {shared} {root}{shared}"]
-    inside = ["env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]
+    inside = ["env", "-i", "PATH=/usr/bin:/bin"]
     inside += [f"PYTHONPATH=/{PACKAGES.parent}:/{PACKAGES.parent}/camera:/{PACKAGES}"]
     inside += [f"{name}={value}" for name, value in environment.items()]
     # There are no dma-buf heaps here, and libcamera says so for every frame.

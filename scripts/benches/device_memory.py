@@ -54,8 +54,8 @@ def findings_of(minutes: float) -> Iterator[Finding]:
     """Run for so long, then stop it in order and judge."""
     sections = {"capture": {"source": str(whole_kit.PEOPLE), "loop": True}}
     with tempfile.TemporaryDirectory(prefix="stairwell-memory-") as directory:
-        command = [sys.executable, "-m", "agent", "run", "--config"]
-        yield from measured("memory", f"{MOST} MiB", minutes, Path(directory), sections, command)
+        program = [sys.executable, "-m", "agent"]
+        yield from measured("memory", f"{MOST} MiB", minutes, Path(directory), sections, program)
 
 
 def measured(
@@ -64,23 +64,26 @@ def measured(
     minutes: float,
     directory: Path,
     sections: dict[str, dict[str, object]],
-    command: Sequence[str | Path],
+    program: Sequence[str | Path],
     calm_mb: float | None = None,
 ) -> Iterator[Finding]:
-    """What an agent with these settings does and takes, that `command` starts with its file in `directory`.
+    """What an agent with these settings does and takes, its files in `directory`; `program` is `stairwell`.
 
-    The command becomes the agent's own process, by exec alone. Where `calm_mb` is given, no more than that
-    may be in use of what the unit grants; else the resident memory is judged.
+    It becomes the agent's own process, by exec alone. Where `calm_mb` is given, no more than that may be in
+    use of what the unit grants; else the resident memory is judged.
     """
     grant = limited.granted(limited.AGENT)
     begun = time.monotonic()
     with whole_kit.city(str(directory)) as city:
         recipient = str(x25519.Identity.generate().to_public())
         file = city.configure(clips={"recipients": [recipient]}, **sections)
+        environment = {**whole_kit.environment(), **grant.environment}
+        # A kit has its bytecode since the installation; an agent that has to make it keeps 10 MB of that.
+        subprocess.run([*program, "run", "--help"], env=environment, stdout=subprocess.DEVNULL, check=True)
         with limited.group(f"stairwell-{part}", grant) as group, (directory / "log").open("w") as log:
             process = subprocess.Popen(
-                [*command, file],
-                env={**whole_kit.environment(), **grant.environment},
+                [*program, "run", "--config", file],
+                env=environment,
                 preexec_fn=group.join,  # noqa: PLW1509 - no other thread forks meanwhile
                 stderr=log,
             )

@@ -43,10 +43,11 @@ def _findings(suite: str, encoder: str, chosen: dict[str, str], minutes: float) 
         for name, size in (("main", device_camera.SIZE), ("lores", device_camera.LORES)):
             footage(shared / name, *size)
         environment = {**limited.granted(limited.AGENT).environment, "FOOTAGE": directory, **chosen}
-        command = device_camera.within(root, "whole.py", environment, shared)
+        environment["PYTHONPYCACHEPREFIX"] = f"{directory}/bytecode"
+        program = device_camera.within(root, "whole.py", environment, shared)
         sections = {"capture": {"source": "picamera:"}}
         where = f"{suite}, {encoder}"
-        yield from device_memory.measured("whole", where, minutes, shared, sections, command, CALM_MB)
+        yield from device_memory.measured("whole", where, minutes, shared, sections, program, CALM_MB)
 
 
 def footage(path: Path, width: int, height: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import board_encoder
@@ -17,5 +16,4 @@ virtual_camera.install()
 virtual_camera.footage = virtual_camera.Footage(Path(os.environ["FOOTAGE"]), SAMPLE_FPS)
 if "ENCODER" in os.environ:
     board_encoder.install()
-sys.argv[1:] = ["run", "--config", *sys.argv[1:]]
 main()
