@@ -98,6 +98,7 @@ def works() -> dict[str, object]:
 
 def keeps() -> dict[str, object]:
     """After a restart: events, settings and journal are there, the rest of /var is as the card has it."""
+    expect((SHARE / "events").exists(), "no event was told before the restart")
     before = set((SHARE / "events").read_text().split("\n"))
     expect(before and before <= events(), "events are gone")
     expect("demo_people" in CONFIGURATION.read_text(), "settings are gone")
