@@ -13,7 +13,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from agent.errors import StairwellError, StallError
 from findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 INSIDE = Path(__file__).resolve().parent / "camera"
 PACKAGES = Path("opt/bench/packages")
@@ -142,12 +141,12 @@ def _inside(root: Path, timeout_s: float, argument: str) -> subprocess.Completed
 
 
 def within(
-    root: Path, program: str, environment: Mapping[str, str], shared: Path | None = None
+    root: Path, program: str, environment: Mapping[str, str], shared: Sequence[Path] = ()
 ) -> list[str | Path]:
     """The command of a program of camera/ in the root; by exec alone it becomes that program.
 
-    It has a mount namespace of its own, so that nothing stays mounted. `shared` is a directory of the host's
-    temporary ones that is there under the same path.
+    It has a mount namespace of its own, so that nothing stays mounted. `shared` are directories of the host
+    that are there under the same paths, with nothing beside them.
     """
     bench = root / PACKAGES.parent
     mounts = [
@@ -157,9 +156,9 @@ def within(
         f"mount --bind -o ro {INSIDE} {bench}/camera",
         f"mount --bind -o ro {INSIDE / VIRTUAL.name} {root / VIRTUAL}",
     ]
-    if shared is not None:
-        mounts += [f"mount -t tmpfs tmpfs {root}{tempfile.gettempdir()}", f"mkdir -p {root}{shared}"]
-        mounts += [f"mount --bind {shared} {root}{shared}"]
+    for path in shared:
+        mounts += [f"mkdir -p {root}{path.parent}", f"mount -t tmpfs tmpfs {root}{path.parent}"]
+        mounts += [f"mkdir {root}{path}", f"mount --bind {path} {root}{path}"]
     inside = ["env", "-i", "PATH=/usr/bin:/bin"]
     inside += [f"PYTHONPATH=/{PACKAGES.parent}:/{PACKAGES.parent}/camera:/{PACKAGES}"]
     inside += [f"{name}={value}" for name, value in environment.items()]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Where want of memory has ended (agent.app.want): above it the agent would do without for ever.
 CALM_MB = round((1 - Limits().memory[1]) * limited.granted(limited.AGENT).high / device_memory.MB)
+MEMORY = "/dev/shm"  # noqa: S108 - pages of a file on disk would count as the agent's, which reads it
 ENCODERS: dict[str, dict[str, str]] = {"board": {"ENCODER": "board"}, "processor": {}}
 
 
@@ -38,16 +39,20 @@ def findings_of(suite: str, minutes: float) -> Iterator[Finding]:
 
 def _findings(suite: str, encoder: str, chosen: dict[str, str], minutes: float) -> Iterator[Finding]:
     root = device_camera.made(suite)
-    with tempfile.TemporaryDirectory(prefix="stairwell-whole-") as directory:
-        shared = Path(directory)
+    with (
+        tempfile.TemporaryDirectory(prefix="stairwell-whole-") as directory,
+        tempfile.TemporaryDirectory(dir=MEMORY, prefix="stairwell-footage-") as shown,
+    ):
         for name, size in (("main", device_camera.SIZE), ("lores", device_camera.LORES)):
-            footage(shared / name, *size)
-        environment = {**limited.granted(limited.AGENT).environment, "FOOTAGE": directory, **chosen}
+            footage(Path(shown) / name, *size)
+        environment = {**limited.granted(limited.AGENT).environment, "FOOTAGE": shown, **chosen}
         environment["PYTHONPYCACHEPREFIX"] = f"{directory}/bytecode"
-        program = device_camera.within(root, "whole.py", environment, shared)
+        program = device_camera.within(root, "whole.py", environment, (Path(directory), Path(shown)))
         sections = {"capture": {"source": "picamera:"}}
         where = f"{suite}, {encoder}"
-        yield from device_memory.measured("whole", where, minutes, shared, sections, program, CALM_MB)
+        yield from device_memory.measured(
+            "whole", where, minutes, Path(directory), sections, program, CALM_MB
+        )
 
 
 def footage(path: Path, width: int, height: int) -> None:
