@@ -209,32 +209,30 @@ def _state(kind: type[BaseModel], values: Values) -> Path | None:
 
 def _environment(kind: type[BaseModel]) -> Values:
     """What the variables say: a table for a whole section, or a value for one key, which counts more."""
-    names = {name.upper(): name for name in sorted(os.environ) if name.upper().startswith(ENV_PREFIX)}
+    known = _variables(kind)
     values: Values = {}
-    for section, about in kind.model_fields.items():
-        prefix = f"{ENV_PREFIX}{section}".upper()
-        if name := names.pop(prefix, None):
-            values[section] = _parsed(name)
-        table = {}
-        for key, inner in getattr(about.annotation, "model_fields", {}).items():
-            if name := names.pop(f"{prefix}__{key}".upper(), None):
-                table[key] = _parsed(name) if _structured(inner.annotation) else os.environ[name]
-        if table:
-            values = _over(values, {section: table})
-    for name in names.values():
-        raise ConfigError(
-            say("environment variable {name}: sets nothing", name=name),
-            fix=_nearest(name.upper(), _variables(kind)),
-        )
+    # A section's own name sorts before those of its keys.
+    for name in sorted(os.environ, key=str.upper):
+        if not name.upper().startswith(ENV_PREFIX):
+            continue
+        if name.upper() not in known:
+            raise ConfigError(
+                say("environment variable {name}: sets nothing", name=name), fix=_nearest(name.upper(), known)
+            )
+        section, key, annotation = known[name.upper()]
+        value = _parsed(name) if _structured(annotation) else os.environ[name]
+        values = _over(values, {section: value if key is None else {key: value}})
     return values
 
 
-def _variables(kind: type[BaseModel]) -> set[str]:
-    """The name of each variable that sets something."""
-    known = {f"{ENV_PREFIX}{section}".upper() for section in kind.model_fields}
+def _variables(kind: type[BaseModel]) -> dict[str, tuple[str, str | None, object]]:
+    """The name of each variable that sets something: a section or a key of it, and its type."""
+    known: dict[str, tuple[str, str | None, object]] = {}
     for section, about in kind.model_fields.items():
-        keys = getattr(about.annotation, "model_fields", {})
-        known |= {f"{ENV_PREFIX}{section}__{key}".upper() for key in keys}
+        name = f"{ENV_PREFIX}{section}".upper()
+        known[name] = (section, None, about.annotation)
+        for key, inner in getattr(about.annotation, "model_fields", {}).items():
+            known[f"{name}__{key}".upper()] = (section, key, inner.annotation)
     return known
 
 

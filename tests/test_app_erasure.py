@@ -26,7 +26,7 @@ from agent.app.erasure import Erasure
 from agent.app.erasure_receipt import genuine
 from agent.app.erasure_survey import Survey
 from agent.app.statelock import ERASURE, LOCK, StateLock
-from agent.clips import store
+from agent.clips import hold, store
 from agent.config import State, load
 from agent.device import shred
 from agent.device.identity import KEYS, Identity
@@ -210,6 +210,19 @@ def test_clips_on_hold(tmp_path: Path) -> None:
     database.write_bytes(whole)
     given = home("--yes", "--even-held", "--json")
     assert (0, 1) == (given.returncode, json.loads(given.stdout)["held"])
+
+
+def test_a_hold_that_only_its_file_tells(home: Home) -> None:
+    """The index was damaged and set aside, and no agent has begun anew since: evidence is in the way still."""
+    (home.state / "agent.db").rename(home.state / "agent.db.corrupt-1")
+    hold.put(home.clips, name(2), "olena", "case 12", Hands().stamp())
+    before = home.kept()
+    refused = home("--yes")
+    assert 6 == refused.returncode
+    assert "1 clip is on hold. Fix: export them first" in refused.stderr
+    assert before == home.kept()
+    assert 0 == home("--yes", "--even-held").returncode
+    assert not list(home.clips.glob("*.hold"))
 
 
 def test_a_running_agent(home: Home) -> None:

@@ -280,15 +280,16 @@ def test_a_held_clip_whose_file_has_gone_is_told(open_kit: Callable[..., Kit]) -
     assert [] == kit.journal.ask(store.clips)
 
 
+def refuse(_: Path) -> None:
+    """A disk that does not give a file back."""
+    raise OSError(5, "Input/output error")
+
+
 @pytest.mark.parametrize("intent", ["known", "lost"])
 def test_what_cannot_be_read_is_not_kept_for_ever(
     open_kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch, intent: str
 ) -> None:
     """A file that the disk will not give back has no row; it goes all the same once it is past retention."""
-
-    def refuse(_: Path) -> None:
-        raise OSError(5, "Input/output error")
-
     clock = Hands()
     kit = open_kit(clock, retention_h=2)
     cut = kit.cut(1)
@@ -311,10 +312,6 @@ def test_what_is_on_hold_and_cannot_be_read_stays(
     open_kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Past retention, too: others may read from a card what a kit cannot."""
-
-    def refuse(_: Path) -> None:
-        raise OSError(5, "Input/output error")
-
     clock = Hands()
     kit = open_kit(clock, retention_h=2)
     cut = kit.cut(1)

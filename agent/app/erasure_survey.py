@@ -23,7 +23,7 @@ from agent.app import hatch, onlooker
 from agent.app.lifeboat import STATE as BOAT
 from agent.app.schemas import DATABASE
 from agent.app.statelock import ERASURE, LOCK
-from agent.clips import store
+from agent.clips import hold, store
 from agent.clips.premises import MARK
 from agent.config import State
 from agent.device import sealing
@@ -124,11 +124,13 @@ class Survey:
         database = settings.state.dir / DATABASE
         held, messages, audit, chain = _index(database)
         clips = [path for step in self.steps if step.name == "clips" for path in step.files]
+        # A hold outlives an index that was damaged and set aside.
+        beside = {path.stem for path in clips if path.suffix == hold.SUFFIX}
         return Counts(
             files=len(self.files),
             bytes=sum(path.lstat().st_size for path in self.files),
             clips=sum(path.name.endswith((".mp4", ".mp4.age")) for path in clips),
-            held=held,
+            held=None if held is None else len(held | beside),
             messages=messages,
             audit=audit,
             chain=chain,
@@ -138,13 +140,13 @@ class Survey:
 
 def _index(
     database: Path,
-) -> tuple[int | None, int | None, int | None, dict[str, int | str] | None]:
-    """Held clips, messages, lines of the audit, the end of the chain."""
+) -> tuple[set[str] | None, int | None, int | None, dict[str, int | str] | None]:
+    """Ids of held clips, messages, lines of the audit, the end of the chain."""
     if not database.exists():
-        return 0, 0, 0, None
+        return set(), 0, 0, None
 
-    def look(tx: sqlite3.Connection) -> tuple[int, int, int, dict[str, int | str] | None]:
-        held = sum(row.held for row in store.clips(tx))
+    def look(tx: sqlite3.Connection) -> tuple[set[str], int, int, dict[str, int | str] | None]:
+        held = {row.record.id for row in store.clips(tx) if row.held}
         messages = int(tx.execute("SELECT count(*) FROM outbox").fetchone()[0])
         audit = int(tx.execute("SELECT count(*) FROM audit").fetchone()[0])
         last = store.chain_end(tx)
