@@ -213,7 +213,7 @@ def test_clips_on_hold(tmp_path: Path) -> None:
 
 
 def test_a_hold_that_only_its_file_tells(home: Home) -> None:
-    """The index was damaged and set aside, and no agent has begun anew since: evidence is in the way still."""
+    """The index was damaged and set aside, and no agent has begun anew since: evidence is in the way."""
     (home.state / "agent.db").rename(home.state / "agent.db.corrupt-1")
     hold.put(home.clips, name(2), "olena", "case 12", Hands().stamp())
     before = home.kept()
